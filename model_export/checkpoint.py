@@ -1,0 +1,52 @@
+"""Checkpoints: everything to go on training, or to export, in one file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model_export.config import TrainConfig
+from model_export.network import SteelNetwork
+from service.metadata import Split
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after ``epoch`` epochs."""
+
+    config: TrainConfig
+    split: Split
+    epoch: int
+    score: float
+    """Validation score of ``averaged``."""
+    best_score: float
+    network: dict[str, Any]
+    averaged: dict[str, Any]
+    """Weights to validate and export: the running average."""
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    scaler: dict[str, Any]
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(vars(checkpoint), part)
+    part.replace(path)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU.
+
+    Checkpoints hold Python objects, so loading one runs what is in it: load only your own.
+    """
+    return Checkpoint(**torch.load(path, map_location="cpu", weights_only=False))
+
+
+def restore_network(checkpoint: Checkpoint) -> SteelNetwork:
+    """Build the network of a checkpoint with its averaged weights, ready to answer."""
+    network = SteelNetwork(checkpoint.config.network)
+    network.load_state_dict(checkpoint.averaged)
+    return network.eval()

@@ -1,0 +1,304 @@
+"""The training loop, read from top to bottom."""
+
+import csv
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from model_export import checkpoint as checkpoints
+from model_export.checkpoint import Checkpoint
+from model_export.config import TrainConfig
+from model_export.data import (
+    BalancedSampler,
+    LabelledStrip,
+    Pick,
+    Sample,
+    StripDataset,
+    read_kaggle,
+)
+from model_export.folded_weights import load_folded_weights
+from model_export.losses import MaskLoss
+from model_export.metrics import Overlap, class_scores, mean_of
+from model_export.network import SteelNetwork
+from model_export.split import split_strips
+from model_export.synthetic import drawn_strips
+from model_export.transforms import build_transform
+from service.metadata import CLASS_COUNT, ClassScore, Split
+
+
+def train(config: TrainConfig) -> Path:
+    """Train as configured and return the path of the best checkpoint."""
+    last, best = config.out / "last.pt", config.out / "best.pt"
+    resumed = checkpoints.load(last) if config.resume else None
+    if resumed is not None:
+        config = replace(resumed.config, out=config.out, resume=True, threads=config.threads)
+    device = _device(config.device)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+
+    strips, split, groups = _training_strips(config, resumed.split if resumed else None)
+    by_name = {strip.name: strip for strip in strips}
+    validation = [by_name[name] for name in split.validation]
+    sampler = BalancedSampler(strips, config.samples_per_epoch, groups, config.seed)
+    loader = DataLoader(
+        StripDataset(strips, config.crop_width, build_transform(config.augment)),
+        batch_size=config.batch_size,
+        sampler=sampler,
+        num_workers=config.workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,  # fresh workers take the epoch's seed, which makes resuming exact
+    )
+
+    network = _network(config, strips, split).to(device, memory_format=torch.channels_last)
+    averaged = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+    )
+    mask_loss = MaskLoss(config.mask_loss, config.class_weights).to(device)
+    encoder = list(network.encoder.parameters())
+    rest = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": encoder, "lr": config.learning_rate * config.encoder_rate},
+            {"params": rest, "lr": config.learning_rate},
+        ],
+        weight_decay=config.weight_decay,
+    )
+    steps = config.epochs * len(loader)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, steps, config.warm_up)
+    )
+    precision = _precision(config.precision, device)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
+
+    start, best_score = 0, -1.0
+    if resumed is not None:
+        network.load_state_dict(resumed.network)
+        averaged.module.load_state_dict(resumed.averaged)
+        averaged.n_averaged.fill_(1)
+        optimizer.load_state_dict(resumed.optimizer)
+        scheduler.load_state_dict(resumed.scheduler)
+        scaler.load_state_dict(resumed.scaler)
+        start, best_score = resumed.epoch, resumed.best_score
+
+    config.out.mkdir(parents=True, exist_ok=True)
+    with SummaryWriter(config.out / "tensorboard") as board:
+        for epoch in range(start, config.epochs):
+            # Each epoch has its own seed, so that a resumed run draws what an unbroken one draws.
+            torch.manual_seed(config.seed * 100_003 + epoch)
+            sampler.set_epoch(epoch)
+            network.train()
+            began = waited = time.perf_counter()
+            waiting = 0.0
+            sums = {"loss": 0.0, "mask_loss": 0.0, "class_loss": 0.0}
+            progress = tqdm(loader, f"epoch {epoch + 1}/{config.epochs}", unit="batch", dynamic_ncols=True)
+            for images, masks in progress:
+                waiting += time.perf_counter() - waited
+                images = images.to(device, torch.float32, memory_format=torch.channels_last, non_blocking=True)
+                masks = masks.to(device, torch.float32, non_blocking=True)
+                with _autocast(device, precision):
+                    mask_logits, class_logits = network(images)
+                loss_of_masks = mask_loss(mask_logits, masks)
+                present = masks.amax(dim=(2, 3))
+                loss_of_classes = nn.functional.binary_cross_entropy_with_logits(class_logits, present)
+                loss = loss_of_masks + config.class_loss * loss_of_classes
+
+                optimizer.zero_grad(set_to_none=True)
+                scaler.scale(loss).backward()
+                scaler.unscale_(optimizer)
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                scaler.step(optimizer)
+                scaler.update()
+                scheduler.step()
+                averaged.update_parameters(network)
+
+                sums["loss"] += loss.item()
+                sums["mask_loss"] += loss_of_masks.item()
+                sums["class_loss"] += loss_of_classes.item()
+                progress.set_postfix(loss=f"{sums['loss'] / (progress.n + 1):.3f}")
+                waited = time.perf_counter()
+            seconds = time.perf_counter() - began
+            row: dict[str, float] = {
+                "epoch": epoch + 1,
+                "learning_rate": scheduler.get_last_lr()[1],
+                "seconds": seconds,
+                "waiting_share": waiting / seconds,
+                **{name: total / len(loader) for name, total in sums.items()},
+            }
+            score = float("nan")
+            if (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs:
+                scores = validate(averaged.module, validation, device, precision)
+                score = mean_of([s.dice_positive for s in scores]) or 0.0
+                row |= _columns(scores)
+            _log(row, config.out / "metrics.csv", board)
+            state = Checkpoint(
+                config=config,
+                split=split,
+                epoch=epoch + 1,
+                score=score,
+                best_score=max(best_score, score) if score == score else best_score,
+                network=network.state_dict(),
+                averaged=averaged.module.state_dict(),
+                optimizer=optimizer.state_dict(),
+                scheduler=scheduler.state_dict(),
+                scaler=scaler.state_dict(),
+            )
+            if score > best_score:
+                checkpoints.save(state, best)
+                best_score = score
+            checkpoints.save(state, last)
+    return best
+
+
+def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
+    """Rise linearly over the first ``warm_up`` share of the steps, then fall as a half cosine."""
+    rising = max(1, round(steps * warm_up))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + float(np.cos(np.pi * (step - rising) / max(1, steps - rising))))
+
+
+@torch.inference_mode()
+def validate(
+    network: nn.Module,
+    strips: Sequence[LabelledStrip],
+    device: torch.device,
+    precision: torch.dtype,
+    threshold: float = 0.5,
+) -> tuple[ClassScore, ...]:
+    """Score whole strips with a plain threshold: a quick look while training.
+
+    Reported scores come from ``model_export.evaluate``, through the service's own code.
+    """
+    network.eval()
+    overlaps: list[list[Overlap]] = []
+    for image, truth in tqdm(_whole_strips(strips), "validating", len(strips), unit="strip", leave=False):
+        with _autocast(device, precision):
+            logits, _ = network(image.unsqueeze(0).to(device, torch.float32, memory_format=torch.channels_last))
+        found = (torch.sigmoid(logits[0]) >= threshold).cpu()
+        overlaps.append(
+            [
+                Overlap(int(f.sum()), int(t.sum()), int((f & t).sum()))
+                for f, t in zip(found, truth.bool(), strict=True)
+            ]
+        )
+    return class_scores(overlaps)
+
+
+def _whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:
+    dataset = StripDataset(strips)
+    return (dataset[Pick(index, 0)] for index in range(len(dataset)))
+
+
+def _training_strips(
+    config: TrainConfig, split: Split | None
+) -> tuple[list[LabelledStrip], Split, list[tuple[list[int], float]]]:
+    """List all strips, the split, and the groups that the sampler draws from with their shares."""
+    drawn = drawn_strips(config.drawn, config.seed)
+    if config.data is None:
+        held_out = drawn_strips(40, config.seed + 1)
+        split = split or Split(
+            strategy="drawn strips; validation and test from another seed",
+            seed=config.seed,
+            train=tuple(strip.name for strip in drawn),
+            validation=tuple(strip.name for strip in held_out[:20]),
+            test=tuple(strip.name for strip in held_out[20:]),
+        )
+        return [*drawn, *held_out], split, [(list(range(len(drawn))), 1.0)]
+    real = read_kaggle(config.data, skip_bad=config.skip_bad)
+    split = split or split_strips(real, config.folds, config.seed)
+    training = set(split.train)
+    groups = [
+        ([index for index, strip in enumerate(real) if strip.name in training], 1 - config.drawn_share),
+        (list(range(len(real), len(real) + len(drawn))), config.drawn_share),
+    ]
+    return [*real, *drawn], split, groups
+
+
+def _network(config: TrainConfig, strips: Sequence[LabelledStrip], split: Split) -> SteelNetwork:
+    if config.encoder_weights in ("none", "imagenet"):
+        return SteelNetwork(config.network, None if config.encoder_weights == "none" else "imagenet")
+    network = SteelNetwork(config.network)
+    training = set(split.train)
+    sample = [strip for strip in strips if strip.name in training][:8]
+    images = torch.stack([image for image, _ in _whole_strips(sample)]).float()
+    load_folded_weights(network.encoder, Path(config.encoder_weights), (images - network.mean) / network.std)
+    return network
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def _precision(name: str, device: torch.device) -> torch.dtype:
+    if name != "auto":
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+
+
+def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
+    return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+
+def _columns(scores: Sequence[ClassScore]) -> dict[str, float]:
+    columns: dict[str, float] = {}
+    for score in scores:
+        for name in ("dice_positive", "recall", "false_alarm_rate"):
+            value = getattr(score, name)
+            columns[f"{name}_{score.class_id}"] = float("nan") if value is None else value
+    columns["dice_positive"] = mean_of([s.dice_positive for s in scores]) or 0.0
+    return columns
+
+
+def _log(row: dict[str, float], path: Path, board: SummaryWriter) -> None:
+    """Append a row to the CSV file, write it to TensorBoard and print the line that people read."""
+    empty = dict.fromkeys(
+        ["epoch", "learning_rate", "seconds", "waiting_share", "loss", "mask_loss", "class_loss"]
+        + [
+            f"{name}_{class_id}"
+            for class_id in range(1, CLASS_COUNT + 1)
+            for name in ("dice_positive", "recall", "false_alarm_rate")
+        ]
+        + ["dice_positive"],
+        "",
+    )
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(empty))
+        if new:
+            writer.writeheader()
+        writer.writerow(empty | {name: f"{value:.6g}" for name, value in row.items()})
+    for name, value in row.items():
+        board.add_scalar(name, value, int(row["epoch"]))  # type: ignore[no-untyped-call]
+    tail = f", validation Dice+ {row['dice_positive']:.3f}" if "dice_positive" in row else ""
+    print(
+        f"epoch {int(row['epoch'])}: loss {row['loss']:.3f}, {row['seconds']:.0f} s, "
+        f"{row['waiting_share']:.1%} of it waiting for data{tail}",
+        flush=True,
+    )
+
+
+def describe(config: TrainConfig) -> dict[str, object]:
+    """Write a configuration as plain values for a model file, without paths of this machine."""
+    plain = asdict(config)
+    plain["data"] = config.data.name if config.data else None
+    if config.encoder_weights not in ("none", "imagenet"):
+        plain["encoder_weights"] = Path(config.encoder_weights).name
+    for name in ("out", "resume"):
+        del plain[name]
+    return plain
+

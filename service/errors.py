@@ -1,0 +1,108 @@
+"""Everything that the service can refuse, each with its HTTP status.
+
+ServiceError
+├── UnauthorizedError          401
+├── PayloadTooLargeError       413
+├── UnsupportedMediaTypeError  415
+├── InvalidParameterError      422
+├── InvalidImageError          422
+├── QueueFullError             429  + Retry-After
+├── InferenceError             500  (its message is for the log, never for the caller)
+├── UnavailableError           503  + Retry-After
+└── DeadlineExceededError      504
+
+ModelFileError and DeviceError stop the service before it is ready; no request sees them.
+"""
+
+from http import HTTPStatus
+
+
+class ServiceError(Exception):
+    """A refusal with a message for the caller: what came and what is wanted."""
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    title = "Internal error"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class UnauthorizedError(ServiceError):
+    """An API key is configured and this one is missing or wrong."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    title = "API key missing or wrong"
+
+
+class PayloadTooLargeError(ServiceError):
+    """More bytes, files or pixels than the service takes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "Payload too large"
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """Not an image type that the service reads."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    title = "Unsupported media type"
+
+
+class InvalidParameterError(ServiceError):
+    """A parameter is wrong; ``name`` says which."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Invalid parameter"
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(detail)
+        self.name = name
+
+
+class InvalidImageError(ServiceError):
+    """The image cannot be decoded, is truncated or has the wrong size."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Invalid image"
+
+
+class RetryableError(ServiceError):
+    """A refusal that asks the caller to come back after ``retry_after`` whole seconds."""
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class QueueFullError(RetryableError):
+    """The queue in front of the model is full."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Queue full"
+
+
+class UnavailableError(RetryableError):
+    """The service is not ready yet, or is draining."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Not ready"
+
+
+class DeadlineExceededError(ServiceError):
+    """The request's own deadline passed, or cannot be met any more."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+    title = "Deadline exceeded"
+
+
+class InferenceError(ServiceError):
+    """The model failed."""
+
+
+class ModelFileError(Exception):
+    """The model file cannot be trusted: unreadable, foreign, or wrong on its golden strip."""
+
+
+class DeviceError(Exception):
+    """The wanted execution provider does not work on this machine."""

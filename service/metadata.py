@@ -1,0 +1,164 @@
+"""What a model file says of itself: the contract between training and serving."""
+
+import base64
+import hashlib
+import io
+import math
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as PillowImage
+from pydantic import BaseModel, ConfigDict, Field
+
+HEIGHT = 256
+WIDTH = 1600
+CLASS_COUNT = 4
+
+METADATA_KEY = "steel_defect_model"
+FORMAT_VERSION = 1
+
+Strip = npt.NDArray[np.uint8]
+"""One grey strip, uint8 ``[256, 1600]``."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+FourFractions = tuple[Fraction, Fraction, Fraction, Fraction]
+FourAreas = Annotated[
+    tuple[int, int, int, int], Field(description="pixels, one value per class in the order of ids")
+]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DefectClass(_Frozen):
+    """One kind of defect."""
+
+    id: int = Field(ge=1, le=CLASS_COUNT)
+    name: str
+
+
+class ClassScore(_Frozen):
+    """How one class scores on a set of strips. None: no strip there could tell."""
+
+    class_id: int
+    strips_with: int = Field(description="strips whose truth holds the class")
+    strips_without: int
+    dice_kaggle: Fraction | None = Field(
+        description="mean Dice over all strips as Kaggle defines it: an empty pair counts 1"
+    )
+    dice_kaggle_all_empty: Fraction | None = Field(
+        description="what the answer 'no defect anywhere' scores by the same measure"
+    )
+    dice_positive: Fraction | None = Field(description="mean Dice over the strips that hold the class")
+    recall: Fraction | None = Field(description="share of strips with the class that are reported")
+    false_alarm_rate: Fraction | None = Field(
+        description="share of strips without the class that are reported"
+    )
+
+
+class OperatingPoint(_Frozen):
+    """What turns probabilities into masks, one value per class in the order of ids."""
+
+    class_threshold: FourFractions = Field(
+        description="a class whose image-level probability is below this is not present"
+    )
+    threshold: FourFractions = Field(
+        description="a pixel belongs to the mask when its probability is at least this"
+    )
+    min_area: FourAreas = Field(
+        description="a class whose mask has fewer pixels than this in all is not present"
+    )
+
+    def byte_threshold(self, index: int) -> int:
+        """Return the smallest byte b with b / 255 >= the pixel threshold of class ``index`` + 1."""
+        return math.ceil(self.threshold[index] * 255 - 1e-9)
+
+
+class Profile(OperatingPoint):
+    """A named operating point with what it measured."""
+
+    name: str
+    description: str
+    tuned_on: str = Field(description="the strips on which the numbers above were chosen")
+    measured_on: str = Field(description="the strips on which the scores were measured")
+    scores: tuple[ClassScore, ...]
+
+
+class Split(_Frozen):
+    """Which strips the model has seen, by file name."""
+
+    strategy: str
+    seed: int
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+class Provenance(_Frozen):
+    """Where the model comes from."""
+
+    created: str = Field(description="date of export, ISO 8601")
+    training_data: str
+    training_data_sha256: str = Field(description="of the label rows and file names trained on")
+    code_sha256: str = Field(description="of the sources of model_export")
+    config: dict[str, object] = Field(description="the training configuration")
+    versions: dict[str, str]
+
+
+class Parity(_Frozen):
+    """The exported file against the network in torch, over ``strips`` strips."""
+
+    strips: int
+    max_class_probability_difference: float
+    max_mask_byte_difference: int = Field(description="of 255")
+    pixel_agreement: Fraction = Field(description="share of equal pixels at the inspection thresholds")
+
+
+class Golden(_Frozen):
+    """A drawn strip with the answer that the exported file gave; proves a session before it serves."""
+
+    strip_png: str = Field(description="base64 of a grey PNG of 1600x256")
+    class_probability: FourFractions
+    rle: tuple[str, str, str, str] = Field(description="masks at the inspection profile's thresholds")
+
+    def strip(self) -> Strip:
+        """Decode the strip."""
+        with PillowImage.open(io.BytesIO(base64.b64decode(self.strip_png))) as image:
+            return np.asarray(image.convert("L"))
+
+
+class ModelMetadata(_Frozen):
+    """Everything that the service knows of a model; kept in the ONNX file's ``metadata_props``."""
+
+    format_version: int = Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)
+    name: str
+    version: str
+    precision: str
+    height: int = Field(ge=HEIGHT, le=HEIGHT)
+    width: int = Field(ge=WIDTH, le=WIDTH)
+    classes: tuple[DefectClass, DefectClass, DefectClass, DefectClass]
+    profiles: tuple[Profile, ...] = Field(min_length=1)
+    split: Split
+    provenance: Provenance
+    parity: Parity
+    golden: Golden
+
+    def profile(self, name: str) -> Profile | None:
+        """Return the profile of this name, or None."""
+        return next((profile for profile in self.profiles if profile.name == name), None)
+
+
+def png_base64(strip: Strip) -> str:
+    """Write a strip as the base64 PNG that ``Golden.strip_png`` holds."""
+    buffer = io.BytesIO()
+    PillowImage.fromarray(strip).save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file without reading it into memory at once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,91 @@
+"""From the bytes of an image file to a grey strip, or a clear refusal."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.metadata import HEIGHT, WIDTH, Strip
+
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"BM": "BMP",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
+_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+_EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
+
+
+def _sniff(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
+
+
+def decode(data: bytes, *, max_pixels: int) -> Strip:
+    """Decode one image file into a grey strip, uint8 ``[256, 1600]``.
+
+    Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is taken as it is), 16-bit grey
+    is divided by 257, EXIF rotation is ignored: pixels are taken as the camera stored them.
+
+    Raises:
+        UnsupportedMediaTypeError: if the bytes are not of a format in ``FORMATS``.
+        PayloadTooLargeError: if the header announces more than ``max_pixels``; nothing is decoded.
+        InvalidImageError: if the image is broken, truncated, animated, of the wrong size or of a
+            pixel type other than 8-bit grey or colour and 16-bit grey.
+    """
+    if not data:
+        raise InvalidImageError("the file is empty (0 bytes); send an image of 1600x256 pixels")
+    kind = _sniff(data)
+    if kind is None:
+        raise UnsupportedMediaTypeError(
+            f"the file is not an image of a type read here ({', '.join(FORMATS)}); "
+            f"it begins with the bytes {data[:8].hex(' ')}"
+        )
+    try:
+        with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+            _check_header(image, kind, max_pixels)
+            return _to_grey(image)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise PayloadTooLargeError(
+            f"the {kind} header announces too many pixels; at most {max_pixels} are taken"
+        ) from error
+    except (PayloadTooLargeError, InvalidImageError, MemoryError):
+        raise
+    except Exception as error:
+        # Decoders answer broken input with whatever their parsing stumbles over: OSError,
+        # SyntaxError, ValueError, struct.error, EOFError, IndexError, OverflowError...
+        raise InvalidImageError(f"the {kind} cannot be decoded: {error}") from error
+
+
+def _check_header(image: Image.Image, kind: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise PayloadTooLargeError(
+            f"the {kind} is {width}x{height} = {width * height} pixels; at most {max_pixels} are taken"
+        )
+    if (width, height) != (WIDTH, HEIGHT):
+        raise InvalidImageError(
+            f"the {kind} is {width} wide and {height} high; {WIDTH} wide and {HEIGHT} high is wanted"
+        )
+    frames = getattr(image, "n_frames", 1)
+    if frames != 1:
+        raise InvalidImageError(f"the {kind} holds {frames} frames; exactly 1 is wanted")
+    if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
+        raise InvalidImageError(
+            f"the {kind} has pixels of type {image.mode!r}; 8-bit grey or RGB or 16-bit grey is wanted"
+        )
+
+
+def _to_grey(image: Image.Image) -> Strip:
+    if image.mode in _SIXTEEN_BIT:
+        wide = np.asarray(image, dtype=np.uint32)
+        return ((wide + 128) // 257).astype(np.uint8)
+    # For a JPEG this skips colour conversion: libjpeg hands out the luma channel.
+    image.draft("L", image.size)
+    return np.asarray(image if image.mode == "L" else image.convert("L"))
