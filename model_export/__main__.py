@@ -4,7 +4,6 @@ import sys
 
 import tyro
 
-from model_export.config import TrainConfig
 from model_export.data import DataError
 from model_export.train import train
 

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from model_export.config import TrainConfig
+from model_export.data import DataError
 from model_export.network import SteelNetwork
 from service.metadata import Split
 
@@ -29,20 +31,32 @@ class Checkpoint:
     scaler: dict[str, Any]
 
 
+_CONFIG = TypeAdapter(TrainConfig)
+
+
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    torch.save(vars(checkpoint), part)
+    plain = vars(checkpoint) | {
+        "config": _CONFIG.dump_python(checkpoint.config, mode="json"),
+        "split": checkpoint.split.model_dump(mode="json"),
+    }
+    torch.save(plain, part)
     part.replace(path)
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU.
+    """Read a checkpoint onto the CPU; it holds tensors and plain values only, so loading runs no code.
 
-    Checkpoints hold Python objects, so loading one runs what is in it: load only your own.
+    Raises:
+        DataError: if there is none.
     """
-    return Checkpoint(**torch.load(path, map_location="cpu", weights_only=False))
+    if not path.is_file():
+        raise DataError(f"there is no checkpoint at {path}")
+    plain = torch.load(path, map_location="cpu", weights_only=True)
+    config = _CONFIG.validate_python(plain.pop("config"))
+    return Checkpoint(config=config, split=Split.model_validate(plain.pop("split")), **plain)
 
 
 def restore_network(checkpoint: Checkpoint) -> SteelNetwork:

@@ -103,11 +103,15 @@ def read_labels(path: Path) -> dict[str, list[str]]:
             else:
                 name, _, class_text = row["ImageId_ClassId"].rpartition("_")
             if class_text not in ("1", "2", "3", "4") or not name:
-                raise DataError(f"{path}, line {reader.line_num}: the class is {class_text!r}; 1 to 4 is wanted")
+                raise DataError(
+                    f"{path}, line {reader.line_num}: the class is {class_text!r}; 1 to 4 is wanted"
+                )
             codes = labels.setdefault(name, [""] * CLASS_COUNT)
             index = int(class_text) - 1
             if codes[index]:
-                raise DataError(f"{path}, line {reader.line_num}: {name} has a second mask of class {class_text}")
+                raise DataError(
+                    f"{path}, line {reader.line_num}: {name} has a second mask of class {class_text}"
+                )
             codes[index] = (row["EncodedPixels"] or "").strip()
     return labels
 
@@ -126,7 +130,7 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
         raise DataError(f"{folder} is not in Kaggle's layout: train.csv and train_images/ are wanted there")
     labels = read_labels(folder / "train.csv")
     names = {path.name for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
-    problems = {name: "named in train.csv, but not in train_images/" for name in labels.keys() - names}
+    problems = dict.fromkeys(labels.keys() - names, "named in train.csv, but not in train_images/")
     for name in names:
         problem = _header_problem(images / name)
         if problem:
@@ -160,7 +164,8 @@ def _header_problem(path: Path) -> str | None:
 class Pick(NamedTuple):
     """One sample to make: which strip, and the class that its crop should show."""
 
-    index: int
+    number: int
+    """Of the strip in the data set."""
     focus: int
     """Class id, 1..4; 0 for anywhere."""
 

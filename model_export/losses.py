@@ -21,9 +21,7 @@ class WeightedBCE(nn.Module):
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Take logits and masks, both float ``[n, 4, height, width]``."""
-        return nn.functional.binary_cross_entropy_with_logits(
-            logits, masks, pos_weight=self.positive_weight
-        )
+        return nn.functional.binary_cross_entropy_with_logits(logits, masks, pos_weight=self.positive_weight)
 
 
 LOSSES: dict[str, Callable[[Sequence[float]], nn.Module]] = {
@@ -65,7 +63,5 @@ class MaskLoss(nn.Module):
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Take logits and masks, both float ``[n, 4, height, width]``; answer a scalar."""
-        losses = [
-            factor * term(logits, masks) for factor, term in zip(self.factors, self.terms, strict=True)
-        ]
+        losses = [factor * term(logits, masks) for factor, term in zip(self.factors, self.terms, strict=True)]
         return torch.stack(losses).sum()

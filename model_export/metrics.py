@@ -46,9 +46,7 @@ def class_score(class_id: int, overlaps: Sequence[Overlap]) -> ClassScore:
 
 def class_scores(overlaps: Sequence[Sequence[Overlap]]) -> tuple[ClassScore, ...]:
     """Score every class; ``overlaps`` holds, strip by strip, one entry per class."""
-    return tuple(
-        class_score(index + 1, [strip[index] for strip in overlaps]) for index in range(CLASS_COUNT)
-    )
+    return tuple(class_score(index + 1, [strip[index] for strip in overlaps]) for index in range(CLASS_COUNT))
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:
@@ -56,34 +54,26 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return _mean([value for value in values if value is not None])
 
 
+_COLUMNS = ("dice_kaggle", "dice_kaggle_all_empty", "dice_positive", "recall", "false_alarm_rate")
+
+
 def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
     """Write scores as a table with a line per class and their mean; '-' where no strip could tell."""
-    header = f"{'class':<18}{'strips':>8}{'with':>6}  {'Dice':>7}{'if empty':>10}{'Dice+':>8}{'recall':>8}{'false alarms':>14}"
-    lines = [header]
+    lines = [f"{'class':<18}{'strips':>8}{'with':>6}     Dice  if empty   Dice+  recall  false alarms"]
     for score, name in zip(scores, names, strict=True):
-        lines.append(
-            f"{f'{score.class_id} {name}':<18}{score.strips_with + score.strips_without:>8}{score.strips_with:>6}"
-            + _cells(score.dice_kaggle, score.dice_kaggle_all_empty, score.dice_positive, score.recall, score.false_alarm_rate)
-        )
+        label = f"{score.class_id} {name}"
+        strips = score.strips_with + score.strips_without
+        values = [getattr(score, column) for column in _COLUMNS]
+        lines.append(f"{label:<18}{strips:>8}{score.strips_with:>6}{_cells(values)}")
+    means = [mean_of([getattr(score, column) for score in scores]) for column in _COLUMNS]
+    lines.append(f"{'mean':<32}{_cells(means)}")
     lines.append(
-        f"{'mean':<18}{'':>14}"
-        + _cells(
-            mean_of([score.dice_kaggle for score in scores]),
-            mean_of([score.dice_kaggle_all_empty for score in scores]),
-            mean_of([score.dice_positive for score in scores]),
-            mean_of([score.recall for score in scores]),
-            mean_of([score.false_alarm_rate for score in scores]),
-        )
-    )
-    lines.append(
-        "Dice: mean over all strips as Kaggle defines it (an empty pair counts 1); 'if empty': what the "
-        "answer\n'no defect anywhere' scores by it; Dice+: mean over the strips that hold the class."
+        "Dice: mean over all strips as Kaggle defines it (an empty pair counts 1); 'if empty': what the\n"
+        "answer 'no defect anywhere' scores by it; Dice+: mean over the strips that hold the class."
     )
     return "\n".join(lines)
 
 
-def _cells(*values: float | None) -> str:
-    widths = (9, 10, 8, 8, 14)
-    return "".join(
-        f"{'-' if value is None else f'{value:.3f}':>{width}}" for value, width in zip(values, widths, strict=True)
-    )
+def _cells(values: Sequence[float | None]) -> str:
+    texts = ["-" if value is None else f"{value:.3f}" for value in values]
+    return "".join(f"{text:>{width}}" for text, width in zip(texts, (9, 10, 8, 8, 14), strict=True))

@@ -51,7 +51,9 @@ class SteelNetwork(nn.Module):
         self.classification_head: nn.Module = model.classification_head
         if config.decoder == "unet":
             self.decoder: nn.Module = UnetDecoder(
-                model.encoder.out_channels, config.decoder_channels, n_blocks=len(config.decoder_channels)
+                model.encoder.out_channels,
+                config.decoder_channels,
+                n_blocks=len(config.decoder_channels),
             )
             self.segmentation_head: nn.Module = nn.Conv2d(
                 config.decoder_channels[-1], CLASS_COUNT, kernel_size=3, padding=1

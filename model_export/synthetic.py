@@ -129,7 +129,9 @@ def _vertical_line(rng: np.random.Generator, canvas: Canvas, x: int) -> Region:
     bottom = rng.uniform(top + 100, HEIGHT)
     lean = rng.uniform(-15, 15)
     half = rng.uniform(5, 10)
-    region = _polygon([(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)])
+    region = _polygon(
+        [(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)]
+    )
     core = _polygon([(x - 1, top), (x + 1, top), (x + lean + 1, bottom), (x + lean - 1, bottom)])
     canvas[region] -= rng.uniform(4, 10)
     canvas[core] -= rng.uniform(25, 45)
@@ -142,7 +144,9 @@ def _scratch(rng: np.random.Generator, canvas: Canvas, x: int) -> Region:
     bottom = rng.uniform(top + 60, HEIGHT + 40)
     lean = rng.uniform(-25, 25)
     half = rng.uniform(8, 22)
-    region = _polygon([(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)])
+    region = _polygon(
+        [(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)]
+    )
     frayed = _cloud(rng, 6, 400) > 0.2
     canvas[region & frayed] += rng.uniform(35, 80)
     return region

@@ -60,9 +60,12 @@ def train(config: TrainConfig) -> Path:
         persistent_workers=False,  # fresh workers take the epoch's seed, which makes resuming exact
     )
 
-    network = _network(config, strips, split).to(device, memory_format=torch.channels_last)
+    network = _network(config, strips, split).to(device)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     averaged = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
+        network,
+        multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),  # type: ignore[no-untyped-call]
+        use_buffers=True,
     )
     mask_loss = MaskLoss(config.mask_loss, config.class_weights).to(device)
     encoder = list(network.encoder.parameters())
@@ -104,7 +107,9 @@ def train(config: TrainConfig) -> Path:
             progress = tqdm(loader, f"epoch {epoch + 1}/{config.epochs}", unit="batch", dynamic_ncols=True)
             for images, masks in progress:
                 waiting += time.perf_counter() - waited
-                images = images.to(device, torch.float32, memory_format=torch.channels_last, non_blocking=True)
+                images = images.to(
+                    device, torch.float32, memory_format=torch.channels_last, non_blocking=True
+                )
                 masks = masks.to(device, torch.float32, non_blocking=True)
                 with _autocast(device, precision):
                     mask_logits, class_logits = network(images)
@@ -130,7 +135,7 @@ def train(config: TrainConfig) -> Path:
             seconds = time.perf_counter() - began
             row: dict[str, float] = {
                 "epoch": epoch + 1,
-                "learning_rate": scheduler.get_last_lr()[1],
+                "learning_rate": float(scheduler.get_last_lr()[1]),
                 "seconds": seconds,
                 "waiting_share": waiting / seconds,
                 **{name: total / len(loader) for name, total in sums.items()},
@@ -184,7 +189,9 @@ def validate(
     overlaps: list[list[Overlap]] = []
     for image, truth in tqdm(_whole_strips(strips), "validating", len(strips), unit="strip", leave=False):
         with _autocast(device, precision):
-            logits, _ = network(image.unsqueeze(0).to(device, torch.float32, memory_format=torch.channels_last))
+            logits, _ = network(
+                image.unsqueeze(0).to(device, torch.float32, memory_format=torch.channels_last)
+            )
         found = (torch.sigmoid(logits[0]) >= threshold).cpu()
         overlaps.append(
             [
@@ -219,7 +226,10 @@ def _training_strips(
     split = split or split_strips(real, config.folds, config.seed)
     training = set(split.train)
     groups = [
-        ([index for index, strip in enumerate(real) if strip.name in training], 1 - config.drawn_share),
+        (
+            [index for index, strip in enumerate(real) if strip.name in training],
+            1 - config.drawn_share,
+        ),
         (list(range(len(real), len(real) + len(drawn))), config.drawn_share),
     ]
     return [*real, *drawn], split, groups
@@ -283,7 +293,7 @@ def _log(row: dict[str, float], path: Path, board: SummaryWriter) -> None:
             writer.writeheader()
         writer.writerow(empty | {name: f"{value:.6g}" for name, value in row.items()})
     for name, value in row.items():
-        board.add_scalar(name, value, int(row["epoch"]))  # type: ignore[no-untyped-call]
+        board.add_scalar(name, value, int(row["epoch"]))
     tail = f", validation Dice+ {row['dice_positive']:.3f}" if "dice_positive" in row else ""
     print(
         f"epoch {int(row['epoch'])}: loss {row['loss']:.3f}, {row['seconds']:.0f} s, "
@@ -301,4 +311,3 @@ def describe(config: TrainConfig) -> dict[str, object]:
     for name in ("out", "resume"):
         del plain[name]
     return plain
-

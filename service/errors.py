@@ -7,6 +7,7 @@ ServiceError
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
 ├── QueueFullError             429  + Retry-After
+├── ClientLeftError            499  (nobody sees it but the log)
 ├── InferenceError             500  (its message is for the log, never for the caller)
 ├── UnavailableError           503  + Retry-After
 └── DeadlineExceededError      504
@@ -20,8 +21,8 @@ from http import HTTPStatus
 class ServiceError(Exception):
     """A refusal with a message for the caller: what came and what is wanted."""
 
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    title = "Internal error"
+    status: int = HTTPStatus.INTERNAL_SERVER_ERROR
+    title: str = "Internal error"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -94,6 +95,13 @@ class DeadlineExceededError(ServiceError):
 
     status = HTTPStatus.GATEWAY_TIMEOUT
     title = "Deadline exceeded"
+
+
+class ClientLeftError(ServiceError):
+    """The caller hung up before its answer; 499 is nginx's number for it."""
+
+    status = 499
+    title = "Client left"
 
 
 class InferenceError(ServiceError):

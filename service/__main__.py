@@ -1,0 +1,64 @@
+"""``python -m service``: read the settings and serve until told to stop."""
+
+import signal
+import sys
+from types import FrameType
+
+import uvicorn
+from pydantic import ValidationError
+
+from service.app import create_app
+from service.logs import configure_logs
+from service.settings import Settings
+
+
+def main() -> int:
+    """Serve; return the exit code: 0 after a stop that was asked for, 1 if the model cannot be served."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = "STEEL_" + "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"error: {name}: {problem['msg']}; got {problem['input']!r}", file=sys.stderr)  # noqa: T201
+        return 2
+    configure_logs(settings.log_level)
+    # uvicorn drains on these signals and raises them again when it is done: that is a normal end.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    return serve(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Run uvicorn until a signal, or until the model turns out not to be servable."""
+    failures: list[Exception] = []
+
+    def stop(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    app = create_app(settings, on_fatal=stop)
+
+    class Server(uvicorn.Server):
+        """Turns readiness off as soon as it is asked to stop, before connections are closed."""
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            app.state.engine.draining = True
+            super().handle_exit(sig, frame)
+
+    server = Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            timeout_graceful_shutdown=settings.shutdown_timeout_s,
+        )
+    )
+    server.run()
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""Dynamic batching: many callers, one inference thread.
+
+One queue, one task, one thread, no polling. The rules:
+
+* An idle model never waits: the first input runs at once.
+* After a busy spell a batch closes when it is full, or when its oldest input has waited
+  ``batch_timeout`` seconds since it arrived.
+* A full queue refuses at once.
+* A caller that has gone is dropped before the model runs and cannot hurt its batch-mates; so is one
+  whose deadline is nearer than the fastest run seen.
+* An exception, or a wrong number of outputs, reaches every caller of that batch; the loop goes on.
+* Closing finishes what was accepted, then refuses.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from service.errors import DeadlineExceededError, InferenceError, QueueFullError, UnavailableError
+
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Y]):
+    """One output and what it took."""
+
+    output: Y
+    queue_seconds: float
+    run_seconds: float
+    batch_size: int
+
+
+@dataclass(eq=False, slots=True)
+class _Item(Generic[X, Y]):
+    input: X
+    future: asyncio.Future[Answer[Y]]
+    arrived: float
+    deadline: float | None
+
+
+class Batcher(Generic[X, Y]):
+    """Groups inputs of concurrent callers into batches; used as an async context manager.
+
+    Args:
+        run: maps a batch to as many outputs, in order; blocking, called from one thread only.
+        max_batch_size: inputs in one batch at most.
+        batch_timeout: seconds; see the rules above.
+        max_queue_size: inputs that may wait, those in the running batch not counted.
+        on_batch: told size and seconds of every batch that ran.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[X]], Sequence[Y]],
+        *,
+        max_batch_size: int,
+        batch_timeout: float,
+        max_queue_size: int,
+        on_batch: Callable[[int, float], None] = lambda _size, _seconds: None,
+    ) -> None:
+        self._run = run
+        self._max_batch_size = max_batch_size
+        self._batch_timeout = batch_timeout
+        self.max_queue_size = max_queue_size
+        self._on_batch = on_batch
+        self._queue: deque[_Item[X, Y]] = deque()
+        self._changed = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._batch_seconds = 0.0
+        self._fastest_seconds = 0.0
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._serve(), name="batcher")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether inputs are taken and answered."""
+        return self._task is not None and not self._task.done() and not self._closing
+
+    @property
+    def queue_size(self) -> int:
+        """Inputs that wait."""
+        return len(self._queue)
+
+    def full_error(self) -> QueueFullError:
+        """Build the refusal for a full queue, with the seconds until there should be room."""
+        batches = math.ceil(self.max_queue_size / self._max_batch_size)
+        return QueueFullError(f"{self.max_queue_size} strips are waiting already", self._seconds_for(batches))
+
+    async def submit(self, x: X, deadline: float | None = None) -> Answer[Y]:
+        """Queue an input and wait for its output.
+
+        Args:
+            x: the input.
+            deadline: event-loop time after which nobody wants the output.
+
+        Raises:
+            QueueFullError: at once, if the queue is full.
+            UnavailableError: if the batcher is closing or has died.
+            DeadlineExceededError: if the deadline cannot be met any more when the model is free.
+            InferenceError: if the model failed.
+        """
+        if not self.alive:
+            raise UnavailableError("the service takes no more strips", self._seconds_for(1))
+        if len(self._queue) >= self.max_queue_size:
+            raise self.full_error()
+        loop = asyncio.get_running_loop()
+        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), deadline)
+        self._queue.append(item)
+        self._changed.set()
+        try:
+            return await item.future
+        finally:
+            if item.future.cancelled() and item in self._queue:
+                self._queue.remove(item)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then stop."""
+        self._closing = True
+        self._changed.set()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        self._executor.shutdown(wait=False)
+
+    def _seconds_for(self, batches: int) -> int:
+        return max(1, math.ceil(batches * self._batch_seconds))
+
+    async def _serve(self) -> None:
+        try:
+            while await self._next_input():
+                batch = self._take()
+                if batch:
+                    await self._run_batch(batch)
+                    await self._fill()
+        finally:
+            # Reached with a queue only if this task was cancelled: nobody may be left waiting.
+            for item in self._queue:
+                if not item.future.done():
+                    item.future.set_exception(UnavailableError("the service was stopped", 1))
+            self._queue.clear()
+
+    async def _next_input(self) -> bool:
+        """Wait for an input; False when there will be none."""
+        while not self._queue:
+            if self._closing:
+                return False
+            self._changed.clear()
+            await self._changed.wait()
+        return True
+
+    async def _fill(self) -> None:
+        """After a run, let a batch grow until it is full or its oldest input has waited enough."""
+        loop = asyncio.get_running_loop()
+        while self._queue and len(self._queue) < self._max_batch_size and not self._closing:
+            closes = self._queue[0].arrived + self._batch_timeout
+            if loop.time() >= closes:
+                return
+            self._changed.clear()
+            try:
+                async with asyncio.timeout_at(closes):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    def _take(self) -> list[_Item[X, Y]]:
+        """Take a batch off the queue without those who have gone or would come too late."""
+        now = asyncio.get_running_loop().time()
+        batch: list[_Item[X, Y]] = []
+        while self._queue and len(batch) < self._max_batch_size:
+            item = self._queue.popleft()
+            if item.future.done():
+                continue
+            if item.deadline is not None and now + self._fastest_seconds > item.deadline:
+                item.future.set_exception(
+                    DeadlineExceededError("the deadline could not be met any more; the model was not run")
+                )
+                continue
+            batch.append(item)
+        return batch
+
+    async def _run_batch(self, batch: list[_Item[X, Y]]) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        try:
+            inputs = [item.input for item in batch]
+            outputs = await loop.run_in_executor(self._executor, self._run, inputs)
+            if len(outputs) != len(batch):
+                raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
+        except BaseException as error:
+            for item in batch:
+                if not item.future.done():
+                    failure = InferenceError(f"the model failed: {error!r}")
+                    failure.__cause__ = error
+                    item.future.set_exception(failure)
+            if not isinstance(error, Exception):
+                raise
+            return
+        seconds = loop.time() - started
+        self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
+        self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
+        for item, output in zip(batch, outputs, strict=True):
+            if not item.future.done():
+                item.future.set_result(Answer(output, started - item.arrived, seconds, len(batch)))
+        self._on_batch(len(batch), seconds)

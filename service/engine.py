@@ -1,0 +1,151 @@
+"""The running model with everything around it: loaded, proven, warmed up, drained."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+
+from service.batcher import Batcher
+from service.cpu_quota import cpu_quota
+from service.errors import UnavailableError
+from service.metadata import Strip
+from service.metrics import Metrics
+from service.model_repository import find_model
+from service.predictor import Predictor
+from service.session import Device, OrtSession, Probabilities, Session, prove
+
+_log = structlog.get_logger()
+_RETRY_SECONDS = 2
+
+
+class Engine:
+    """Owns session, batcher and threads from start to close.
+
+    Args:
+        metrics: where batches are counted.
+        max_queue_size: strips that may wait.
+        batch_timeout: seconds that a strip waits for others when the model is busy.
+        max_pixels: largest image, by its header.
+    """
+
+    def __init__(
+        self, metrics: Metrics, *, max_queue_size: int, batch_timeout: float, max_pixels: int
+    ) -> None:
+        self._metrics = metrics
+        self._max_queue_size = max_queue_size
+        self._batch_timeout = batch_timeout
+        self._max_pixels = max_pixels
+        self._threads = ThreadPoolExecutor(cpu_quota(), thread_name_prefix="images")
+        self._session: Session | None = None
+        self._batcher: Batcher[Strip, Probabilities] | None = None
+        self._predictor: Predictor | None = None
+        self.draining = False
+        metrics.watch(
+            ready=lambda: self.not_ready_reason is None,
+            queue_size=lambda: self._batcher.queue_size if self._batcher else 0,
+        )
+
+    async def load(
+        self, model: Path, *, device: Device, threads: int | None, max_batch_size: int | None
+    ) -> None:
+        """Load a model file, prove it on its golden strip, warm it up, and serve it.
+
+        Raises:
+            ModelFileError: if the file cannot be trusted.
+            DeviceError: if the device does not work here.
+        """
+
+        def ready_session() -> OrtSession:
+            session = OrtSession(
+                find_model(model), device=device, threads=threads, max_batch_size=max_batch_size
+            )
+            prove(session)
+            session.warm_up()
+            return session
+
+        session = await asyncio.to_thread(ready_session)
+        if session.fallback_reason:
+            _log.warning("running on the CPU instead of a GPU", reason=session.fallback_reason)
+        await self.serve(session, max_batch_size=session.batch_sizes[-1])
+
+    async def serve(self, session: Session, *, max_batch_size: int) -> None:
+        """Start answering with a session that is ready."""
+        batcher = Batcher(
+            session.infer,
+            max_batch_size=max_batch_size,
+            batch_timeout=self._batch_timeout,
+            max_queue_size=self._max_queue_size,
+            on_batch=lambda size, _: self._metrics.batch_size.observe(size),
+        )
+        self._batcher = await batcher.__aenter__()
+        self._session = session
+        self._predictor = Predictor(batcher, self._threads, max_pixels=self._max_pixels)
+        self._metrics.model.labels(
+            session.metadata.name,
+            session.metadata.version,
+            session.sha256,
+            session.provider,
+            session.metadata.precision,
+            str(session.fallback_reason is not None).lower(),
+        ).set(1)
+        _log.info(
+            "model ready",
+            name=session.metadata.name,
+            version=session.metadata.version,
+            sha256=session.sha256,
+            provider=session.provider,
+        )
+
+    @property
+    def not_ready_reason(self) -> str | None:
+        """Why strips cannot be answered now; None when they can."""
+        if self.draining:
+            return "the service is shutting down"
+        if self._batcher is None:
+            return "the model is being loaded"
+        if not self._batcher.alive:
+            return "the batcher has stopped"
+        return None
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Where image work runs."""
+        return self._threads
+
+    @property
+    def session(self) -> Session:
+        """The session that serves.
+
+        Raises:
+            UnavailableError: if there is none yet, none any more, or it is going.
+        """
+        self.check_ready()
+        if self._session is None:
+            raise AssertionError("ready without a session")
+        return self._session
+
+    @property
+    def predictor(self) -> Predictor:
+        """What answers images.
+
+        Raises:
+            UnavailableError: if it cannot.
+        """
+        self.check_ready()
+        if self._predictor is None:
+            raise AssertionError("ready without a predictor")
+        return self._predictor
+
+    def check_ready(self) -> None:
+        """Raise UnavailableError with the reason unless strips can be answered."""
+        reason = self.not_ready_reason
+        if reason is not None:
+            raise UnavailableError(reason, _RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Finish what was accepted, then let go of everything."""
+        self.draining = True
+        if self._batcher is not None:
+            await self._batcher.close()
+        self._threads.shutdown(wait=True)

@@ -1,0 +1,85 @@
+"""What Prometheus may read at /metrics."""
+
+from collections.abc import Callable
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The service's own metrics in a registry of their own."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        # The route is the template, never the path that came: callers must not create series.
+        self.requests = Counter(
+            "steel_requests", "Requests answered.", ["route", "status"], registry=self._registry
+        )
+        self.request_seconds = Histogram(
+            "steel_request_seconds",
+            "Time to answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.stage_seconds = Histogram(
+            "steel_stage_seconds",
+            "Time of one strip in a stage: decode, queue, inference, postprocess.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.batch_size = Histogram(
+            "steel_batch_size",
+            "Strips in one inference.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self._registry,
+        )
+        self.refusals = Counter(
+            "steel_refusals",
+            "Strips and requests refused, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.disconnects = Counter(
+            "steel_disconnects", "Callers that left before their answer.", registry=self._registry
+        )
+        self.strips = Counter(
+            "steel_strips",
+            "Strips answered, by whether a defect was found.",
+            ["defect"],
+            registry=self._registry,
+        )
+        self.defects = Counter(
+            "steel_defects",
+            "Strips on which the class was found.",
+            ["class_id"],
+            registry=self._registry,
+        )
+        self.model = Gauge(
+            "steel_model_info",
+            "1 for the model that serves; fallback says that it does not run where it was meant to.",
+            ["name", "version", "sha256", "provider", "precision", "fallback"],
+            registry=self._registry,
+        )
+        self._ready = Gauge("steel_ready", "1 when ready.", registry=self._registry)
+        self._queue_size = Gauge("steel_queue_size", "Strips that wait.", registry=self._registry)
+
+    def watch(self, *, ready: Callable[[], bool], queue_size: Callable[[], int]) -> None:
+        """Read these gauges whenever Prometheus asks."""
+        self._ready.set_function(lambda: float(ready()))
+        self._queue_size.set_function(lambda: float(queue_size()))
+
+    def render(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,115 @@
+"""Around every request: an id, a log line, metrics, a limit on the body, and no error that escapes."""
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import InferenceError, PayloadTooLargeError
+from service.metrics import Metrics
+from service.problems import respond
+
+_log = structlog.get_logger()
+_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class RequestContext:
+    """Gives each request an id, answers what nothing else caught, logs one line and counts."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _ACCEPTED_ID.fullmatch(given) else uuid.uuid4().hex
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status: int | None = None
+        started = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            state["error"] = error
+            if status is None:
+                await respond(InferenceError(str(error)), request_id)(scope, receive, send_with_id)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
+        # Unknown paths share one label: callers must not be able to create series.
+        route = str(getattr(scope.get("route"), "path", "unknown"))
+        left = scope["state"].get("left", False)
+        self._metrics.requests.labels(route, "left" if left else str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        error = scope["state"].get("error")
+        fields = {
+            "request_id": scope["state"]["request_id"],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "seconds": round(seconds, 6),
+            "client": (scope.get("client") or ("",))[0],
+            **scope["state"].get("log", {}),
+        }
+        if left:
+            _log.info("request", left=True, **fields)
+        elif status is not None and status >= 500 and error is not None:
+            _log.error("request", exc_info=error, error=str(error), **fields)
+        elif error is not None:
+            _log.info("request", error=str(error), **fields)
+        elif route.startswith(("/health", "/metrics")):
+            _log.debug("request", **fields)
+        else:
+            _log.info("request", **fields)
+
+
+class BodyLimit:
+    """Refuses a body over the limit: by its announced length, or while it arrives.
+
+    FastAPI reads a whole upload before any dependency runs, so this has to stand in front of it.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdigit() and int(announced) > self._max_bytes:
+            error = PayloadTooLargeError(
+                f"the body has {announced} bytes; at most {self._max_bytes} are taken"
+            )
+            scope["state"]["error"] = error
+            await respond(error, scope["state"]["request_id"])(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max_bytes:
+                raise PayloadTooLargeError(f"the body has more than {self._max_bytes} bytes, the most taken")
+            return message
+
+        await self._app(scope, counted, send)

@@ -1,0 +1,104 @@
+"""What the OpenAPI page says beyond the types: bodies, examples and errors."""
+
+from typing import Any
+
+from service.problems import MEDIA_TYPE
+from service.schemas import Problem
+from service.uploads import RAW_TYPES
+
+DESCRIPTION = """
+Finds surface defects on photographs of steel strip (1600 x 256 pixels) and answers a mask and a
+probability for each of four classes of defect.
+
+Try it: open **POST /predict**, press *Try it out*, choose an image file and press *Execute*.
+
+Masks are written as Kaggle's run-length code: pairs of start and length; pixels are numbered from 1,
+top to bottom, then left to right. In Python:
+
+```python
+import numpy as np
+
+def decode(rle, height=256, width=1600):
+    numbers = np.array(rle.split(), dtype=int)
+    mask = np.zeros(height * width, dtype=bool)
+    for start, length in zip(numbers[::2], numbers[1::2]):
+        mask[start - 1 : start - 1 + length] = True
+    return mask.reshape(width, height).T
+```
+
+Errors are `application/problem+json` (RFC 9457). Every answer carries `X-Request-Id`.
+"""
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "one image or several, 1600 wide and 256 high: JPEG, PNG, BMP, "
+                            "TIFF or WebP, 8-bit grey or RGB, or 16-bit grey",
+                        }
+                    },
+                }
+            },
+            **dict.fromkeys(RAW_TYPES, _BINARY),
+        },
+    }
+}
+
+_DESCRIPTIONS = {
+    401: "An API key is configured and `X-API-Key` is missing or wrong.",
+    413: "Too many bytes, files or pixels.",
+    415: "Not an image type that is read.",
+    422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
+    429: "The queue is full; `Retry-After` says in how many seconds there should be room.",
+    500: "Anything else; the service's log has the reason under the request id.",
+    503: "Not ready yet, or shutting down; see `Retry-After`.",
+    504: "The request's deadline passed; work that could not meet it was not begun.",
+}
+
+_EXAMPLES: dict[int, tuple[str, str]] = {
+    401: ("API key missing or wrong", "X-API-Key is missing or wrong"),
+    413: ("Payload too large", "the body has 50000000 bytes; at most 33554432 are taken"),
+    415: (
+        "Unsupported media type",
+        "the file is not an image of a type read here (JPEG, PNG, BMP, TIFF, WEBP); it begins with the bytes "
+        "25 50 44 46 2d 31 2e 37",
+    ),
+    422: ("Invalid image", "the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"),
+    429: ("Queue full", "64 strips are waiting already"),
+    500: (
+        "Internal error",
+        "the service failed on this request; its log has the reason under the request id",
+    ),
+    503: ("Not ready", "the model is being loaded"),
+    504: ("Deadline exceeded", "the deadline passed before the answer was ready"),
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Document error answers, each with an example."""
+    return {status: _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    title, detail = _EXAMPLES[status]
+    example = {
+        "type": f"urn:steel:problem:{title.lower().replace(' ', '-')}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": "5b1f0b0c9d5e4f1f8a3c2d1e0f9a8b7c",
+    }
+    return {
+        "description": _DESCRIPTIONS[status],
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema(), "example": example}},
+    }

@@ -1,0 +1,93 @@
+"""Errors as RFC 9457 application/problem+json, one shape everywhere."""
+
+from http import HTTPStatus
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from service.errors import (
+    InvalidParameterError,
+    PayloadTooLargeError,
+    RetryableError,
+    ServiceError,
+    UnauthorizedError,
+)
+from service.schemas import Problem
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem_of(error: ServiceError, request_id: str | None = None) -> Problem:
+    """Describe an error to the caller; what went wrong inside stays inside."""
+    detail = error.detail
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        detail = "the service failed on this request; its log has the reason under the request id"
+    extra = {"parameter": error.name} if isinstance(error, InvalidParameterError) else {}
+    return Problem(
+        type=_urn(error.title),
+        title=error.title,
+        status=error.status,
+        detail=detail,
+        request_id=request_id,
+        **extra,
+    )
+
+
+def respond(error: ServiceError, request_id: str | None) -> JSONResponse:
+    """Answer a request with an error."""
+    headers: dict[str, str] = {}
+    if isinstance(error, RetryableError):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "ApiKey"
+    if isinstance(error, PayloadTooLargeError):
+        # The rest of the body will not be read.
+        headers["Connection"] = "close"
+    problem = problem_of(error, request_id)
+    return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, media_type=MEDIA_TYPE)
+
+
+async def on_service_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer our own refusals."""
+    if not isinstance(error, ServiceError):
+        raise error
+    request.state.error = error
+    return respond(error, request.state.request_id)
+
+
+async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a wrong query parameter or header: its name and what is allowed."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "there is no such parameter"
+    refusal = InvalidParameterError(name, f"{name}: {message}")
+    return await on_service_error(request, refusal)
+
+
+async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the framework refuses: no such route, wrong method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    detail = {
+        HTTPStatus.NOT_FOUND: f"there is no {request.url.path} here; GET /docs lists what there is",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} does not work on {request.url.path}",
+    }.get(status, str(error.detail))
+    problem = Problem(
+        type=_urn(status.phrase),
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        request_id=request.state.request_id,
+    )
+    return JSONResponse(problem.model_dump(exclude_none=True), status, error.headers, media_type=MEDIA_TYPE)
+
+
+def _urn(title: str) -> str:
+    return f"urn:steel:problem:{title.lower().replace(' ', '-')}"

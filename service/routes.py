@@ -1,0 +1,387 @@
+"""The routes: HTTP in, the engine asked, HTTP out."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.security import APIKeyHeader
+
+from service import openapi
+from service.engine import Engine
+from service.errors import (
+    ClientLeftError,
+    DeadlineExceededError,
+    InvalidParameterError,
+    ServiceError,
+    UnauthorizedError,
+)
+from service.metadata import HEIGHT, WIDTH, ModelMetadata, Profile
+from service.metrics import Metrics
+from service.overlay import draw_overlay
+from service.predictor import Prediction
+from service.problems import problem_of
+from service.schemas import (
+    ClassResult,
+    Health,
+    ImageResult,
+    ModelInfo,
+    ModelSummary,
+    PredictQuery,
+    PredictResponse,
+    ProfileInfo,
+    ProfileUsed,
+    SegmentQuery,
+    SplitInfo,
+    TimingMs,
+    parse_areas,
+    parse_thresholds,
+)
+from service.session import Session
+from service.settings import Settings
+from service.uploads import Upload, read_uploads
+
+T = TypeVar("T")
+
+_key_header = APIKeyHeader(
+    name="X-API-Key",
+    auto_error=False,
+    description="Only where the service was started with STEEL_API_KEY.",
+)
+
+Deadline = Annotated[
+    int | None,
+    Header(
+        alias="X-Deadline-Ms",
+        ge=1,
+        description="Milliseconds in which the answer is wanted; strips that cannot make it are not run.",
+        examples=[500],
+    ),
+]
+
+
+def _engine(request: Request) -> Engine:
+    engine: Engine = request.app.state.engine
+    return engine
+
+
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+def _require_key(request: Request, given: Annotated[str | None, Depends(_key_header)]) -> None:
+    wanted = _settings(request).api_key
+    if wanted is None:
+        return
+    if not secrets.compare_digest((given or "").encode(), wanted.get_secret_value().encode()):
+        raise UnauthorizedError("X-API-Key is missing or wrong")
+
+
+router = APIRouter()
+protected = APIRouter(dependencies=[Depends(_require_key)])
+
+
+@protected.post(
+    "/predict",
+    tags=["Strips"],
+    summary="Find defects",
+    response_model=PredictResponse,
+    response_model_exclude_none=True,
+    responses=openapi.problems(401, 413, 415, 422, 429, 500, 503, 504),
+    openapi_extra=openapi.BODY,
+)
+async def predict(
+    request: Request, query: Annotated[PredictQuery, Query()], deadline_ms: Deadline = None
+) -> Response:
+    """Answer a mask and a probability per class for each image of the request.
+
+    One bad file never fails the others: its entry has its own `status` and `problem`. A request with
+    a single bad file is answered with that status itself.
+    """
+    encode = query.mask_format == "rle"
+    uploads, point, session, results, started = await _segment(request, query, deadline_ms, encode=encode)
+    failures = [result for result in results if isinstance(result, ServiceError)]
+    if len(failures) == len(results) and (len(results) == 1 or _same_refusal(failures)):
+        raise failures[0]
+    metrics = _metrics(request)
+    for failure in failures:
+        metrics.refusals.labels(failure.title).inc()
+    predictions = [result for result in results if isinstance(result, Prediction)]
+    timing = _timing(predictions, time.perf_counter() - started)
+    answer = PredictResponse(
+        model=_summary(session),
+        profile=ProfileUsed(**point.model_dump(include=set(ProfileUsed.model_fields))),
+        images=[
+            _image_result(upload, result, session.metadata, encode, request.state.request_id)
+            for upload, result in zip(uploads, results, strict=True)
+        ],
+        timing_ms=timing,
+    )
+    _note(request, predictions, len(failures), timing)
+    return Response(
+        answer.model_dump_json(exclude_none=True),
+        media_type="application/json",
+        headers={"Server-Timing": _server_timing(timing)},
+    )
+
+
+@protected.post(
+    "/overlay",
+    tags=["Strips"],
+    summary="Look at the defects",
+    response_class=Response,
+    responses={
+        200: {
+            "content": {"image/png": {}},
+            "description": "The strip with coloured masks and a legend.",
+        },
+        **openapi.problems(401, 413, 415, 422, 429, 500, 503, 504),
+    },
+    openapi_extra=openapi.BODY,
+)
+async def overlay(
+    request: Request, query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None
+) -> Response:
+    """Answer a PNG: the strip with coloured masks. Takes one image."""
+    _, _, session, results, started = await _segment(request, query, deadline_ms, encode=False, max_files=1)
+    result = results[0]
+    if isinstance(result, ServiceError):
+        raise result
+    masks = {found.class_id: found.mask for found in result.classes if found.mask is not None}
+    captions = {
+        kind.id: f"{kind.id} {kind.name} {found.probability:.0%}" + ("" if found.present else " (absent)")
+        for kind, found in zip(session.metadata.classes, result.classes, strict=True)
+    }
+    picture = await asyncio.get_running_loop().run_in_executor(
+        _engine(request).threads, draw_overlay, result.strip, masks, captions
+    )
+    timing = _timing([result], time.perf_counter() - started)
+    _note(request, [result], 0, timing)
+    return Response(picture, media_type="image/png", headers={"Server-Timing": _server_timing(timing)})
+
+
+@protected.get(
+    "/model",
+    tags=["Model"],
+    summary="What the model says of itself",
+    responses=openapi.problems(401, 503),
+)
+async def model(request: Request) -> ModelInfo:
+    """Classes, profiles with what they measured, training data, scores; where it runs and why there."""
+    session = _engine(request).session
+    metadata = session.metadata
+    return ModelInfo(
+        **_summary(session).model_dump(),
+        width=WIDTH,
+        height=HEIGHT,
+        classes=metadata.classes,
+        profiles=[ProfileInfo(**profile.model_dump()) for profile in metadata.profiles],
+        split=SplitInfo(
+            strategy=metadata.split.strategy,
+            seed=metadata.split.seed,
+            train=len(metadata.split.train),
+            validation=len(metadata.split.validation),
+            test=len(metadata.split.test),
+        ),
+        provenance=metadata.provenance,
+        parity=metadata.parity,
+    )
+
+
+@router.get("/health/live", tags=["Health"], summary="Is the process alive?")
+async def live() -> Health:
+    """Answer 200 while the process runs, loading and draining included."""
+    return Health(status="live")
+
+
+@router.get(
+    "/health/ready",
+    tags=["Health"],
+    summary="Can strips be answered?",
+    responses=openapi.problems(503),
+)
+async def ready(request: Request) -> Health:
+    """Answer 200 once the model is loaded, proven on its golden strip and warmed up; 503 otherwise."""
+    _engine(request).check_ready()
+    return Health(status="ready")
+
+
+@router.get(
+    "/metrics",
+    tags=["Health"],
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
+)
+async def metrics(request: Request) -> Response:
+    """Requests by status, seconds per stage, batch sizes, queue, refusals, defects per class."""
+    return Response(_metrics(request).render(), media_type=Metrics.content_type)
+
+
+async def _segment(
+    request: Request,
+    query: SegmentQuery,
+    deadline_ms: int | None,
+    *,
+    encode: bool,
+    max_files: int | None = None,
+) -> tuple[Sequence[Upload], Profile, Session, Sequence[Prediction | ServiceError], float]:
+    """Read the files and answer each with a prediction or its own error."""
+    settings, engine = _settings(request), _engine(request)
+    seconds = settings.request_timeout_s
+    if deadline_ms is not None:
+        seconds = min(seconds, deadline_ms / 1000)
+    deadline = asyncio.get_running_loop().time() + seconds
+    session, predictor = engine.session, engine.predictor
+    point = _operating_point(session.metadata, query)
+    try:
+        async with asyncio.timeout_at(deadline):
+            uploads = await read_uploads(
+                request,
+                max_files=max_files or settings.max_files,
+                max_bytes=settings.max_body_bytes,
+            )
+    except TimeoutError as error:
+        raise DeadlineExceededError("the deadline passed before the whole body had arrived") from error
+    started = time.perf_counter()
+    results = await _unless_left(
+        request,
+        asyncio.gather(
+            *(predictor.predict(upload.data, point, deadline=deadline, encode=encode) for upload in uploads),
+            return_exceptions=True,
+        ),
+    )
+    answers: list[Prediction | ServiceError] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, ServiceError):
+            raise result
+        answers.append(result)
+    return uploads, point, session, answers, started
+
+
+async def _unless_left(request: Request, work: asyncio.Future[T]) -> T:
+    """Wait for work, but cancel it when the caller hangs up: uvicorn does not do that by itself."""
+
+    async def left() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    watcher = asyncio.ensure_future(left())
+    either: list[asyncio.Future[Any]] = [work, watcher]
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            request.state.left = True
+            _metrics(request).disconnects.inc()
+            raise ClientLeftError("the caller left before the answer was ready")
+        return work.result()
+    finally:
+        watcher.cancel()
+        work.cancel()
+
+
+def _operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:
+    profile = metadata.profile(query.profile)
+    if profile is None:
+        names = ", ".join(profile.name for profile in metadata.profiles)
+        raise InvalidParameterError("profile", f"profile: one of {names} is wanted; got {query.profile!r}")
+    changes: dict[str, Any] = {}
+    if query.threshold is not None:
+        changes["threshold"] = parse_thresholds(query.threshold)
+    if query.min_area is not None:
+        changes["min_area"] = parse_areas(query.min_area)
+    return profile.model_copy(update=changes)
+
+
+def _same_refusal(failures: Sequence[ServiceError]) -> bool:
+    """Whether the service, not the files, is why nothing was answered."""
+    return {failure.status for failure in failures} in ({429}, {500}, {503}, {504})
+
+
+def _summary(session: Session) -> ModelSummary:
+    return ModelSummary(
+        name=session.metadata.name,
+        version=session.metadata.version,
+        sha256=session.sha256,
+        provider=session.provider,
+        precision=session.metadata.precision,
+        fallback_reason=session.fallback_reason,
+    )
+
+
+def _image_result(
+    upload: Upload,
+    result: Prediction | ServiceError,
+    metadata: ModelMetadata,
+    encode: bool,
+    request_id: str,
+) -> ImageResult:
+    if isinstance(result, ServiceError):
+        return ImageResult(
+            filename=upload.filename, status=result.status, problem=problem_of(result, request_id)
+        )
+    return ImageResult(
+        filename=upload.filename,
+        status=200,
+        width=WIDTH,
+        height=HEIGHT,
+        sha256=result.sha256,
+        defect=any(found.present for found in result.classes),
+        defect_probability=round(max(found.probability for found in result.classes), 4),
+        classes=[
+            ClassResult(
+                class_id=found.class_id,
+                name=kind.name,
+                present=found.present,
+                probability=round(found.probability, 4),
+                area=found.area,
+                rle=code if encode else None,
+            )
+            for kind, found, code in zip(metadata.classes, result.classes, result.rles, strict=True)
+        ],
+    )
+
+
+def _timing(predictions: Sequence[Prediction], total: float) -> TimingMs:
+    def slowest(stage: str) -> float:
+        return round(1000 * max((getattr(p.timing, stage) for p in predictions), default=0.0), 2)
+
+    return TimingMs(
+        decode=slowest("decode"),
+        queue=slowest("queue"),
+        inference=slowest("inference"),
+        postprocess=slowest("postprocess"),
+        total=round(1000 * total, 2),
+    )
+
+
+def _server_timing(timing: TimingMs) -> str:
+    return ", ".join(f"{stage};dur={milliseconds:g}" for stage, milliseconds in timing)
+
+
+def _note(request: Request, predictions: Sequence[Prediction], refused: int, timing: TimingMs) -> None:
+    """Count what was found and leave it for the request's log line."""
+    metrics = _metrics(request)
+    found_classes: list[int] = []
+    for prediction in predictions:
+        for stage in ("decode", "queue", "inference", "postprocess"):
+            metrics.stage_seconds.labels(stage).observe(getattr(prediction.timing, stage))
+        present = [found.class_id for found in prediction.classes if found.present]
+        metrics.strips.labels(str(bool(present)).lower()).inc()
+        for class_id in present:
+            metrics.defects.labels(str(class_id)).inc()
+        found_classes.extend(present)
+    request.state.log = {
+        "files": len(predictions) + refused,
+        "refused": refused,
+        "classes": found_classes,
+        "timing_ms": timing.model_dump(),
+    }

@@ -1,0 +1,53 @@
+"""Settings of the service, from environment variables that begin with STEEL_."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; ``STEEL_PORT=8080`` sets ``port``."""
+
+    model_config = SettingsConfigDict(env_prefix="STEEL_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    model: Path = Field(Path("models"), description="an ONNX file, or a folder <name>/<version>/model.onnx")
+    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+        "auto",
+        description="auto tries CUDA and falls back to the CPU, saying so; the others insist",
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="processors for one inference on the CPU; default: all that the container may use",
+    )
+    max_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="strips in one inference at most; default: 1 on the CPU, 16 on a GPU",
+    )
+    batch_timeout_ms: float = Field(
+        2.0,
+        ge=0,
+        description="how long a strip may wait for others to fill a batch when the model is busy",
+    )
+    max_queue_size: int = Field(64, ge=1, description="strips that may wait; more are refused with 429")
+    request_timeout_s: float = Field(
+        30.0, gt=0, description="longest time for a request; callers may ask for less"
+    )
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1, description="largest request body")
+    max_files: int = Field(32, ge=1, description="files in one request at most")
+    max_pixels: int = Field(
+        16_000_000, ge=1, description="largest image by its header; checked before decoding"
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        min_length=1,
+        description="if set, X-API-Key must carry it on /predict, /overlay and /model",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
+    shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")

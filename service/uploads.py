@@ -1,0 +1,70 @@
+"""The files of a request: multipart, or the image itself as the body."""
+
+from dataclasses import dataclass
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from service.errors import InvalidParameterError, PayloadTooLargeError, UnsupportedMediaTypeError
+
+RAW_TYPES = (
+    "image/jpeg",
+    "image/png",
+    "image/bmp",
+    "image/tiff",
+    "image/webp",
+    "application/octet-stream",
+)
+_FIELD = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file as it came."""
+
+    filename: str | None
+    data: bytes
+
+
+async def read_uploads(request: Request, *, max_files: int, max_bytes: int) -> list[Upload]:
+    """Read the files of a request, in order; they stay in memory.
+
+    Raises:
+        InvalidParameterError: if there is no file, a part of another name, or broken multipart.
+        PayloadTooLargeError: if there are too many files (bytes are limited by BodyLimit).
+        UnsupportedMediaTypeError: if the body is of a type that is not read.
+    """
+    content_type = request.headers.get("content-type", RAW_TYPES[-1])
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _read_multipart(request, max_files, max_bytes)
+    if kind in RAW_TYPES:
+        return [Upload(request.headers.get("x-filename"), await request.body())]
+    raise UnsupportedMediaTypeError(
+        f"the body is {kind!r}; multipart/form-data with parts named '{_FIELD}', or one of "
+        f"{', '.join(RAW_TYPES)} is wanted (with curl: -F file=@strip.jpg)"
+    )
+
+
+async def _read_multipart(request: Request, max_files: int, max_bytes: int) -> list[Upload]:
+    class InMemoryParser(MultiPartParser):
+        # Images are never written to disk; BodyLimit bounds what is held.
+        spool_max_size = max_bytes
+
+    parser = InMemoryParser(request.headers, request.stream(), max_files=max_files, max_fields=max_files)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        if error.message.startswith("Too many"):
+            raise PayloadTooLargeError(f"at most {max_files} files are taken in one request") from error
+        raise InvalidParameterError(_FIELD, f"the multipart body cannot be read: {error.message}") from error
+    uploads = []
+    for name, part in form.multi_items():
+        if name != _FIELD or not isinstance(part, UploadFile):
+            what = "a file" if isinstance(part, UploadFile) else "text"
+            raise InvalidParameterError(name, f"parts are files named '{_FIELD}'; got {what} named {name!r}")
+        uploads.append(Upload(part.filename or None, await part.read()))
+    if not uploads:
+        raise InvalidParameterError(_FIELD, f"the request holds no part named '{_FIELD}'")
+    return uploads
