@@ -1,20 +1,31 @@
 """``python -m model_export train|evaluate|export|submit``."""
 
 import sys
+from collections.abc import Callable
 
 import tyro
 
 from model_export.data import DataError
+from model_export.evaluate import evaluate
+from model_export.export import ParityError, export
+from model_export.submit import submit
 from model_export.train import train
+from service.errors import ModelFileError
 
 
 def main() -> None:
     """Run the command that the command line names; expected problems end with their message."""
+    commands: dict[str, Callable[..., object]] = {
+        "train": train,
+        "evaluate": evaluate,
+        "export": export,
+        "submit": submit,
+    }
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"train": train}, prog="python -m model_export", config=(tyro.conf.OmitArgPrefixes,)
+            commands, prog="python -m model_export", config=(tyro.conf.OmitArgPrefixes,)
         )
-    except (DataError, ValueError) as error:
+    except (DataError, ModelFileError, ParityError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

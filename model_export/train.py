@@ -24,14 +24,12 @@ from model_export.data import (
     Pick,
     Sample,
     StripDataset,
-    read_kaggle,
 )
 from model_export.folded_weights import load_folded_weights
 from model_export.losses import MaskLoss
 from model_export.metrics import Overlap, class_scores, mean_of
 from model_export.network import SteelNetwork
-from model_export.split import split_strips
-from model_export.synthetic import drawn_strips
+from model_export.sources import labelled_strips, make_split, sampling_groups
 from model_export.transforms import build_transform
 from service.metadata import CLASS_COUNT, ClassScore, Split
 
@@ -47,10 +45,13 @@ def train(config: TrainConfig) -> Path:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
 
-    strips, split, groups = _training_strips(config, resumed.split if resumed else None)
+    strips = labelled_strips(config)
+    split = resumed.split if resumed is not None else make_split(config, strips)
     by_name = {strip.name: strip for strip in strips}
     validation = [by_name[name] for name in split.validation]
-    sampler = BalancedSampler(strips, config.samples_per_epoch, groups, config.seed)
+    sampler = BalancedSampler(
+        strips, config.samples_per_epoch, sampling_groups(config, strips, split), config.seed
+    )
     loader = DataLoader(
         StripDataset(strips, config.crop_width, build_transform(config.augment)),
         batch_size=config.batch_size,
@@ -205,34 +206,6 @@ def validate(
 def _whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:
     dataset = StripDataset(strips)
     return (dataset[Pick(index, 0)] for index in range(len(dataset)))
-
-
-def _training_strips(
-    config: TrainConfig, split: Split | None
-) -> tuple[list[LabelledStrip], Split, list[tuple[list[int], float]]]:
-    """List all strips, the split, and the groups that the sampler draws from with their shares."""
-    drawn = drawn_strips(config.drawn, config.seed)
-    if config.data is None:
-        held_out = drawn_strips(40, config.seed + 1)
-        split = split or Split(
-            strategy="drawn strips; validation and test from another seed",
-            seed=config.seed,
-            train=tuple(strip.name for strip in drawn),
-            validation=tuple(strip.name for strip in held_out[:20]),
-            test=tuple(strip.name for strip in held_out[20:]),
-        )
-        return [*drawn, *held_out], split, [(list(range(len(drawn))), 1.0)]
-    real = read_kaggle(config.data, skip_bad=config.skip_bad)
-    split = split or split_strips(real, config.folds, config.seed)
-    training = set(split.train)
-    groups = [
-        (
-            [index for index, strip in enumerate(real) if strip.name in training],
-            1 - config.drawn_share,
-        ),
-        (list(range(len(real), len(real) + len(drawn))), config.drawn_share),
-    ]
-    return [*real, *drawn], split, groups
 
 
 def _network(config: TrainConfig, strips: Sequence[LabelledStrip], split: Split) -> SteelNetwork:

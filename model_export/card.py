@@ -1,0 +1,77 @@
+"""The model card, written from what the model file says of itself."""
+
+from pathlib import Path
+
+from service.metadata import ModelMetadata
+
+
+def write_card(metadata: ModelMetadata, path: Path) -> None:
+    """Write the card as Markdown."""
+    path.write_text(model_card(metadata))
+
+
+def model_card(metadata: ModelMetadata) -> str:
+    """Describe a model: what it was trained on, what it scores, how it was made."""
+    split = metadata.split
+    provenance = metadata.provenance
+    lines = [
+        f"# {metadata.name}, version {metadata.version}",
+        "",
+        f"Made on {provenance.created} by `python -m model_export export`, which wrote this card from the "
+        "metadata of `model.onnx`; `GET /model` answers the same.",
+        "",
+        "## Trained on",
+        "",
+        f"{provenance.training_data}. Split: {split.strategy} (seed {split.seed}): {len(split.train)} strips "
+        f"for training, {len(split.validation)} for validation, {len(split.test)} for the test.",
+        "",
+        "## Scores",
+        "",
+        "*Dice*: mean over all strips as Kaggle defines it (an empty pair counts 1); beside it what the answer "
+        '"no defect anywhere" scores by the same measure. *Dice+*: mean over the strips that hold the class. '
+        "*Recall*: share of strips with the class that are reported. *False alarms*: share of strips without it "
+        "that are. With so few strips per class every number here is uncertain by a tenth and more.",
+    ]
+    for profile in metadata.profiles:
+        lines += [
+            "",
+            f"### Profile `{profile.name}`",
+            "",
+            f"{profile.description[:1].upper()}{profile.description[1:]}. Tuned on {profile.tuned_on}, "
+            f"measured on {profile.measured_on}.",
+            "",
+            "| class | class threshold | pixel threshold | minimum area | strips with / without | Dice | if empty "
+            "| Dice+ | recall | false alarms |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        for index, (kind, score) in enumerate(zip(metadata.classes, profile.scores, strict=True)):
+            numbers = (
+                score.dice_kaggle,
+                score.dice_kaggle_all_empty,
+                score.dice_positive,
+                score.recall,
+                score.false_alarm_rate,
+            )
+            cells = " | ".join("-" if number is None else f"{number:.3f}" for number in numbers)
+            lines.append(
+                f"| {kind.id} {kind.name} | {profile.class_threshold[index]:g} | {profile.threshold[index]:g} "
+                f"| {profile.min_area[index]} | {score.strips_with} / {score.strips_without} | {cells} |"
+            )
+    parity = metadata.parity
+    lines += [
+        "",
+        "## Made with",
+        "",
+        f"The file equals the network in torch on {parity.strips} strips: class probabilities within "
+        f"{parity.max_class_probability_difference:.1e}, mask bytes within {parity.max_mask_byte_difference} of "
+        f"255, {parity.pixel_agreement:.4%} of the pixels on the same side of the thresholds.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        *(f"| {name} | `{value}` |" for name, value in provenance.config.items()),
+        *(f"| {name} | {value} |" for name, value in provenance.versions.items()),
+        f"| training data, sha256 | `{provenance.training_data_sha256}` |",
+        f"| code, sha256 | `{provenance.code_sha256}` |",
+        "",
+    ]
+    return "\n".join(lines)
