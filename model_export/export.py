@@ -151,7 +151,7 @@ def check_parity(
     equal_pixels = 0
     for strip in strips:
         with torch.inference_mode():
-            classes, masks = network(torch.from_numpy(strip).unsqueeze(0))
+            classes, masks = network(torch.tensor(strip).unsqueeze(0))
         answer = session.infer([strip])[0]
         expected = masks[0].numpy()
         class_difference = max(class_difference, float(np.abs(answer.classes - classes[0].numpy()).max()))

@@ -14,6 +14,7 @@ One queue, one task, one thread, no polling. The rules:
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +43,9 @@ class _Item(Generic[X, Y]):
     input: X
     future: asyncio.Future[Answer[Y]]
     arrived: float
+    """Event-loop time, comparable with deadlines; some loops count whole milliseconds only."""
+    queued: float
+    """The same moment on the clock that measures durations."""
     deadline: float | None
 
 
@@ -123,7 +127,7 @@ class Batcher(Generic[X, Y]):
         if len(self._queue) >= self.max_queue_size:
             raise self.full_error()
         loop = asyncio.get_running_loop()
-        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), deadline)
+        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), time.perf_counter(), deadline)
         self._queue.append(item)
         self._changed.set()
         try:
@@ -198,7 +202,7 @@ class Batcher(Generic[X, Y]):
 
     async def _run_batch(self, batch: list[_Item[X, Y]]) -> None:
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = time.perf_counter()
         try:
             inputs = [item.input for item in batch]
             outputs = await loop.run_in_executor(self._executor, self._run, inputs)
@@ -213,10 +217,10 @@ class Batcher(Generic[X, Y]):
             if not isinstance(error, Exception):
                 raise
             return
-        seconds = loop.time() - started
+        seconds = time.perf_counter() - started
         self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
         self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
         for item, output in zip(batch, outputs, strict=True):
             if not item.future.done():
-                item.future.set_result(Answer(output, started - item.arrived, seconds, len(batch)))
+                item.future.set_result(Answer(output, started - item.queued, seconds, len(batch)))
         self._on_batch(len(batch), seconds)

@@ -69,7 +69,7 @@ class RequestContext:
         }
         if left:
             _log.info("request", left=True, **fields)
-        elif status is not None and status >= 500 and error is not None:
+        elif status == 500 and error is not None:
             _log.error("request", exc_info=error, error=str(error), **fields)
         elif error is not None:
             _log.info("request", error=str(error), **fields)

@@ -174,7 +174,7 @@ def _open(path: Path, device: Device, threads: int) -> tuple[onnxruntime.Inferen
     session, reason = _try_gpu(path, CUDA, threads)
     if session is not None:
         return session, None
-    return _create(path, [CPU], threads), f"CUDA does not work here: {reason}"
+    return _create(path, [CPU], threads), f"no GPU: {reason}"
 
 
 def _try_gpu(path: Path, provider: str, threads: int) -> tuple[onnxruntime.InferenceSession | None, str]:
@@ -185,8 +185,7 @@ def _try_gpu(path: Path, provider: str, threads: int) -> tuple[onnxruntime.Infer
     """
     if provider not in onnxruntime.get_available_providers():
         return None, (
-            f"this onnxruntime {onnxruntime.__version__} was built without {provider}; "
-            "install the 'gpu' extra instead of 'cpu'"
+            "the installed onnxruntime is built for the CPU only; install the 'gpu' extra instead of 'cpu'"
         )
     onnxruntime.preload_dlls()
     wanted = [TENSORRT, CUDA] if provider == TENSORRT else [CUDA]

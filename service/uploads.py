@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -47,24 +47,39 @@ async def read_uploads(request: Request, *, max_files: int, max_bytes: int) -> l
     )
 
 
-async def _read_multipart(request: Request, max_files: int, max_bytes: int) -> list[Upload]:
-    class InMemoryParser(MultiPartParser):
-        # Images are never written to disk; BodyLimit bounds what is held.
-        spool_max_size = max_bytes
+class _InMemoryParser(MultiPartParser):
+    """Starlette's parser with files that never go to disk, closed whatever happens."""
 
-    parser = InMemoryParser(request.headers, request.stream(), max_files=max_files, max_fields=max_files)
+    async def parse(self) -> FormData:
+        try:
+            return await super().parse()
+        except BaseException:
+            # Starlette does this for its own errors, but not when the body ends in one of ours.
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise
+
+
+async def _read_multipart(request: Request, max_files: int, max_bytes: int) -> list[Upload]:
+    parser = _InMemoryParser(request.headers, request.stream(), max_files=max_files, max_fields=max_files)
+    parser.spool_max_size = max_bytes  # BodyLimit bounds what is held
     try:
         form = await parser.parse()
     except MultiPartException as error:
         if error.message.startswith("Too many"):
             raise PayloadTooLargeError(f"at most {max_files} files are taken in one request") from error
         raise InvalidParameterError(_FIELD, f"the multipart body cannot be read: {error.message}") from error
-    uploads = []
-    for name, part in form.multi_items():
-        if name != _FIELD or not isinstance(part, UploadFile):
-            what = "a file" if isinstance(part, UploadFile) else "text"
-            raise InvalidParameterError(name, f"parts are files named '{_FIELD}'; got {what} named {name!r}")
-        uploads.append(Upload(part.filename or None, await part.read()))
+    try:
+        uploads = [await _upload(name, part) for name, part in form.multi_items()]
+    finally:
+        await form.close()
     if not uploads:
         raise InvalidParameterError(_FIELD, f"the request holds no part named '{_FIELD}'")
     return uploads
+
+
+async def _upload(name: str, part: UploadFile | str) -> Upload:
+    if name != _FIELD or not isinstance(part, UploadFile):
+        what = "a file" if isinstance(part, UploadFile) else "text"
+        raise InvalidParameterError(name, f"parts are files named '{_FIELD}'; got {what} named {name!r}")
+    return Upload(part.filename or None, await part.read())

@@ -1,0 +1,54 @@
+# The two commands: `make serve` and `make test`. Everything else: `make help`.
+
+PYTHON ?= python3
+PORT ?= 8000
+# cpu, or gpu on a machine with an NVIDIA driver of CUDA 13 (r580 or newer)
+EXTRA ?= cpu
+
+PIP = -m pip --disable-pip-version-check install --constraint constraints.txt
+SERVE_ENV = .venv-$(EXTRA)
+DEV_ENV = .venv
+DEV = $(DEV_ENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
+	@echo "API page: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
+	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
+
+test: $(DEV_ENV)/.installed ## run every test, with branch coverage
+	$(DEV)/python -m coverage erase
+	$(DEV)/python -m coverage run -m pytest $(ARGS)
+	$(DEV)/python -m coverage combine --quiet
+	$(DEV)/python -m coverage report
+
+check: $(DEV_ENV)/.installed ## lint, format, types, architecture
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+format: $(DEV_ENV)/.installed ## put the code into its format
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+clean: ## remove environments and caches
+	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info .coverage*
+
+$(SERVE_ENV)/.installed: pyproject.toml constraints.txt
+	$(call make_env,$(SERVE_ENV),$(EXTRA))
+
+$(DEV_ENV)/.installed: pyproject.toml constraints.txt
+	$(call make_env,$(DEV_ENV),cpu$(comma)train$(comma)dev)
+
+comma := ,
+define make_env
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is wanted, $(PYTHON) is " + sys.version)'
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python $(PIP) --editable ".[$(2)]"
+	@touch $@
+endef

@@ -1,0 +1,153 @@
+"""``python -m service`` as a real process: disconnects, limits, start and stop."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.images import png
+from tests.serving import Server, real_server, start_service
+from tests.tiny_model import block_rle, block_strip, write_slow_model
+
+STRIP = png(block_strip(c1=(3, 4, 5, 6)))
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.fixture(scope="module")
+def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_slow_model(tmp_path_factory.mktemp("slow") / "model.onnx")
+
+
+@pytest.fixture
+def server(slow_model: Path) -> Iterator[Server]:
+    with real_server(slow_model, threads=1) as server:
+        yield server
+
+
+def metric(url: str, line: str) -> float:
+    text = httpx.get(f"{url}/metrics").text
+    return next((float(row.rsplit(" ", 1)[1]) for row in text.splitlines() if row.startswith(line)), 0.0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "waited for 10 seconds"
+        time.sleep(0.02)
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def send_head(url: str, length: int, extra: str = "") -> socket.socket:
+    connection = connect(url)
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n{extra}Content-Length: {length}\r\n\r\n"
+    connection.sendall(head.encode())
+    return connection
+
+
+def test_a_caller_that_hangs_up_is_dropped_before_the_model_runs(server: Server) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        first = pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
+        time.sleep(0.1)  # the model is busy with the first
+        with send_head(server.url, len(STRIP)) as gone:
+            gone.sendall(STRIP)
+            until(lambda: metric(server.url, "steel_queue_size") == 1)
+        assert first.result().status_code == 200
+    until(lambda: metric(server.url, "steel_disconnects_total") == 1)
+    assert metric(server.url, 'steel_requests_total{route="/predict",status="left"}') == 1
+    assert httpx.post(f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30).status_code == 200
+    assert metric(server.url, "steel_batch_size_sum") == 2
+
+
+def test_a_stop_finishes_accepted_work_and_exits_with_zero(server: Server) -> None:
+    async def scenario() -> list[httpx.Response]:
+        async with httpx.AsyncClient(timeout=30) as client:
+            calls = [
+                asyncio.create_task(client.post(f"{server.url}/predict", content=STRIP, headers=PNG))
+                for _ in range(4)
+            ]
+            while await asyncio.to_thread(metric, server.url, "steel_queue_size") < 3:
+                await asyncio.sleep(0.01)
+            server.process.terminate()
+            return await asyncio.gather(*calls)
+
+    responses = asyncio.run(scenario())
+    assert [response.status_code for response in responses] == [200] * 4
+    rles = {response.json()["images"][0]["classes"][0]["rle"] for response in responses}
+    assert rles == {block_rle(3, 4, 5, 6)}
+    assert server.process.wait(timeout=20) == 0
+
+
+def test_an_open_connection_is_refused_while_the_service_drains(server: Server) -> None:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, connect(server.url) as open_connection:
+        work = pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
+        # Begun before the stop, so that uvicorn keeps it; the rest comes after the stop.
+        open_connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n")
+        time.sleep(0.2)
+        server.process.terminate()
+        time.sleep(0.2)
+        with contextlib.suppress(OSError):
+            open_connection.sendall(f"Content-Length: {len(STRIP)}\r\n\r\n".encode() + STRIP)
+            answer = open_connection.recv(4096)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 503")
+        assert work.result().status_code == 200
+    assert server.process.wait(timeout=20) == 0
+
+
+def test_a_body_without_an_end_is_cut_off(tiny_model: Path) -> None:
+    with real_server(tiny_model, max_body_bytes=100_000) as server:
+        with connect(server.url) as connection:
+            connection.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n"
+            )
+            for _ in range(11):
+                connection.sendall(b"2710\r\n" + bytes(10_000) + b"\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+        assert httpx.post(f"{server.url}/predict", content=STRIP, headers=PNG).status_code == 200
+
+
+def test_a_slow_sender_meets_its_deadline(tiny_model: Path) -> None:
+    with real_server(tiny_model, request_timeout_s=0.5) as server:
+        with send_head(server.url, 1000) as connection:
+            connection.sendall(b"x")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 504")
+
+
+def test_a_log_line_for_each_request(tiny_model: Path) -> None:
+    with real_server(tiny_model) as server:
+        headers = PNG | {"X-Request-Id": "line-1.7"}
+        httpx.post(f"{server.url}/predict", content=STRIP, headers=headers)
+        httpx.post(f"{server.url}/predict", content=b"no", headers=PNG)
+        code, lines = server.stop()
+    assert code == 0
+    good, bad = (line for line in lines if line["event"] == "request")
+    assert (good["request_id"], good["status"], good["path"]) == ("line-1.7", 200, "/predict")
+    assert good["classes"] == [1]
+    assert (bad["status"], bad["level"]) == (415, "info")
+    assert "begins with the bytes" in str(bad["error"])
+
+
+def test_a_missing_model_ends_the_process_with_its_reason(tmp_path: Path) -> None:
+    process = start_service(tmp_path / "none.onnx")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"there is no model at {tmp_path}/none.onnx" in output
+
+
+def test_a_wrong_setting_ends_the_process_with_its_name(tiny_model: Path) -> None:
+    process = start_service(tiny_model, device="gpu")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "STEEL_DEVICE" in output
+    assert "got 'gpu'" in output
+    assert "Traceback" not in output

@@ -1,0 +1,25 @@
+"""Image files for tests."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from service.metadata import Strip
+
+
+def png(strip: Strip) -> bytes:
+    """Write a grey PNG, without loss."""
+    return encoded(Image.fromarray(strip), "PNG")
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """Write an image in a format of Pillow's."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def grey_image(width: int = 1600, height: int = 256, value: int = 90) -> Image.Image:
+    """A grey image of one value."""
+    return Image.fromarray(np.full((height, width), value, dtype=np.uint8))

@@ -1,0 +1,332 @@
+"""Dynamic batching: the classes of bug that other batchers had come first."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.batcher import Answer, Batcher
+from service.errors import DeadlineExceededError, InferenceError, QueueFullError, UnavailableError
+
+pytestmark = pytest.mark.anyio
+
+
+class Model:
+    """Doubles numbers; stops at a gate until let through; fails on negative numbers."""
+
+    def __init__(self, *, gated: bool = False) -> None:
+        self.batches: list[list[int]] = []
+        self.threads: set[str] = set()
+        self.gate = threading.Semaphore(0)
+        self.gated = gated
+
+    def __call__(self, inputs: Sequence[int]) -> list[int]:
+        self.batches.append(list(inputs))
+        self.threads.add(threading.current_thread().name)
+        if self.gated:
+            assert self.gate.acquire(timeout=10)
+        if any(number < 0 for number in inputs):
+            raise RuntimeError("CUDA out of memory")
+        return [2 * number for number in inputs]
+
+    async def entered(self, batches: int) -> None:
+        """Wait until the model works on its n-th batch."""
+        async with asyncio.timeout(10):
+            while len(self.batches) < batches:
+                await asyncio.sleep(0.001)
+
+
+def batcher(model: Model, **options: float) -> Batcher[int, int]:
+    values = {"max_batch_size": 4, "batch_timeout": 0.0, "max_queue_size": 8} | options
+    return Batcher(
+        model,
+        max_batch_size=int(values["max_batch_size"]),
+        batch_timeout=values["batch_timeout"],
+        max_queue_size=int(values["max_queue_size"]),
+    )
+
+
+async def test_one_cancelled_caller_does_not_hurt_its_batch_mates() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model) as one:
+        first = asyncio.create_task(one.submit(0))
+        await model.entered(1)
+        mates = [asyncio.create_task(one.submit(number)) for number in (1, 2, 3, 4)]
+        await asyncio.sleep(0)
+        model.gate.release()
+        await model.entered(2)
+        mates[1].cancel()  # while the model runs on the four
+        model.gate.release()
+        answers = await asyncio.gather(first, *mates, return_exceptions=True)
+    assert isinstance(answers[2], asyncio.CancelledError)
+    assert [a.output for a in answers if isinstance(a, Answer)] == [0, 2, 6, 8]
+    assert model.batches[1] == [1, 2, 3, 4]
+
+
+async def test_an_exception_reaches_every_caller_and_the_next_batch_works() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model) as one:
+        first = asyncio.create_task(one.submit(0))
+        await model.entered(1)
+        mates = [asyncio.create_task(one.submit(number)) for number in (1, -1)]
+        await asyncio.sleep(0)
+        model.gate.release()
+        model.gate.release()
+        failures = await asyncio.gather(*mates, return_exceptions=True)
+        await first
+        assert [type(failure) for failure in failures] == [InferenceError, InferenceError]
+        assert failures[0] is not failures[1]
+        assert one.alive
+        model.gate.release()
+        assert (await one.submit(5)).output == 10
+
+
+async def test_a_cancelled_caller_gets_its_cancellation_and_the_model_does_not_run() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model) as one:
+        first = asyncio.create_task(one.submit(0))
+        await model.entered(1)
+        gone = asyncio.create_task(one.submit(1))
+        await asyncio.sleep(0)
+        assert one.queue_size == 1
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        assert one.queue_size == 0
+        model.gate.release()
+        await first
+    assert model.batches == [[0]]
+
+
+async def test_an_idle_model_never_waits() -> None:
+    model = Model()
+    async with asyncio.timeout(5), batcher(model, batch_timeout=60) as one:
+        assert (await one.submit(1)).batch_size == 1
+
+
+async def test_inputs_that_arrive_while_the_model_is_busy_share_the_next_batch() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, batch_timeout=60) as one:
+        calls = [asyncio.create_task(one.submit(0))]
+        await model.entered(1)
+        calls += [asyncio.create_task(one.submit(number)) for number in range(1, 7)]
+        for _ in range(3):
+            model.gate.release()
+        answers = await asyncio.gather(*calls[:5])
+        # The two that are left wait for the rest of their batch; closing lets them go.
+        closing = asyncio.create_task(one.close())
+        answers += await asyncio.gather(*calls[5:])
+        await closing
+    assert model.batches == [[0], [1, 2, 3, 4], [5, 6]]
+    assert [answer.output for answer in answers] == [0, 2, 4, 6, 8, 10, 12]
+    assert [answer.batch_size for answer in answers] == [1, 4, 4, 4, 4, 2, 2]
+
+
+async def test_a_part_batch_closes_when_its_oldest_input_has_waited() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, batch_timeout=0.05) as one:
+        first = asyncio.create_task(one.submit(0))
+        await model.entered(1)
+        second = asyncio.create_task(one.submit(1))
+        model.gate.release(2)
+        answer = await second
+        await first
+    assert answer.queue_seconds >= 0.045
+
+
+async def test_the_time_limit_counts_from_arrival() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, batch_timeout=0.2) as one:
+        first = asyncio.create_task(one.submit(0))
+        await model.entered(1)
+        second = asyncio.create_task(one.submit(1))
+        await asyncio.sleep(0.25)  # the whole limit passes while the model is busy
+        released = time.perf_counter()
+        model.gate.release(2)
+        await asyncio.gather(first, second)
+    assert time.perf_counter() - released < 0.15
+
+
+async def test_a_full_queue_refuses_at_once_with_a_time() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, max_queue_size=2) as one:
+        calls = [asyncio.create_task(one.submit(0))]
+        await model.entered(1)
+        calls += [asyncio.create_task(one.submit(number)) for number in (1, 2)]
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError, match="2 strips are waiting") as refusal:
+            await one.submit(3)
+        assert refusal.value.retry_after >= 1
+        model.gate.release(2)
+        await asyncio.gather(*calls)
+
+
+async def test_retry_after_grows_with_queue_and_batch_time() -> None:
+    one: Batcher[int, int] = Batcher(
+        lambda inputs: (time.sleep(0.3), list(inputs))[1],
+        max_batch_size=1,
+        batch_timeout=0,
+        max_queue_size=10,
+    )
+    async with asyncio.timeout(10), one:
+        await one.submit(1)
+        assert one.full_error().retry_after in (3, 4)  # ten batches of 0.3 s
+
+
+async def test_a_deadline_that_cannot_be_met_is_refused_before_the_model_runs() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model) as one:
+        first = asyncio.create_task(one.submit(0))
+        await model.entered(1)
+        deadline = asyncio.get_running_loop().time() + 0.02
+        late = asyncio.create_task(one.submit(1, deadline))
+        await asyncio.sleep(0.05)
+        model.gate.release()
+        with pytest.raises(DeadlineExceededError, match="not run"):
+            await late
+        await first
+    assert model.batches == [[0]]
+
+
+async def test_a_wrong_number_of_outputs_reaches_the_callers() -> None:
+    one: Batcher[int, int] = Batcher(lambda _: [], max_batch_size=1, batch_timeout=0, max_queue_size=1)
+    async with asyncio.timeout(5), one:
+        with pytest.raises(InferenceError, match="0 outputs for 1 inputs"):
+            await one.submit(1)
+
+
+async def test_closing_finishes_what_was_accepted_and_then_refuses() -> None:
+    model = Model(gated=True)
+    one = batcher(model)
+    async with asyncio.timeout(10):
+        await one.__aenter__()
+        calls = [asyncio.create_task(one.submit(0))]
+        await model.entered(1)
+        calls += [asyncio.create_task(one.submit(number)) for number in range(1, 7)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(one.close())
+        await asyncio.sleep(0)
+        assert not one.alive
+        with pytest.raises(UnavailableError):
+            await one.submit(9)
+        model.gate.release(10)
+        await closing
+        answers = await asyncio.gather(*calls)
+    assert [answer.output for answer in answers] == [0, 2, 4, 6, 8, 10, 12]
+
+
+async def test_a_batcher_that_was_not_started_refuses() -> None:
+    with pytest.raises(UnavailableError):
+        await batcher(Model()).submit(1)
+    await batcher(Model()).close()
+
+
+async def test_a_killed_task_leaves_nobody_waiting() -> None:
+    model = Model(gated=True)
+    one = batcher(model)
+    async with asyncio.timeout(10):
+        await one.__aenter__()
+        calls = [asyncio.create_task(one.submit(0))]
+        await model.entered(1)
+        calls.append(asyncio.create_task(one.submit(1)))
+        await asyncio.sleep(0)
+        (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "batcher"]
+        task.cancel()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        model.gate.release()
+        assert [type(answer) for answer in answers] == [InferenceError, UnavailableError]
+        assert not one.alive
+        await one.close()
+
+
+async def test_one_thread_runs_everything() -> None:
+    model = Model()
+    async with asyncio.timeout(10), batcher(model, max_queue_size=100) as one:
+        await asyncio.gather(*(one.submit(number) for number in range(50)))
+    assert len(model.threads) == 1
+    assert max(map(len, model.batches)) <= 4
+
+
+async def test_batches_are_reported() -> None:
+    seen: list[tuple[int, float]] = []
+    one: Batcher[int, int] = Batcher(
+        list,
+        max_batch_size=4,
+        batch_timeout=0,
+        max_queue_size=8,
+        on_batch=lambda size, seconds: seen.append((size, seconds)),
+    )
+    async with asyncio.timeout(5), one:
+        await asyncio.gather(*(one.submit(number) for number in range(3)))
+    assert [size for size, _ in seen] == [3]
+    assert seen[0][1] > 0
+
+
+caller = st.tuples(
+    st.integers(0, 3),  # milliseconds before it comes
+    st.booleans(),  # whether it breaks its batch
+    st.none() | st.integers(0, 4),  # milliseconds until it leaves
+    st.none() | st.integers(1, 6),  # milliseconds until its deadline
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(caller, min_size=1, max_size=24),
+    st.integers(1, 5),
+    st.integers(1, 12),
+    st.sampled_from([0.0, 0.001, 0.003]),
+)
+def test_every_caller_gets_its_own_answer_or_its_own_error(
+    callers: list[tuple[int, bool, int | None, int | None]], size: int, queue: int, wait: float
+) -> None:
+    def run(inputs: Sequence[tuple[int, bool]]) -> list[int]:
+        time.sleep(0.001)
+        if any(breaks for _, breaks in inputs):
+            raise RuntimeError("broken")
+        return [number * 7 for number, _ in inputs]
+
+    async def scenario() -> None:
+        one: Batcher[tuple[int, bool], int] = Batcher(
+            run, max_batch_size=size, batch_timeout=wait, max_queue_size=queue
+        )
+        loop = asyncio.get_running_loop()
+
+        async def call(number: int, breaks: bool, delay: int, deadline: int | None) -> int:
+            await asyncio.sleep(delay / 1000)
+            limit = None if deadline is None else loop.time() + deadline / 1000
+            return (await one.submit((number, breaks), limit)).output
+
+        async with one:
+            tasks = []
+            for number, (delay, breaks, leaves, deadline) in enumerate(callers):
+                task = asyncio.create_task(call(number, breaks, delay, deadline))
+                tasks.append(task)
+                if leaves is not None:
+                    loop.call_later((delay + leaves) / 1000, task.cancel)
+            answers = await asyncio.gather(*tasks, return_exceptions=True)
+            assert one.alive
+            assert one.queue_size == 0
+        for number, (answer, (_, breaks, leaves, deadline)) in enumerate(zip(answers, callers, strict=True)):
+            match answer:
+                case int():
+                    assert answer == number * 7
+                    assert not breaks
+                case asyncio.CancelledError():
+                    assert leaves is not None
+                case DeadlineExceededError():
+                    assert deadline is not None
+                case InferenceError():
+                    assert any(breaks for _, breaks, _, _ in callers)
+                case _:
+                    assert isinstance(answer, QueueFullError)
+
+    async def limited() -> None:
+        async with asyncio.timeout(10):
+            await scenario()
+
+    asyncio.run(limited())

@@ -1,0 +1,133 @@
+"""From image files to strips."""
+
+import io
+import re
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from service.errors import InvalidImageError, PayloadTooLargeError, ServiceError, UnsupportedMediaTypeError
+from service.preprocess import decode
+from tests.images import encoded, grey_image, png
+
+MAX_PIXELS = 16_000_000
+RAMP = np.tile(np.arange(1600, dtype=np.uint16) % 256, (256, 1)).astype(np.uint8)
+
+
+def read(data: bytes) -> np.ndarray:
+    return decode(data, max_pixels=MAX_PIXELS)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_lossless_grey_is_taken_as_it_is(kind: str) -> None:
+    strip = read(encoded(Image.fromarray(RAMP), kind))
+    assert strip.dtype == np.uint8
+    np.testing.assert_array_equal(strip, RAMP)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("JPEG", {"quality": 95}), ("WEBP", {"lossless": True})])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_other_formats(kind: str, options: dict[str, object], mode: str) -> None:
+    strip = read(encoded(grey_image(value=77).convert(mode), kind, **options))
+    assert strip.shape == (256, 1600)
+    assert abs(int(strip[100, 800]) - 77) <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
+def test_colour_becomes_grey(mode: str) -> None:
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(RAMP).convert(mode), "PNG")), RAMP)
+
+
+def test_colour_is_weighed_by_luma() -> None:
+    red = Image.new("RGB", (1600, 256), (255, 0, 0))
+    assert read(encoded(red, "PNG"))[0, 0] == 76  # ITU-R 601: 0.299 * 255
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_to_eight(kind: str) -> None:
+    wide = np.zeros((256, 1600), dtype=np.uint16)
+    wide[0, :4] = [257 * 200, 65535, 128, 129]
+    strip = read(encoded(Image.fromarray(wide), kind))
+    assert strip[0, :4].tolist() == [200, 255, 0, 1]
+
+
+@pytest.mark.parametrize("data", [b"%PDF-1.7 ...", b"GIF89a" + bytes(50), b"\x00" * 100, b"{}"])
+def test_other_types_are_refused_with_what_came(data: bytes) -> None:
+    with pytest.raises(UnsupportedMediaTypeError, match=data[:4].hex(" ")):
+        read(data)
+
+
+def test_an_empty_file_is_refused() -> None:
+    with pytest.raises(InvalidImageError, match="0 bytes"):
+        read(b"")
+
+
+def test_a_wrong_size_is_refused_with_what_came_and_what_is_wanted() -> None:
+    message = "the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"
+    with pytest.raises(InvalidImageError, match=message):
+        read(encoded(grey_image(800, 600), "PNG"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_a_truncated_file_is_refused(kind: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (256, 1600), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    with pytest.raises(InvalidImageError, match="cannot be decoded"):
+        read(data[: int(len(data) * share)])
+
+
+def test_several_frames_are_refused() -> None:
+    data = encoded(grey_image(), "TIFF", save_all=True, append_images=[grey_image()])
+    with pytest.raises(InvalidImageError, match="holds 2 frames"):
+        read(data)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F", "I"])
+def test_other_pixel_types_are_refused(mode: str) -> None:
+    with pytest.raises(InvalidImageError, match=f"pixels of type '{mode}'"):
+        read(encoded(Image.new(mode, (1600, 256)), "TIFF"))
+
+
+def png_header(width: int, height: int) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
+@pytest.mark.parametrize("side", [5_000, 12_000, 60_000])
+def test_huge_dimensions_are_refused_from_the_header(side: int) -> None:
+    with pytest.raises(PayloadTooLargeError, match="pixels"):
+        read(png_header(side, side) + struct.pack(">I", 0) + b"IDAT" + bytes(4))
+
+
+def test_a_jpeg_thumbnail_draft_keeps_the_size() -> None:
+    assert read(encoded(Image.fromarray(RAMP), "JPEG")).shape == (256, 1600)
+
+
+@given(st.data())
+def test_damaged_files_give_a_strip_or_our_own_error(data: st.DataObject) -> None:
+    original = bytearray(data.draw(st.sampled_from(_ORIGINALS)))
+    for position in data.draw(st.lists(st.integers(0, len(original) - 1), min_size=1, max_size=8)):
+        original[position] = data.draw(st.integers(0, 255))
+    try:
+        strip = read(bytes(original))
+    except ServiceError as error:
+        assert 400 <= error.status < 500
+        return
+    assert strip.shape == (256, 1600)
+
+
+_ORIGINALS = [encoded(Image.fromarray(RAMP), kind) for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")]
+
+
+def test_decode_leaves_the_bytes_alone() -> None:
+    data = png(RAMP)
+    before = bytes(data)
+    read(data)
+    assert data == before
+    assert re.match(b"\x89PNG", io.BytesIO(data).read())

@@ -1,0 +1,137 @@
+"""Real onnxruntime on the tiny model."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from service.errors import DeviceError, ModelFileError
+from service.session import CPU, OrtSession, batch_sizes, prove
+from tests.tiny_model import block_strip, tiny_graph, tiny_metadata, write_model
+
+GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 9])
+def test_every_strip_gets_its_own_answer_at_any_count(tiny_session: OrtSession, count: int) -> None:
+    strips = [block_strip(c1=(10 + number, 5, 1, 1), c3=(20, number, 2, 1)) for number in range(count)]
+    answers = tiny_session.infer(strips)
+    assert len(answers) == count
+    for number, (classes, masks) in enumerate(answers):
+        assert (classes.dtype, masks.dtype) == (np.float32, np.uint8)
+        assert classes.tolist() == [1, 0, 1, 0]
+        expected = np.zeros((4, 1600, 256), dtype=np.uint8)
+        expected[0, 10 + number, 5] = 255
+        expected[2, 20:22, number] = 255
+        np.testing.assert_array_equal(masks, expected)
+
+
+def test_it_says_what_it_is(tiny_session: OrtSession, tiny_model: Path) -> None:
+    assert tiny_session.metadata.name == "tiny"
+    assert tiny_session.provider == CPU
+    assert tiny_session.fallback_reason is None
+    assert len(tiny_session.sha256) == 64
+    assert OrtSession(tiny_model, device="cpu").batch_sizes == (1,)
+
+
+def test_it_proves_itself_and_warms_up_every_size(tiny_session: OrtSession) -> None:
+    prove(tiny_session)
+    tiny_session.warm_up()
+
+
+def test_a_wrong_golden_answer_is_refused(tmp_path: Path) -> None:
+    metadata = tiny_metadata()
+    wrong = metadata.model_copy(
+        update={"golden": metadata.golden.model_copy(update={"class_probability": (1, 1, 0, 1)})}
+    )
+    session = OrtSession(write_model(tmp_path / "m.onnx", tiny_graph(), wrong.model_dump_json()))
+    with pytest.raises(ModelFileError, match="wrongly for class 2"):
+        prove(session)
+
+
+def test_a_wrong_golden_mask_is_refused(tmp_path: Path) -> None:
+    metadata = tiny_metadata()
+    wrong = metadata.model_copy(
+        update={"golden": metadata.golden.model_copy(update={"rle": ("", "", "1 409600", "")})}
+    )
+    session = OrtSession(write_model(tmp_path / "m.onnx", tiny_graph(), wrong.model_dump_json()))
+    with pytest.raises(ModelFileError, match="wrongly for class 3"):
+        prove(session)
+
+
+@pytest.mark.parametrize(
+    ("largest", "sizes"),
+    [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8)), (12, (1, 2, 4, 8, 12))],
+)
+def test_batch_sizes(largest: int, sizes: tuple[int, ...]) -> None:
+    assert batch_sizes(largest) == sizes
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="there is no model file"):
+        OrtSession(tmp_path / "none.onnx")
+
+
+def test_a_broken_file_is_refused(tmp_path: Path, tiny_model: Path) -> None:
+    broken = tmp_path / "m.onnx"
+    broken.write_bytes(tiny_model.read_bytes()[:500])
+    with pytest.raises(ModelFileError, match="cannot be loaded"):
+        OrtSession(broken)
+
+
+def test_a_file_without_metadata_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="carries no 'steel_defect_model' metadata"):
+        OrtSession(write_model(tmp_path / "m.onnx", tiny_graph(), None))
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "no json", tiny_metadata().model_copy(update={"height": 128}).model_dump_json()]
+)
+def test_foreign_metadata_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ModelFileError, match="is not understood"):
+        OrtSession(write_model(tmp_path / "m.onnx", tiny_graph(), text))
+
+
+def test_another_contract_is_refused(tmp_path: Path) -> None:
+    model = tiny_graph()
+    model.graph.output.reverse()
+    onnx.checker.check_model(model)
+    with pytest.raises(ModelFileError, match="inputs and outputs"):
+        OrtSession(write_model(tmp_path / "m.onnx", model, tiny_metadata().model_dump_json()))
+
+
+@pytest.mark.skipif(GPU_BUILD, reason="this onnxruntime is built with CUDA")
+def test_auto_falls_back_to_the_cpu_and_says_why(tiny_model: Path) -> None:
+    session = OrtSession(tiny_model, device="auto")
+    assert session.provider == CPU
+    assert session.fallback_reason is not None
+    assert "built for the CPU only" in session.fallback_reason
+
+
+@pytest.mark.skipif(GPU_BUILD, reason="this onnxruntime is built with CUDA")
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_a_device_that_is_insisted_on_refuses_to_start(tiny_model: Path, device: str) -> None:
+    with pytest.raises(DeviceError, match=f"device={device} does not work here"):
+        OrtSession(tiny_model, device=device)
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_only_what_the_session_reports_counts(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    """As with the GPU build on a machine without a driver: CUDA is listed, the session runs on the CPU."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda path, options, providers: real(path, options, providers=[CPU])
+    )
+    if device == "cuda":
+        with pytest.raises(DeviceError, match="were not found"):
+            OrtSession(tiny_model, device="cuda")
+    else:
+        reason = OrtSession(tiny_model, device="auto").fallback_reason
+        assert reason is not None
+        assert "the session reports ['CPUExecutionProvider']" in reason
