@@ -210,7 +210,7 @@ class StripDataset(Dataset[Sample]):
         if self.crop_width is not None:
             columns = crop_columns(masks, self.crop_width, focus)
             strip, masks = strip[:, columns], masks[:, :, columns]
-        image = torch.from_numpy(np.ascontiguousarray(strip)).unsqueeze(0)
+        image = torch.tensor(np.ascontiguousarray(strip)).unsqueeze(0)
         targets = torch.from_numpy(np.ascontiguousarray(masks)).to(torch.uint8)
         if self.transform is not None:
             image, targets = self.transform(image, targets)

@@ -96,7 +96,8 @@ def train(config: TrainConfig) -> Path:
         start, best_score = resumed.epoch, resumed.best_score
 
     config.out.mkdir(parents=True, exist_ok=True)
-    with SummaryWriter(config.out / "tensorboard") as board:
+    _forget_rows_after(start, config.out / "metrics.csv")
+    with SummaryWriter(config.out / "tensorboard", purge_step=start + 1) as board:
         for epoch in range(start, config.epochs):
             # Each epoch has its own seed, so that a resumed run draws what an unbroken one draws.
             torch.manual_seed(config.seed * 100_003 + epoch)
@@ -273,6 +274,22 @@ def _log(row: dict[str, float], path: Path, board: SummaryWriter) -> None:
         f"{row['waiting_share']:.1%} of it waiting for data{tail}",
         flush=True,
     )
+
+
+def _forget_rows_after(epoch: int, path: Path) -> None:
+    """Drop rows of epochs that will be run (again)."""
+    if not path.exists():
+        return
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    kept = [row for row in rows if int(row["epoch"]) <= epoch]
+    if not kept:
+        path.unlink()
+        return
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(kept[0]))
+        writer.writeheader()
+        writer.writerows(kept)
 
 
 def describe(config: TrainConfig) -> dict[str, object]:

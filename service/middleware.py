@@ -67,14 +67,14 @@ class RequestContext:
             "client": (scope.get("client") or ("",))[0],
             **scope["state"].get("log", {}),
         }
+        if error is not None:
+            fields["error"] = str(error)
         if left:
-            _log.info("request", left=True, **fields)
-        elif status == 500 and error is not None:
-            _log.error("request", exc_info=error, error=str(error), **fields)
-        elif error is not None:
-            _log.info("request", error=str(error), **fields)
+            fields["left"] = True
+        if status == 500:
+            _log.error("request", exc_info=error, **fields)
         elif route.startswith(("/health", "/metrics")):
-            _log.debug("request", **fields)
+            _log.debug("request", **fields)  # asked every few seconds
         else:
             _log.info("request", **fields)
 

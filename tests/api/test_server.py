@@ -47,9 +47,9 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=10)
 
 
-def send_head(url: str, length: int, extra: str = "") -> socket.socket:
+def send_head(url: str, length: int) -> socket.socket:
     connection = connect(url)
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n{extra}Content-Length: {length}\r\n\r\n"
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {length}\r\n\r\n"
     connection.sendall(head.encode())
     return connection
 
@@ -104,23 +104,21 @@ def test_an_open_connection_is_refused_while_the_service_drains(server: Server) 
 
 
 def test_a_body_without_an_end_is_cut_off(tiny_model: Path) -> None:
-    with real_server(tiny_model, max_body_bytes=100_000) as server:
-        with connect(server.url) as connection:
-            connection.sendall(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
-                b"Transfer-Encoding: chunked\r\n\r\n"
-            )
-            for _ in range(11):
-                connection.sendall(b"2710\r\n" + bytes(10_000) + b"\r\n")
-            assert connection.recv(4096).startswith(b"HTTP/1.1 413")
+    with real_server(tiny_model, max_body_bytes=100_000) as server, connect(server.url) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(11):
+            connection.sendall(b"2710\r\n" + bytes(10_000) + b"\r\n")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
         assert httpx.post(f"{server.url}/predict", content=STRIP, headers=PNG).status_code == 200
 
 
 def test_a_slow_sender_meets_its_deadline(tiny_model: Path) -> None:
-    with real_server(tiny_model, request_timeout_s=0.5) as server:
-        with send_head(server.url, 1000) as connection:
-            connection.sendall(b"x")
-            assert connection.recv(4096).startswith(b"HTTP/1.1 504")
+    with real_server(tiny_model, request_timeout_s=0.5) as server, send_head(server.url, 1000) as connection:
+        connection.sendall(b"x")
+        assert connection.recv(4096).startswith(b"HTTP/1.1 504")
 
 
 def test_a_log_line_for_each_request(tiny_model: Path) -> None:

@@ -166,8 +166,12 @@ async def test_a_full_queue_refuses_at_once_with_a_time() -> None:
 
 
 async def test_retry_after_grows_with_queue_and_batch_time() -> None:
+    def slow(inputs: Sequence[int]) -> Sequence[int]:
+        time.sleep(0.3)
+        return inputs
+
     one: Batcher[int, int] = Batcher(
-        lambda inputs: (time.sleep(0.3), list(inputs))[1],
+        slow,
         max_batch_size=1,
         batch_timeout=0,
         max_queue_size=10,

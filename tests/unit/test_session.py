@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from service.errors import DeviceError, ModelFileError
-from service.session import CPU, OrtSession, batch_sizes, prove
+from service.session import CPU, Device, OrtSession, batch_sizes, prove
 from tests.tiny_model import block_strip, tiny_graph, tiny_metadata, write_model
 
 GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -20,7 +20,8 @@ def test_every_strip_gets_its_own_answer_at_any_count(tiny_session: OrtSession, 
     answers = tiny_session.infer(strips)
     assert len(answers) == count
     for number, (classes, masks) in enumerate(answers):
-        assert (classes.dtype, masks.dtype) == (np.float32, np.uint8)
+        assert classes.dtype == np.float32
+        assert masks.dtype == np.uint8
         assert classes.tolist() == [1, 0, 1, 0]
         expected = np.zeros((4, 1600, 256), dtype=np.uint8)
         expected[0, 10 + number, 5] = 255
@@ -112,7 +113,7 @@ def test_auto_falls_back_to_the_cpu_and_says_why(tiny_model: Path) -> None:
 
 @pytest.mark.skipif(GPU_BUILD, reason="this onnxruntime is built with CUDA")
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
-def test_a_device_that_is_insisted_on_refuses_to_start(tiny_model: Path, device: str) -> None:
+def test_a_device_that_is_insisted_on_refuses_to_start(tiny_model: Path, device: Device) -> None:
     with pytest.raises(DeviceError, match=f"device={device} does not work here"):
         OrtSession(tiny_model, device=device)
 

@@ -1,0 +1,257 @@
+"""Train, resume, export, evaluate and submit, small and real, on drawn strips."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from model_export import checkpoint as checkpoints
+from model_export.config import TrainConfig
+from model_export.data import DataError
+from model_export.evaluate import EvaluateConfig, evaluate
+from model_export.export import ExportConfig, ParityError, check_parity, export
+from model_export.network import ServedNetwork
+from model_export.submit import SubmitConfig, submit
+from model_export.synthetic import DrawnStrip
+from model_export.train import train
+from service import rle
+from service.errors import ModelFileError
+from service.session import OrtSession, prove
+from tests.serving import ROOT
+
+TINY = TrainConfig(
+    drawn=10,
+    epochs=2,
+    samples_per_epoch=8,
+    batch_size=4,
+    crop_width=64,
+    precision="fp32",
+    validate_every=2,
+    workers=0,
+)
+OPTIONS = (
+    "--drawn 10 --epochs 2 --samples-per-epoch 8 --batch-size 4 --crop-width 64 --precision fp32 "
+    "--validate-every 2 --workers 0"
+).split()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint after two small epochs."""
+    return train(replace(TINY, out=tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That checkpoint as a model file."""
+    out = tmp_path_factory.mktemp("exported")
+    return export(ExportConfig(checkpoint=trained, out=out, name="tiny-unet", parity_strips=3))
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return [
+            {name: value for name, value in row.items() if name not in ("seconds", "waiting_share")}
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_a_checkpoint_holds_its_configuration_and_its_split(trained: Path) -> None:
+    state = checkpoints.load(trained)
+    assert state.config == replace(TINY, out=trained.parent)
+    assert (state.epoch, len(state.split.train), len(state.split.validation)) == (2, 10, 20)
+    assert (trained.parent / "last.pt").is_file()
+    assert [row["epoch"] for row in rows(trained.parent)] == ["1", "2"]
+    assert list((trained.parent / "tensorboard").iterdir())
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "model_export", "train", "--out", str(out), *OPTIONS],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while not (out / "last.pt").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    resumed = train(TrainConfig(out=out, resume=True))
+    unbroken, again = checkpoints.load(trained), checkpoints.load(resumed)
+    assert again.epoch == 2
+    for name, tensor in unbroken.averaged.items():
+        torch.testing.assert_close(again.averaged[name], tensor, rtol=0, atol=0, msg=name)
+    assert rows(out) == rows(trained.parent)
+
+
+def test_resuming_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no checkpoint"):
+        train(TrainConfig(out=tmp_path, resume=True))
+
+
+def test_real_and_drawn_strips_can_be_mixed(tmp_path: Path) -> None:
+    images = tmp_path / "data" / "train_images"
+    images.mkdir(parents=True)
+    lines = ["ImageId,ClassId,EncodedPixels"]
+    for number in range(12):
+        strip, masks = DrawnStrip(seed=77, number=number).load()
+        Image.fromarray(strip).save(images / f"{number}.png")
+        lines += [f"{number}.png,{k + 1},{rle.encode(masks[k].T)}" for k in range(4) if masks[k].any()]
+    (tmp_path / "data" / "train.csv").write_text("\n".join(lines))
+    weights = tmp_path / "conv1.npz"
+    np.savez(
+        weights,
+        **{"conv1.weight": np.ones((64, 3, 7, 7), np.float32), "conv1.bias": np.zeros(64, np.float32)},
+    )
+    config = replace(
+        TINY, data=tmp_path / "data", out=tmp_path / "run", epochs=1, folds=4, encoder_weights=str(weights)
+    )
+    best = train(config)
+    state = checkpoints.load(best)
+    names = [*state.split.train, *state.split.validation, *state.split.test]
+    assert sorted(names) == sorted(f"{number}.png" for number in range(12))
+    path = export(ExportConfig(checkpoint=best, out=tmp_path / "models", parity_strips=2))
+    metadata = OrtSession(path).metadata
+    assert metadata.split == state.split
+    assert "of data, and 10 drawn strips in 20% of the samples" in metadata.provenance.training_data
+    assert str(tmp_path) not in metadata.model_dump_json()
+    with pytest.raises(DataError, match="there is no checkpoint at"):
+        export(ExportConfig(checkpoint=tmp_path / "none.pt"))
+
+
+def test_the_file_says_everything_of_itself_and_proves_it(exported: Path) -> None:
+    session = OrtSession(exported, max_batch_size=2)
+    prove(session)
+    metadata = session.metadata
+    assert exported.parts[-3:] == ("tiny-unet", "1", "model.onnx")
+    assert [profile.name for profile in metadata.profiles] == ["inspection", "kaggle"]
+    assert all(len(profile.scores) == 4 for profile in metadata.profiles)
+    assert metadata.parity.pixel_agreement >= 0.999
+    assert metadata.provenance.config["epochs_trained"] == 2
+    assert "torch" in metadata.provenance.versions
+    card = exported.with_name("README.md").read_text()
+    assert "tiny-unet, version 1" in card
+    assert "Dice+" in card
+
+
+def test_the_file_answers_as_torch_does_in_any_batch(trained: Path, exported: Path) -> None:
+    network = ServedNetwork(checkpoints.restore_network(checkpoints.load(trained))).eval()
+    strips = [DrawnStrip(9, number).load()[0] for number in range(5)]
+    session = OrtSession(exported, max_batch_size=4)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(np.stack(strips)))
+    for row, answer in enumerate(session.infer(strips)):
+        np.testing.assert_allclose(answer.classes, expected[0][row].numpy(), atol=1e-4)
+        difference = answer.masks.astype(int) - expected[1][row].numpy().astype(int)
+        assert np.abs(difference).max() <= 1
+
+
+def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path) -> None:
+    session = OrtSession(exported)
+    network = ServedNetwork(checkpoints.restore_network(checkpoints.load(trained))).eval()
+    with torch.no_grad():
+        network.network.segmentation_head.bias += 0.5  # type: ignore[union-attr, operator]
+    with pytest.raises(ParityError, match="differs from torch on 1 strips.*nothing was written"):
+        check_parity(network, session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
+
+
+def test_evaluate_prints_the_three_scores(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(EvaluateConfig(model=exported, drawn=5))
+    text = capsys.readouterr().out
+    assert "5 drawn strips, never trained on" in text
+    assert text.count("if empty") == 4
+    assert "profile  inspection" in text
+    assert "profile  kaggle" in text
+
+
+def test_evaluate_leaves_out_what_the_model_has_seen(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = OrtSession(exported).metadata.split.train[0]
+    images = tmp_path / "train_images"
+    images.mkdir()
+    Image.fromarray(DrawnStrip(0, 0).load()[0]).save(images / seen)
+    (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
+    with pytest.raises(DataError, match="all 1 strips of .* trained or tuned this model"):
+        evaluate(EvaluateConfig(model=exported, data=tmp_path))
+    Image.fromarray(DrawnStrip(0, 1).load()[0]).save(images / "new.png")
+    evaluate(EvaluateConfig(model=exported, data=tmp_path, profile="kaggle"))
+    text = capsys.readouterr().out
+    assert "1 of the 2 in" in text
+    assert "profile  inspection" not in text
+    evaluate(EvaluateConfig(model=exported, data=tmp_path, include_seen=True))
+    assert "all 2 of" in capsys.readouterr().out
+
+
+def test_evaluate_wants_strips_and_a_profile_that_exists(exported: Path) -> None:
+    with pytest.raises(DataError, match="--data FOLDER or --drawn COUNT"):
+        evaluate(EvaluateConfig(model=exported))
+    with pytest.raises(DataError, match="no profile 'best'; it has inspection, kaggle"):
+        evaluate(EvaluateConfig(model=exported, drawn=1, profile="best"))
+
+
+@pytest.mark.parametrize("old_form", [False, True])
+def test_a_submission_has_four_rows_per_image(tiny_model: Path, tmp_path: Path, old_form: bool) -> None:
+    strip = np.zeros((256, 1600), dtype=np.uint8)
+    strip[:, 7] = 100  # class 2
+    (tmp_path / "images").mkdir()
+    Image.fromarray(strip).save(tmp_path / "images" / "b.png")
+    Image.fromarray(strip * 0).save(tmp_path / "images" / "a.png")
+    out = tmp_path / "out" / "submission.csv"
+    submit(SubmitConfig(images=tmp_path / "images", out=out, model=tiny_model, old_form=old_form))
+    with out.open(newline="") as file:
+        found = list(csv.reader(file))
+    if old_form:
+        assert found[0] == ["ImageId_ClassId", "EncodedPixels"]
+        assert found[6] == ["b.png_2", f"{7 * 256 + 1} 256"]
+    else:
+        assert found[0] == ["ImageId", "EncodedPixels", "ClassId"]
+        assert found[6] == ["b.png", f"{7 * 256 + 1} 256", "2"]
+    assert len(found) == 9
+
+
+def test_a_submission_that_cannot_be_made_says_why(tiny_model: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no folder"):
+        submit(SubmitConfig(images=tmp_path / "none", model=tiny_model))
+    with pytest.raises(DataError, match="holds no image"):
+        submit(SubmitConfig(images=tmp_path, model=tiny_model))
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(DataError, match=r"broken\.jpg"):
+        submit(SubmitConfig(images=tmp_path, model=tiny_model, out=tmp_path / "s.csv"))
+    assert not (tmp_path / "s.csv").exists()
+    with pytest.raises(DataError, match="no profile 'x'"):
+        submit(SubmitConfig(images=tmp_path, model=tiny_model, profile="x"))
+    with pytest.raises(ModelFileError):
+        submit(SubmitConfig(images=tmp_path, model=tmp_path / "none"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "--data", "/nowhere"], "error: /nowhere is not in Kaggle's layout"),
+        (["train", "--mask-loss", "magic", "--drawn", "5"], "error: cannot read the loss 'magic'"),
+        (["evaluate", "--drawn", "1", "--model", "/nowhere"], "error: there is no model at /nowhere"),
+    ],
+)
+def test_the_command_line_ends_with_a_message(arguments: list[str], message: str, tmp_path: Path) -> None:
+    if arguments[0] == "train":
+        arguments = [*arguments, "--out", str(tmp_path)]
+    result = subprocess.run(
+        [sys.executable, "-m", "model_export", *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
