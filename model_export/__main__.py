@@ -1,4 +1,4 @@
-"""``python -m model_export train|evaluate|export|submit``."""
+"""``python -m model_export train|export|evaluate|submit|draw``."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 import tyro
 
 from model_export.data import DataError
+from model_export.draw import draw
 from model_export.evaluate import evaluate
 from model_export.export import ParityError, export
 from model_export.submit import submit
@@ -16,6 +17,7 @@ from service.errors import ModelFileError
 def main() -> None:
     """Run the command that the command line names; expected problems end with their message."""
     commands: dict[str, Callable[..., object]] = {
+        "draw": draw,
         "train": train,
         "evaluate": evaluate,
         "export": export,
