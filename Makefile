@@ -11,7 +11,7 @@ DEV_ENV = .venv
 DEV = $(DEV_ENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format clean
+.PHONY: help serve env test check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,8 @@ help: ## list the targets
 serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
 	@echo "API page: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
 	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
+
+env: $(DEV_ENV)/.installed ## make the environment for training and development, .venv
 
 test: $(DEV_ENV)/.installed ## run every test, with branch coverage
 	$(DEV)/python -m coverage erase

@@ -34,12 +34,18 @@ class Checkpoint:
 _CONFIG = TypeAdapter(TrainConfig)
 
 
+def plain_config(config: TrainConfig) -> dict[str, object]:
+    """Write a configuration as values that JSON knows."""
+    plain: dict[str, object] = _CONFIG.dump_python(config, mode="json")
+    return plain
+
+
 def save(checkpoint: Checkpoint, path: Path) -> None:
     """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     plain = vars(checkpoint) | {
-        "config": _CONFIG.dump_python(checkpoint.config, mode="json"),
+        "config": plain_config(checkpoint.config),
         "split": checkpoint.split.model_dump(mode="json"),
     }
     torch.save(plain, part)

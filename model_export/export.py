@@ -17,6 +17,7 @@ import torch
 from model_export import checkpoint as checkpoints
 from model_export.card import write_card
 from model_export.checkpoint import Checkpoint
+from model_export.config import TrainConfig
 from model_export.curves import measure
 from model_export.data import KaggleStrip, LabelledStrip
 from model_export.evaluate import score_points
@@ -24,7 +25,6 @@ from model_export.metrics import format_table
 from model_export.network import ServedNetwork
 from model_export.sources import labelled_strips
 from model_export.synthetic import DrawnStrip
-from model_export.train import describe
 from model_export.tune import RECALL_FLOOR, tune_inspection, tune_kaggle
 from service import rle
 from service.metadata import (
@@ -239,7 +239,7 @@ def _draft(
             training_data=training_data,
             training_data_sha256=_hash_labels(train),
             code_sha256=_hash_code(),
-            config=describe(state.config) | {"epochs_trained": state.epoch},
+            config=_describe(state.config) | {"epochs_trained": state.epoch},
             versions={
                 "python": platform.python_version(),
                 **{name: installed_version(name) for name in ("torch", "onnx", "onnxruntime")},
@@ -260,6 +260,15 @@ def _golden(session: OrtSession, strip: Strip, point: OperatingPoint) -> Golden:
     return Golden(
         strip_png=png_base64(strip), class_probability=(a, b, c, d), rle=(first, second, third, fourth)
     )
+
+
+def _describe(config: TrainConfig) -> dict[str, object]:
+    """Write a configuration for a model file, without paths of this machine."""
+    plain = checkpoints.plain_config(config)
+    plain["data"] = config.data.name if config.data else None
+    if config.encoder_weights not in ("none", "imagenet"):
+        plain["encoder_weights"] = Path(config.encoder_weights).name
+    return {name: value for name, value in plain.items() if name not in ("out", "resume")}
 
 
 def _hash_labels(strips: Sequence[LabelledStrip]) -> str:

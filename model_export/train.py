@@ -4,7 +4,7 @@ import csv
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -290,14 +290,3 @@ def _forget_rows_after(epoch: int, path: Path) -> None:
         writer = csv.DictWriter(file, list(kept[0]))
         writer.writeheader()
         writer.writerows(kept)
-
-
-def describe(config: TrainConfig) -> dict[str, object]:
-    """Write a configuration as plain values for a model file, without paths of this machine."""
-    plain = asdict(config)
-    plain["data"] = config.data.name if config.data else None
-    if config.encoder_weights not in ("none", "imagenet"):
-        plain["encoder_weights"] = Path(config.encoder_weights).name
-    for name in ("out", "resume"):
-        del plain[name]
-    return plain

@@ -15,7 +15,7 @@ from service.engine import Engine
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestContext
-from service.openapi import DESCRIPTION
+from service.openapi import DESCRIPTION, add_parameter_examples
 from service.routes import protected, router
 from service.session import Session
 from service.settings import Settings
@@ -88,4 +88,6 @@ def create_app(
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(RequestContext, metrics=metrics)
+    describe = app.openapi
+    app.openapi = lambda: add_parameter_examples(describe())  # type: ignore[method-assign]
     return app

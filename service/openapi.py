@@ -54,6 +54,24 @@ BODY: dict[str, Any] = {
     }
 }
 
+_PARAMETER_EXAMPLES = {
+    "profile": {
+        "inspection": {"summary": "finds rare defects too", "value": "inspection"},
+        "kaggle": {"summary": "highest mean Dice", "value": "kaggle"},
+    },
+    "threshold": {
+        "none": {"summary": "as the profile says", "value": ""},
+        "one": {"summary": "the same for every class", "value": "0.5"},
+        "four": {"summary": "one per class", "value": "0.5,0.4,0.5,0.6"},
+    },
+    "min_area": {
+        "none": {"summary": "as the profile says", "value": ""},
+        "one": {"summary": "the same for every class", "value": "300"},
+        "four": {"summary": "one per class", "value": "200,200,300,500"},
+    },
+}
+"""On the page these fill the fields in; the first of each is what is there at the start."""
+
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
     413: "Too many bytes, files or pixels.",
@@ -82,6 +100,16 @@ _EXAMPLES: dict[int, tuple[str, str]] = {
     503: ("Not ready", "the model is being loaded"),
     504: ("Deadline exceeded", "the deadline passed before the answer was ready"),
 }
+
+
+def add_parameter_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """Add examples that the page offers to try; parameters that come from a model cannot carry them."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["name"] in _PARAMETER_EXAMPLES:
+                    parameter["examples"] = _PARAMETER_EXAMPLES[parameter["name"]]
+    return document
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -14,7 +14,9 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    model: Path = Field(Path("models"), description="an ONNX file, or a folder <name>/<version>/model.onnx")
+    model: Path = Field(
+        Path("models"), description="an ONNX file, or a folder that holds NAME/VERSION/model.onnx"
+    )
     device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
         "auto",
         description="auto tries CUDA and falls back to the CPU, saying so; the others insist",

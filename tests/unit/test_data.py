@@ -13,6 +13,7 @@ from model_export.data import (
     BalancedSampler,
     DataError,
     KaggleStrip,
+    LabelledStrip,
     Pick,
     StripDataset,
     crop_columns,
@@ -130,7 +131,7 @@ def test_crops_show_the_class_that_was_asked_for() -> None:
 def test_sampling_is_balanced_and_reproducible() -> None:
     strips = [KaggleStrip(Path(f"{i}.png"), ("1 1", "", "", "")) for i in range(95)]
     strips += [KaggleStrip(Path(f"c{i}.png"), ("", "", "", "")) for i in range(5)]
-    everything = [*strips, *drawn_strips(20, seed=0)]
+    everything: list[LabelledStrip] = [*strips, *drawn_strips(20, seed=0)]
     groups = [(range(100), 0.75), (range(100, 120), 0.25)]
     sampler = BalancedSampler(everything, 4000, groups, seed=1)
     picks = list(sampler)

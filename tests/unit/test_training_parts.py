@@ -1,7 +1,6 @@
 """Drawn strips, split, transforms, losses, network, folded weights, metrics, tuning."""
 
 import itertools
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from model_export.transforms import AUGMENTATIONS, BlackBorder, build_transform
 from model_export.tune import tune_inspection, tune_kaggle
 from service.postprocess import segment
 from service.session import OrtSession
+from tests.arrays import save_arrays
 from tests.tiny_model import block_strip
 
 # Drawn strips
@@ -210,14 +210,6 @@ def test_the_served_network_keeps_the_contract() -> None:
 
 
 # Folded weights
-
-
-def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an .npz file, names with dots included."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w") as file:
-                np.save(file, array)
 
 
 def test_folded_weights_give_back_the_network_they_came_from(tmp_path: Path) -> None:

@@ -1,0 +1,104 @@
+"""The OpenAPI page in a real browser, with no network but the service itself."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from tests.images import png
+from tests.serving import Server, real_server
+from tests.tiny_model import block_rle, block_strip
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[Server]:
+    with real_server(tiny_model) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1300, "height": 1600})
+    elsewhere: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            elsewhere.append(request.url)
+            if not request.url.startswith((server.url, "data:", "blob:"))
+            else None
+        ),
+    )
+    page.goto(f"{server.url}/docs")
+    page.get_by_text("Find defects").wait_for()
+    yield page
+    page.close()
+    assert elsewhere == []
+
+
+def try_out(page: Page, summary: str, strip: Path) -> None:
+    page.get_by_text(summary, exact=True).click()
+    page.get_by_role("button", name="Try it out").click()
+    page.locator("input[type=file]").set_input_files(strip)
+    page.get_by_role("button", name="Execute").click()
+    page.locator(".live-responses-table").wait_for()
+
+
+def test_a_strip_can_be_tried_on_the_page(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "strip.png").write_bytes(png(block_strip(c2=(5, 6, 7, 8))))
+    try_out(page, "Find defects", tmp_path / "strip.png")
+    body = json.loads(page.locator(".live-responses-table .highlight-code code").inner_text())
+    assert body["images"][0]["filename"] == "strip.png"
+    assert body["images"][0]["classes"][1]["rle"] == block_rle(5, 6, 7, 8)
+
+
+def test_an_overlay_is_shown_on_the_page(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "strip.png").write_bytes(png(block_strip(c2=(50, 60, 70, 80))))
+    try_out(page, "Look at the defects", tmp_path / "strip.png")
+    page.locator(".live-responses-table img").wait_for()
+
+
+@pytest.mark.parametrize("choice", ["the same for every class", "one per class"])
+def test_the_examples_of_a_parameter_can_be_tried(page: Page, tmp_path: Path, choice: str) -> None:
+    (tmp_path / "strip.png").write_bytes(png(block_strip(c2=(5, 6, 7, 8))))
+    page.get_by_text("Find defects", exact=True).click()
+    page.get_by_role("button", name="Try it out").click()
+    page.locator("tr[data-param-name=threshold] select").select_option(label=choice)
+    page.locator("input[type=file]").set_input_files(tmp_path / "strip.png")
+    page.get_by_role("button", name="Execute").click()
+    body = json.loads(page.locator(".live-responses-table .highlight-code code").inner_text())
+    expected = [0.5] * 4 if choice.startswith("the same") else [0.5, 0.4, 0.5, 0.6]
+    assert body["profile"]["threshold"] == expected
+
+
+def test_no_script_fails(browser: Browser, server: Server) -> None:
+    page = browser.new_page()
+    errors: list[Error] = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(f"{server.url}/docs")
+    page.get_by_text("Find defects").wait_for()
+    page.close()
+    assert errors == []
