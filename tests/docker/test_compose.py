@@ -1,0 +1,94 @@
+"""docker compose, with a real engine: built, healthy, the same answers, drained."""
+
+import concurrent.futures
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from service.model_repository import find_model
+from service.postprocess import segment
+from service.preprocess import decode
+from service.session import OrtSession
+from tests.serving import ROOT
+
+PORT = "8917"
+URL = f"http://127.0.0.1:{PORT}"
+EXAMPLE = (ROOT / "examples" / "strip.png").read_bytes()
+PNG = {"Content-Type": "image/png"}
+
+
+def docker(*arguments: str) -> str:
+    result = subprocess.run(
+        ["docker", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"STEEL_PUBLISH": PORT, "COMPOSE_PROJECT_NAME": "steel-test"},
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        raise AssertionError(f"docker {' '.join(arguments)}:\n{result.stdout}\n{result.stderr}")
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def container() -> Iterator[str]:
+    """The service's container, up and healthy."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
+        pytest.skip("no Docker engine here")
+    try:
+        docker("compose", "up", "--detach", "--build", "--wait")
+        yield docker("compose", "ps", "--quiet").strip()
+    finally:
+        docker("compose", "down")
+
+
+def test_the_answer_is_that_of_the_model(container: str) -> None:
+    session = OrtSession(find_model(ROOT / "models"))
+    probabilities = session.infer([decode(EXAMPLE, max_pixels=409_600)])[0]
+    expected = segment(probabilities.classes, probabilities.masks, session.metadata.profiles[0])
+    answer = httpx.post(f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60).json()
+    assert answer["model"]["sha256"] == session.sha256
+    classes = answer["images"][0]["classes"]
+    assert [found["area"] for found in classes] == [found.area for found in expected]
+
+
+def test_the_container_is_locked_down_and_holds_no_torch(container: str) -> None:
+    (state,) = json.loads(docker("inspect", container))
+    assert state["HostConfig"]["ReadonlyRootfs"] is True
+    assert state["HostConfig"]["CapDrop"] == ["ALL"]
+    assert state["HostConfig"]["Memory"] == 2 * 1024**3
+    assert state["Config"]["User"] == "65534:65534"
+    probe = (
+        "import importlib.util as u; print([n for n in ('torch', 'onnx', 'model_export') if u.find_spec(n)])"
+    )
+    assert docker("exec", container, "/opt/venv/bin/python", "-c", probe).strip() == "[]"
+
+
+def test_the_gpu_file_asks_for_a_gpu() -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("no docker client here")
+    files = ("-f", "docker-compose.yml", "-f", "docker-compose.gpu.yml")
+    service = json.loads(docker("compose", *files, "config", "--format", "json"))["services"]["steel"]
+    assert service["build"]["args"]["EXTRA"] == "gpu"
+    assert service["environment"]["STEEL_DEVICE"] == "cuda"
+    assert service["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+def test_a_stop_finishes_accepted_work(container: str) -> None:
+    """The last test here: it stops the container."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        calls = [
+            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
+            for _ in range(8)
+        ]
+        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
+            pass
+        docker("compose", "stop")
+        assert [call.result().status_code for call in calls] == [200] * 8
+    (state,) = json.loads(docker("inspect", container))
+    assert state["State"]["ExitCode"] == 0
