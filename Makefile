@@ -1,7 +1,7 @@
 # The two commands: `make serve` and `make test`. Everything else: `make help`.
 
 PYTHON ?= python3
-PORT ?= 8000
+PORT ?= $(or $(STEEL_PORT),8000)
 # cpu, or gpu on a machine with an NVIDIA driver of CUDA 13 (r580 or newer)
 EXTRA ?= cpu
 

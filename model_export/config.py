@@ -50,7 +50,8 @@ class TrainConfig:
     warm_up: float = 0.05
     """Share of the steps in which the learning rate rises; a cosine takes it down afterwards."""
     ema_decay: float = 0.99
-    """Per step, of the running average of the weights that is validated and exported; 0 turns it off."""
+    """Per step, of the running average of the weights that is validated and exported, reached after a
+    warm-up; 0 turns it off."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 where the hardware computes it, else fp32. fp16 scales the loss."""
@@ -61,7 +62,7 @@ class TrainConfig:
     threads: int | None = None
     """Processors for torch on the CPU."""
     seed: int = 0
-    folds: int = 6
+    folds: int = 5
     """The data is dealt into this many; one is the test, one validates, the rest trains."""
     validate_every: int = 5
     """Epochs between validations; the last epoch is always validated."""

@@ -5,32 +5,81 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter
+from PIL import Image
 from tqdm import tqdm
 
 from model_export.data import LabelledStrip
 from service.metadata import CLASS_COUNT, Split, Strip
 
-SIMILARITY = 0.45
-"""Correlation of two streak profiles from which strips count as one group. On 173 public strips,
-visibly consecutive photographs of one coil lie at 0.45 to 0.8, strips of different coils below 0.4."""
-
 STRATEGY = "groups of strips with alike streak profiles, dealt out to folds by class"
+
+COLUMNS = 200
+_MAX_SHIFT = 4
+"""Columns of a profile (8 pixels each) by which two photographs of a coil may be displaced."""
+_FALSE_LINKS = 0.1
+"""Links to strips of other coils that a strip may have on average: far below 1, where chance links
+would join everything into one giant group."""
+_LEAST_SIMILARITY = 0.45
+
+Profiles = npt.NDArray[np.float64]
+"""float64 ``[strips, 200]``, rows of unit length."""
 
 
 def streak_profile(strip: Strip) -> npt.NDArray[np.float64]:
     """Describe a strip by its streaks along the rolling direction: unit vector ``[200]``.
 
-    Streaks, edges and roll marks stay in the same columns over many photographs of a coil, so
-    near-duplicates and neighbours correlate, whatever their brightness or their defects.
+    Streaks, ripples and stamps stay in the same columns over many photographs of a coil, so
+    neighbours correlate, whatever their brightness. Columns beyond the strip's edge, and those next to
+    it, are left out: edges lie alike on many coils.
     """
-    small = Image.fromarray(strip).resize((200, 32), Image.Resampling.BOX)
-    blurred = small.filter(ImageFilter.GaussianBlur(4))
-    detail = np.asarray(small, dtype=np.float64) - np.asarray(blurred, dtype=np.float64)
-    detail = np.clip(detail / (np.abs(detail).mean() + 1), -3, 3)
-    profile = detail.mean(axis=0)
-    profile -= profile.mean()
-    return np.asarray(profile / (np.linalg.norm(profile) + 1e-6))
+    small = Image.fromarray(strip).resize((COLUMNS, 32), Image.Resampling.BOX)
+    levels = np.asarray(small, dtype=np.float64).mean(axis=0)
+    black = np.convolve(levels < 12, np.ones(5), mode="same") > 0
+    steel = (~black).astype(np.float64)
+    detail = (levels - _blur(levels * steel) / (_blur(steel) + 1e-6)) * steel
+    detail = np.clip(detail / (np.abs(detail).sum() / (steel.sum() + 1e-6) + 0.3), -3, 3)
+    detail = (detail - detail.sum() / max(1.0, float(steel.sum()))) * steel
+    return np.asarray(detail / (np.linalg.norm(detail) + 1e-6))
+
+
+def _blur(values: npt.NDArray[np.float64], sigma: float = 4.0) -> npt.NDArray[np.float64]:
+    offsets = np.arange(-12, 13)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    return np.convolve(values, kernel, mode="same")
+
+
+def similarity(profiles: Profiles, others: Profiles) -> npt.NDArray[np.float64]:
+    """Correlate every profile with every other one at its best shift: ``[profiles, others]``."""
+    best = np.full((len(profiles), len(others)), -1.0)
+    for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1):
+        shifted = np.roll(others, shift, axis=1)
+        if shift > 0:
+            shifted[:, :shift] = 0
+        elif shift < 0:
+            shifted[:, shift:] = 0
+        np.maximum(best, profiles @ shifted.T, out=best)
+    return best
+
+
+def link_threshold(profiles: Profiles) -> float:
+    """Choose the similarity from which strips count as one coil's.
+
+    Profiles against *mirrored* profiles of other strips can only be alike by chance; the threshold is
+    where such pairs come to ``_FALSE_LINKS`` per strip.
+    """
+    bins = np.linspace(-1, 1, 2001)
+    counts = np.zeros(len(bins) - 1, dtype=np.int64)
+    for rows in _blocks(len(profiles)):
+        chance = similarity(profiles[rows], profiles[:, ::-1])
+        chance[np.arange(len(chance)), np.arange(rows.start, rows.stop)] = -1  # a strip and its own mirror
+        counts += np.histogram(chance, bins)[0]
+    above = np.cumsum(counts[::-1])[::-1] / len(profiles)
+    enough = np.flatnonzero(above <= _FALSE_LINKS)
+    return max(_LEAST_SIMILARITY, float(bins[enough[0]]) if enough.size else 1.0)
+
+
+def _blocks(count: int, size: int = 512) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
@@ -38,9 +87,10 @@ def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
     profiles = np.stack(
         [
             streak_profile(strip.load()[0])
-            for strip in tqdm(strips, "comparing strips", unit="strip", leave=False)
+            for strip in tqdm(strips, "comparing strips", unit="strip", leave=False, dynamic_ncols=True)
         ]
     )
+    threshold = link_threshold(profiles)
     parents = list(range(len(strips)))
 
     def root(index: int) -> int:
@@ -49,10 +99,9 @@ def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
             index = parents[index]
         return index
 
-    for first in range(len(strips)):  # one row at a time: 12,568 strips fit in memory
-        alike = np.flatnonzero(profiles[first + 1 :] @ profiles[first] > SIMILARITY) + first + 1
-        for second in alike.tolist():
-            parents[root(second)] = root(first)
+    for rows in _blocks(len(profiles)):
+        for first, second in np.argwhere(similarity(profiles[rows], profiles) > threshold).tolist():
+            parents[root(second)] = root(first + rows.start)
     groups: dict[int, list[int]] = defaultdict(list)
     for index in range(len(strips)):
         groups[root(index)].append(index)
@@ -63,7 +112,7 @@ def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[l
     """Deal groups out to folds so that every class, and clean strips, spread evenly.
 
     Groups with rare classes are dealt first; each goes to the fold that is poorest in what the
-    group holds.
+    group holds. The fold with the largest group comes last.
     """
     groups = group_strips(strips)
     kinds = [sorted(strip.classes) or [0] for strip in strips]
@@ -82,8 +131,12 @@ def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[l
     for group in order.tolist():
         fold = int(np.argmin(((held + contents[group]) ** 2 - held**2).sum(axis=1)))
         held[fold] += contents[group]
-        dealt[fold].extend(groups[group])
-    return [sorted(fold) for fold in dealt]
+        dealt[fold].append(group)
+    largest = [max((len(groups[group]) for group in fold), default=0) for fold in dealt]
+    if max(largest) > len(strips) / folds:
+        print(f"warning: {max(largest)} of {len(strips)} strips look like one coil; the folds are uneven")
+    by_largest = sorted(range(folds), key=lambda fold: largest[fold])
+    return [sorted(index for group in dealt[fold] for index in groups[group]) for fold in by_largest]
 
 
 def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Split:
@@ -99,6 +152,9 @@ def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Spli
     def names(indices: Sequence[int]) -> tuple[str, ...]:
         return tuple(strips[index].name for index in sorted(indices))
 
+    empty = [name for name, fold in zip(("test", "validation"), dealt, strict=False) if not fold]
+    if empty:
+        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; ask for fewer with --folds")
     return Split(
         strategy=STRATEGY,
         seed=seed,

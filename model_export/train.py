@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
+import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come before timm)
+
 import torch
+from timm.utils.model_ema import ModelEmaV3
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
@@ -63,11 +66,8 @@ def train(config: TrainConfig) -> Path:
 
     network = _network(config, strips, split).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
-    averaged = AveragedModel(
-        network,
-        multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay),  # type: ignore[no-untyped-call]
-        use_buffers=True,
-    )
+    # The average follows quickly at first: short runs would otherwise be averaged with their beginning.
+    averaged = ModelEmaV3(network, decay=config.ema_decay, use_warmup=True)
     mask_loss = MaskLoss(config.mask_loss, config.class_weights).to(device)
     encoder = list(network.encoder.parameters())
     rest = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
@@ -89,7 +89,6 @@ def train(config: TrainConfig) -> Path:
     if resumed is not None:
         network.load_state_dict(resumed.network)
         averaged.module.load_state_dict(resumed.averaged)
-        averaged.n_averaged.fill_(1)
         optimizer.load_state_dict(resumed.optimizer)
         scheduler.load_state_dict(resumed.scheduler)
         scaler.load_state_dict(resumed.scaler)
@@ -127,7 +126,7 @@ def train(config: TrainConfig) -> Path:
                 scaler.step(optimizer)
                 scaler.update()
                 scheduler.step()
-                averaged.update_parameters(network)
+                averaged.update(network, step=scheduler.last_epoch)
 
                 sums["loss"] += loss.item()
                 sums["mask_loss"] += loss_of_masks.item()

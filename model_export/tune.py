@@ -11,8 +11,8 @@ from service.metadata import CLASS_COUNT, OperatingPoint
 
 RECALL_FLOOR = 0.9
 
-_THRESHOLDS = tuple(round(0.15 + 0.05 * step, 2) for step in range(15))
-_MIN_AREAS = (0, 100, 200, 300, 500, 800, 1200, 2000)
+_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 19))
+_MIN_AREAS = (0, 100, 200, 300, 500, 800, 1200, 2000, 3000, 4500)
 _CLASS_THRESHOLDS = (0.0, 0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95)
 
 Scores = npt.NDArray[np.float64]

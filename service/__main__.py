@@ -18,8 +18,9 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         for problem in error.errors():
-            name = "STEEL_" + "_".join(str(part) for part in problem["loc"]).upper()
-            print(f"error: {name}: {problem['msg']}; got {problem['input']!r}", file=sys.stderr)  # noqa: T201
+            name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])
+            came = f"; got {problem['input']!r}" if problem["loc"] else ""
+            print(f"error: {name}{problem['msg']}{came}", file=sys.stderr)  # noqa: T201
         return 2
     configure_logs(settings.log_level)
     # uvicorn drains on these signals and raises them again when it is done: that is a normal end.

@@ -86,7 +86,9 @@ def create_app(
     app.add_exception_handler(ServiceError, problems.on_service_error)
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit, max_bytes=settings.max_body_bytes, max_buffered_bytes=settings.max_buffered_bytes
+    )
     app.add_middleware(RequestContext, metrics=metrics)
     describe = app.openapi
     app.openapi = lambda: add_parameter_examples(describe())  # type: ignore[method-assign]

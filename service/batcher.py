@@ -17,7 +17,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -53,7 +53,8 @@ class Batcher(Generic[X, Y]):
     """Groups inputs of concurrent callers into batches; used as an async context manager.
 
     Args:
-        run: maps a batch to as many outputs, in order; blocking, called from one thread only.
+        run: maps a batch to as many outputs, in order; blocking.
+        thread: where it runs, one batch at a time.
         max_batch_size: inputs in one batch at most.
         batch_timeout: seconds; see the rules above.
         max_queue_size: inputs that may wait, those in the running batch not counted.
@@ -63,6 +64,7 @@ class Batcher(Generic[X, Y]):
     def __init__(
         self,
         run: Callable[[Sequence[X]], Sequence[Y]],
+        thread: Executor,
         *,
         max_batch_size: int,
         batch_timeout: float,
@@ -78,7 +80,7 @@ class Batcher(Generic[X, Y]):
         self._changed = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._thread = thread
         self._batch_seconds = 0.0
         self._fastest_seconds = 0.0
 
@@ -142,7 +144,6 @@ class Batcher(Generic[X, Y]):
         self._changed.set()
         if self._task is not None:
             await asyncio.wait([self._task])
-        self._executor.shutdown(wait=False)
 
     def _seconds_for(self, batches: int) -> int:
         return max(1, math.ceil(batches * self._batch_seconds))
@@ -205,7 +206,7 @@ class Batcher(Generic[X, Y]):
         started = time.perf_counter()
         try:
             inputs = [item.input for item in batch]
-            outputs = await loop.run_in_executor(self._executor, self._run, inputs)
+            outputs = await loop.run_in_executor(self._thread, self._run, inputs)
             if len(outputs) != len(batch):
                 raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
         except BaseException as error:

@@ -13,7 +13,7 @@ from service.metadata import Strip
 from service.metrics import Metrics
 from service.model_repository import find_model
 from service.predictor import Predictor
-from service.session import Device, OrtSession, Probabilities, Session, prove
+from service.session import Device, OrtSession, Probabilities, Session, open_session
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 2
@@ -37,6 +37,7 @@ class Engine:
         self._batch_timeout = batch_timeout
         self._max_pixels = max_pixels
         self._threads = ThreadPoolExecutor(cpu_quota(), thread_name_prefix="images")
+        self._inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._session: Session | None = None
         self._batcher: Batcher[Strip, Probabilities] | None = None
         self._predictor: Predictor | None = None
@@ -56,15 +57,13 @@ class Engine:
             DeviceError: if the device does not work here.
         """
 
-        def ready_session() -> OrtSession:
-            session = OrtSession(
+        def open_model() -> OrtSession:
+            return open_session(
                 find_model(model), device=device, threads=threads, max_batch_size=max_batch_size
             )
-            prove(session)
-            session.warm_up()
-            return session
 
-        session = await asyncio.to_thread(ready_session)
+        # On the thread that will serve: CUDA's libraries keep handles and memory per thread.
+        session = await asyncio.get_running_loop().run_in_executor(self._inference, open_model)
         if session.fallback_reason:
             _log.warning("running on the CPU instead of a GPU", reason=session.fallback_reason)
         await self.serve(session, max_batch_size=session.batch_sizes[-1])
@@ -73,6 +72,7 @@ class Engine:
         """Start answering with a session that is ready."""
         batcher = Batcher(
             session.infer,
+            self._inference,
             max_batch_size=max_batch_size,
             batch_timeout=self._batch_timeout,
             max_queue_size=self._max_queue_size,
@@ -148,4 +148,5 @@ class Engine:
         self.draining = True
         if self._batcher is not None:
             await self._batcher.close()
-        self._threads.shutdown(wait=True)
+        for threads in (self._threads, self._inference):
+            threads.shutdown(wait=False, cancel_futures=True)

@@ -8,12 +8,18 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import InferenceError, PayloadTooLargeError
+from service.errors import (
+    ClientLeftError,
+    InferenceError,
+    PayloadTooLargeError,
+    ServiceError,
+    UnavailableError,
+)
 from service.metrics import Metrics
 from service.problems import respond
 
 _log = structlog.get_logger()
-_ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class RequestContext:
@@ -58,6 +64,8 @@ class RequestContext:
         self._metrics.requests.labels(route, "left" if left else str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         error = scope["state"].get("error")
+        if isinstance(error, ServiceError) and not isinstance(error, ClientLeftError):
+            self._metrics.refusals.labels(error.title).inc()
         fields = {
             "request_id": scope["state"]["request_id"],
             "method": scope["method"],
@@ -83,11 +91,18 @@ class BodyLimit:
     """Refuses a body over the limit: by its announced length, or while it arrives.
 
     FastAPI reads a whole upload before any dependency runs, so this has to stand in front of it.
+
+    Args:
+        app: what comes behind.
+        max_bytes: of one body.
+        max_buffered_bytes: of all bodies that are held at once.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_buffered_bytes = max_buffered_bytes
+        self._buffered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -107,9 +122,16 @@ class BodyLimit:
         async def counted() -> Message:
             nonlocal received
             message = await receive()
-            received += len(message.get("body", b""))
+            size = len(message.get("body", b""))
+            received += size
+            self._buffered += size
             if received > self._max_bytes:
                 raise PayloadTooLargeError(f"the body has more than {self._max_bytes} bytes, the most taken")
+            if self._buffered > self._max_buffered_bytes:
+                raise UnavailableError("too many bytes of other requests are held", retry_after=1)
             return message
 
-        await self._app(scope, counted, send)
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._buffered -= received

@@ -32,6 +32,19 @@ Errors are `application/problem+json` (RFC 9457). Every answer carries `X-Reques
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": text,
+        }
+        for name, text in (
+            ("X-Filename", "Names the image when it is the body itself."),
+            ("X-Request-Id", "Up to 128 printable characters; comes back, and stands in the log."),
+        )
+    ],
     "requestBody": {
         "required": True,
         "content": {
@@ -51,7 +64,7 @@ BODY: dict[str, Any] = {
             },
             **dict.fromkeys(RAW_TYPES, _BINARY),
         },
-    }
+    },
 }
 
 _PARAMETER_EXAMPLES = {

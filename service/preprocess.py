@@ -17,6 +17,9 @@ _MAGIC = {
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
 }
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x112, 258, 262  # TIFF 6.0, section 8
+_MAX_SCANS = 64
+"""A progressive JPEG has about 10; each costs a pass over the whole image, however short it is."""
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
@@ -31,7 +34,8 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
     """Decode one image file into a grey strip, uint8 ``[256, 1600]``.
 
     Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is taken as it is), 16-bit grey
-    is divided by 257, EXIF rotation is ignored: pixels are taken as the camera stored them.
+    is divided by 257. Pixels are taken as the camera stored them: EXIF rotation is ignored, and a TIFF
+    that asks for it is refused.
 
     Raises:
         UnsupportedMediaTypeError: if the bytes are not of a format in ``FORMATS``.
@@ -47,10 +51,12 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
             f"the file is not an image of a type read here ({', '.join(FORMATS)}); "
             f"it begins with the bytes {data[:8].hex(' ')}"
         )
+    if kind == "JPEG" and data.count(b"\xff\xda") > _MAX_SCANS:
+        raise InvalidImageError(f"the JPEG has more than {_MAX_SCANS} scans")
     try:
         with Image.open(io.BytesIO(data), formats=(kind,)) as image:
             _check_header(image, kind, max_pixels)
-            return _to_grey(image)
+            strip = _to_grey(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PayloadTooLargeError(
             f"the {kind} header announces too many pixels; at most {max_pixels} are taken"
@@ -61,6 +67,9 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
         # Decoders answer broken input with whatever their parsing stumbles over: OSError,
         # SyntaxError, ValueError, struct.error, EOFError, IndexError, OverflowError...
         raise InvalidImageError(f"the {kind} cannot be decoded: {error}") from error
+    if strip.shape != (HEIGHT, WIDTH):
+        raise InvalidImageError(f"the {kind} decodes to {strip.shape[1]}x{strip.shape[0]} pixels")
+    return strip
 
 
 def _check_header(image: Image.Image, kind: str, max_pixels: int) -> None:
@@ -73,12 +82,39 @@ def _check_header(image: Image.Image, kind: str, max_pixels: int) -> None:
         raise InvalidImageError(
             f"the {kind} is {width} wide and {height} high; {WIDTH} wide and {HEIGHT} high is wanted"
         )
-    frames = getattr(image, "n_frames", 1)
-    if frames != 1:
-        raise InvalidImageError(f"the {kind} holds {frames} frames; exactly 1 is wanted")
+    if _has_more_frames(image, kind):
+        raise InvalidImageError(f"the {kind} holds several frames; exactly 1 is wanted")
     if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
         raise InvalidImageError(
             f"the {kind} has pixels of type {image.mode!r}; 8-bit grey or RGB or 16-bit grey is wanted"
+        )
+
+    if kind == "TIFF":
+        _check_tiff(image)
+
+
+def _has_more_frames(image: Image.Image, kind: str) -> bool:
+    if kind != "TIFF":
+        return bool(getattr(image, "n_frames", 1) != 1)
+    # A TIFF's frames are a list to be walked; one step is enough and cannot be made to last.
+    try:
+        image.seek(1)
+    except EOFError:
+        return False
+    return True
+
+
+def _check_tiff(image: Image.Image) -> None:
+    """Refuse what Pillow would turn, or read with another meaning than the numbers have."""
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        raise InvalidImageError("the TIFF asks to be turned; send it as the camera saw it")
+    tags = getattr(image, "tag_v2", {})
+    if image.mode in _SIXTEEN_BIT and (
+        set(tags.get(_BITS_PER_SAMPLE, (16,))) != {16} or tags.get(_PHOTOMETRIC, 1) != 1
+    ):
+        raise InvalidImageError(
+            "the TIFF's grey values are not 16 bits with black at 0; 8-bit grey or RGB or 16-bit grey "
+            "is wanted"
         )
 
 

@@ -6,8 +6,10 @@ import time
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
+import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.security import APIKeyHeader
+from starlette.requests import ClientDisconnect
 
 from service import openapi
 from service.engine import Engine
@@ -45,6 +47,8 @@ from service.uploads import Upload, read_uploads
 
 T = TypeVar("T")
 
+_log = structlog.get_logger()
+
 _key_header = APIKeyHeader(
     name="X-API-Key",
     auto_error=False,
@@ -56,6 +60,7 @@ Deadline = Annotated[
     Header(
         alias="X-Deadline-Ms",
         ge=1,
+        le=86_400_000,
         description="Milliseconds in which the answer is wanted; strips that cannot make it are not run.",
         examples=[500],
     ),
@@ -81,7 +86,8 @@ def _require_key(request: Request, given: Annotated[str | None, Depends(_key_hea
     wanted = _settings(request).api_key
     if wanted is None:
         return
-    if not secrets.compare_digest((given or "").encode(), wanted.get_secret_value().encode()):
+    # Header values arrive as latin-1; a key is compared by its bytes.
+    if not secrets.compare_digest((given or "").encode("latin-1"), wanted.get_secret_value().encode()):
         raise UnauthorizedError("X-API-Key is missing or wrong")
 
 
@@ -114,6 +120,10 @@ async def predict(
     metrics = _metrics(request)
     for failure in failures:
         metrics.refusals.labels(failure.title).inc()
+        if failure.status == 500:
+            _log.error(
+                "a file failed", request_id=request.state.request_id, error=str(failure), exc_info=failure
+            )
     predictions = [result for result in results if isinstance(result, Prediction)]
     timing = _timing(predictions, time.perf_counter() - started)
     answer = PredictResponse(
@@ -247,24 +257,17 @@ async def _segment(
             uploads = await read_uploads(
                 request,
                 max_files=max_files or settings.max_files,
+                max_file_bytes=settings.max_file_bytes,
                 max_bytes=settings.max_body_bytes,
             )
     except TimeoutError as error:
         raise DeadlineExceededError("the deadline passed before the whole body had arrived") from error
+    except ClientDisconnect as error:
+        raise _left(request) from error
     started = time.perf_counter()
-    results = await _unless_left(
-        request,
-        asyncio.gather(
-            *(predictor.predict(upload.data, point, deadline=deadline, encode=encode) for upload in uploads),
-            return_exceptions=True,
-        ),
-    )
-    answers: list[Prediction | ServiceError] = []
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, ServiceError):
-            raise result
-        answers.append(result)
-    return uploads, point, session, answers, started
+    work = predictor.predict([upload.data for upload in uploads], point, deadline=deadline, encode=encode)
+    results = await _unless_left(request, asyncio.ensure_future(work))
+    return uploads, point, session, results, started
 
 
 async def _unless_left(request: Request, work: asyncio.Future[T]) -> T:
@@ -279,13 +282,17 @@ async def _unless_left(request: Request, work: asyncio.Future[T]) -> T:
     try:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            request.state.left = True
-            _metrics(request).disconnects.inc()
-            raise ClientLeftError("the caller left before the answer was ready")
+            raise _left(request)
         return work.result()
     finally:
         watcher.cancel()
         work.cancel()
+
+
+def _left(request: Request) -> ClientLeftError:
+    request.state.left = True
+    _metrics(request).disconnects.inc()
+    return ClientLeftError("the caller left before the answer was ready")
 
 
 def _operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:

@@ -99,6 +99,7 @@ class Problem(BaseModel):
         description="what came and what is wanted",
         examples=["the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"],
     )
+    parameter: str | None = Field(None, description="the parameter that is wrong, if one is")
     request_id: str | None = Field(None, description="as in the X-Request-Id header and the service's log")
 
 

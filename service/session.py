@@ -1,5 +1,7 @@
 """The loaded model: onnxruntime behind a small protocol, proven before it serves."""
 
+import contextlib
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -73,33 +75,37 @@ class Session(Protocol):
 
 
 class OrtSession:
-    """A model file in onnxruntime on the wanted device.
+    """A model file in onnxruntime on one device.
 
     Args:
         path: the ONNX file.
-        device: ``auto`` tries CUDA and falls back to the CPU with a reason; the others insist.
+        device: where to run; ``open_session`` also takes ``auto``.
         threads: processors for one inference on the CPU; None takes the container's quota.
         max_batch_size: strips in one call at most; None takes 1 on the CPU, 16 on a GPU. Calls run in
             fixed sizes (1, 2, 4, ... and this one) filled up with black strips, so that memory does not
             grow with new shapes.
+        fallback_reason: why this is not the device that was hoped for.
 
     Raises:
         ModelFileError: if the file is missing, broken, of another contract or without metadata.
-        DeviceError: if the wanted device does not work here.
+        DeviceError: if the device does not work here.
     """
 
     def __init__(
         self,
         path: Path,
         *,
-        device: Device = "cpu",
+        device: Literal["cpu", "cuda", "tensorrt"] = "cpu",
         threads: int | None = None,
         max_batch_size: int | None = None,
+        fallback_reason: str | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelFileError(f"there is no model file at {path}")
         self.sha256 = sha256_of(path)
-        self._session, self.fallback_reason = _open(path, device, threads or cpu_quota())
+        self.fallback_reason = fallback_reason
+        threads = threads or cpu_quota()
+        self._session = _open_cpu(path, threads) if device == "cpu" else _open_gpu(path, device, threads)
         self.provider: str = self._session.get_providers()[0]
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
@@ -162,45 +168,67 @@ def batch_sizes(largest: int) -> tuple[int, ...]:
     return tuple(sizes) if largest <= sizes[-1] else (*sizes, largest)
 
 
-def _open(path: Path, device: Device, threads: int) -> tuple[onnxruntime.InferenceSession, str | None]:
-    if device == "cpu":
-        return _create(path, [CPU], threads), None
-    if device in ("cuda", "tensorrt"):
-        provider = CUDA if device == "cuda" else TENSORRT
-        session, reason = _try_gpu(path, provider, threads)
-        if session is None:
-            raise DeviceError(f"device={device} does not work here: {reason}")
-        return session, None
-    session, reason = _try_gpu(path, CUDA, threads)
-    if session is not None:
-        return session, None
-    return _create(path, [CPU], threads), f"no GPU: {reason}"
+def open_session(
+    path: Path, *, device: Device, threads: int | None = None, max_batch_size: int | None = None
+) -> OrtSession:
+    """Open a model file, prove it on its golden strip and warm it up.
+
+    ``auto`` tries CUDA and falls back to the CPU, whatever it is that does not work there; the session
+    then carries the reason.
+
+    Raises:
+        ModelFileError: if the file cannot be trusted.
+        DeviceError: if the wanted device does not work here.
+    """
+
+    def ready(device: Literal["cpu", "cuda", "tensorrt"], reason: str | None = None) -> OrtSession:
+        session = OrtSession(
+            path, device=device, threads=threads, max_batch_size=max_batch_size, fallback_reason=reason
+        )
+        prove(session)
+        session.warm_up()
+        return session
+
+    if device != "auto":
+        return ready(device)
+    try:
+        return ready("cuda")
+    except Exception as error:  # a GPU that opens may still fail to run: no memory, no kernel for it
+        return ready("cpu", f"no GPU: {error}")
 
 
-def _try_gpu(path: Path, provider: str, threads: int) -> tuple[onnxruntime.InferenceSession | None, str]:
+def _open_cpu(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    try:
+        return _create(path, [CPU], threads)
+    except Exception as error:
+        raise ModelFileError(f"{path} cannot be loaded by onnxruntime: {error}") from error
+
+
+def _open_gpu(path: Path, device: Literal["cuda", "tensorrt"], threads: int) -> onnxruntime.InferenceSession:
     """Open on a GPU provider and believe only what the session itself reports.
 
     onnxruntime lists providers that were compiled in, and falls back to the CPU with nothing but a
     warning when CUDA's libraries are missing.
     """
-    if provider not in onnxruntime.get_available_providers():
-        return None, (
+    wanted = [TENSORRT, CUDA] if device == "tensorrt" else [CUDA]
+    if wanted[0] not in onnxruntime.get_available_providers():
+        raise DeviceError(
             "the installed onnxruntime is built for the CPU only; install the 'gpu' extra instead of 'cpu'"
         )
     onnxruntime.preload_dlls()
-    wanted = [TENSORRT, CUDA] if provider == TENSORRT else [CUDA]
+    if device == "tensorrt":
+        with contextlib.suppress(ImportError):
+            importlib.import_module("tensorrt")  # loads libnvinfer from its own wheel
     try:
         session = _create(path, [*wanted, CPU], threads)
-    except ModelFileError:
-        raise
     except Exception as error:  # the binding raises its own RuntimeError kinds per missing library
-        return None, str(error)
-    if session.get_providers()[0] != provider:
-        return None, (
-            f"the session reports {session.get_providers()}; the driver or the CUDA, cuDNN or "
-            "TensorRT libraries were not found"
+        raise DeviceError(f"device={device} does not work here: {error}") from error
+    if session.get_providers()[0] != wanted[0]:
+        raise DeviceError(
+            f"device={device} does not work here: the session reports {session.get_providers()}; the driver "
+            "or the CUDA, cuDNN or TensorRT libraries were not found"
         )
-    return session, ""
+    return session
 
 
 def _create(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
@@ -212,16 +240,12 @@ def _create(path: Path, providers: list[str], threads: int) -> onnxruntime.Infer
     # EXHAUSTIVE measures every algorithm anew for each shape, seconds at a time, for no gain in
     # steady state; kSameAsRequested keeps the arena from doubling at every growth.
     cuda = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
-    try:
-        return onnxruntime.InferenceSession(
-            str(path),
-            options,
-            providers=[(name, cuda) if name == CUDA else name for name in providers],
-        )
-    except Exception as error:
-        if providers == [CPU]:
-            raise ModelFileError(f"{path} cannot be loaded by onnxruntime: {error}") from error
-        raise
+    return onnxruntime.InferenceSession(
+        str(path),
+        options,
+        providers=[(name, cuda) if name == CUDA else name for name in providers],
+        enable_fallback=0,  # or a failing run would go on on the CPU without a word
+    )
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:

@@ -1,9 +1,9 @@
 """Settings of the service, from environment variables that begin with STEEL_."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -42,6 +42,12 @@ class Settings(BaseSettings):
         30.0, gt=0, description="longest time for a request; callers may ask for less"
     )
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1, description="largest request body")
+    max_file_bytes: int = Field(
+        4 * 1024 * 1024, ge=1, description="largest image file; a raw strip has 0.4 MB, in colour 1.2 MB"
+    )
+    max_buffered_bytes: int = Field(
+        256 * 1024 * 1024, ge=1, description="bytes of all bodies held at once; more are refused with 503"
+    )
     max_files: int = Field(32, ge=1, description="files in one request at most")
     max_pixels: int = Field(
         16_000_000, ge=1, description="largest image by its header; checked before decoding"
@@ -53,3 +59,12 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
+
+    @model_validator(mode="after")
+    def _files_fit_the_queue(self) -> Self:
+        if self.max_files > self.max_queue_size:
+            raise ValueError(
+                f"max_files ({self.max_files}) must not exceed max_queue_size ({self.max_queue_size}): "
+                "such a request could never be taken"
+            )
+        return self

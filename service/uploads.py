@@ -1,8 +1,9 @@
 """The files of a request: multipart, or the image itself as the body."""
 
+import re
 from dataclasses import dataclass
 
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
@@ -17,6 +18,8 @@ RAW_TYPES = (
     "application/octet-stream",
 )
 _FIELD = "file"
+_CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
+"""Names are read as UTF-8, whatever else the caller announces: some charsets raise, or make surrogates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,9 @@ class Upload:
     data: bytes
 
 
-async def read_uploads(request: Request, *, max_files: int, max_bytes: int) -> list[Upload]:
+async def read_uploads(
+    request: Request, *, max_files: int, max_file_bytes: int, max_bytes: int
+) -> list[Upload]:
     """Read the files of a request, in order; they stay in memory.
 
     Raises:
@@ -38,13 +43,27 @@ async def read_uploads(request: Request, *, max_files: int, max_bytes: int) -> l
     content_type = request.headers.get("content-type", RAW_TYPES[-1])
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _read_multipart(request, max_files, max_bytes)
-    if kind in RAW_TYPES:
-        return [Upload(request.headers.get("x-filename"), await request.body())]
-    raise UnsupportedMediaTypeError(
-        f"the body is {kind!r}; multipart/form-data with parts named '{_FIELD}', or one of "
-        f"{', '.join(RAW_TYPES)} is wanted (with curl: -F file=@strip.jpg)"
-    )
+        uploads = await _read_multipart(request, max_files, max_bytes)
+    elif kind in RAW_TYPES:
+        uploads = [Upload(_header_text(request.headers.get("x-filename")), await request.body())]
+    else:
+        raise UnsupportedMediaTypeError(
+            f"the body is {kind!r}; multipart/form-data with parts named '{_FIELD}', or one of "
+            f"{', '.join(RAW_TYPES)} is wanted (with curl: -F file=@strip.jpg)"
+        )
+    for upload in uploads:
+        if len(upload.data) > max_file_bytes:
+            raise PayloadTooLargeError(
+                f"a file has {len(upload.data)} bytes; at most {max_file_bytes} are taken for an image"
+            )
+    return uploads
+
+
+def _header_text(value: str | None) -> str | None:
+    """Read a header as UTF-8 if it is that; headers arrive as latin-1."""
+    if value is None:
+        return None
+    return value.encode("latin-1").decode("utf-8", "replace")
 
 
 class _InMemoryParser(MultiPartParser):
@@ -61,7 +80,8 @@ class _InMemoryParser(MultiPartParser):
 
 
 async def _read_multipart(request: Request, max_files: int, max_bytes: int) -> list[Upload]:
-    parser = _InMemoryParser(request.headers, request.stream(), max_files=max_files, max_fields=max_files)
+    headers = Headers({"content-type": _CHARSET.sub("", request.headers["content-type"])})
+    parser = _InMemoryParser(headers, request.stream(), max_files=max_files, max_fields=max_files)
     parser.spool_max_size = max_bytes  # BodyLimit bounds what is held
     try:
         form = await parser.parse()
@@ -79,6 +99,7 @@ async def _read_multipart(request: Request, max_files: int, max_bytes: int) -> l
 
 
 async def _upload(name: str, part: UploadFile | str) -> Upload:
+    name = name.encode("utf-8", "replace").decode()
     if name != _FIELD or not isinstance(part, UploadFile):
         what = "a file" if isinstance(part, UploadFile) else "text"
         raise InvalidParameterError(name, f"parts are files named '{_FIELD}'; got {what} named {name!r}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import settings
 
 from service.app import create_app
 from service.session import OrtSession
@@ -15,6 +16,10 @@ from tests.serving import running_app
 from tests.tiny_model import write_tiny_model
 
 ROOT = Path(__file__).parent.parent
+
+# Machines are shared: how long an example takes says nothing.
+settings.register_profile("steel", deadline=None)
+settings.load_profile("steel")
 
 
 @pytest.fixture(scope="session")

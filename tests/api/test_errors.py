@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from service.app import create_app
 from service.metadata import Strip
+from service.preprocess import decode
 from service.session import OrtSession, Probabilities
 from service.settings import Settings
 from tests.images import encoded, png
@@ -80,7 +81,7 @@ async def test_422_a_wrong_parameter(
     assert check(response, 422, "invalid-parameter", detail)["parameter"] == parameter
 
 
-@pytest.mark.parametrize("deadline", ["0", "-5", "soon"])
+@pytest.mark.parametrize("deadline", ["0", "-5", "soon", "1" + "0" * 400])
 async def test_422_a_wrong_deadline(client: httpx.AsyncClient, deadline: str) -> None:
     response = await client.post("/predict", content=STRIP, headers=PNG | {"X-Deadline-Ms": deadline})
     check(response, 422, "invalid-parameter", "X-Deadline-Ms")
@@ -135,7 +136,7 @@ async def test_413_too_many_pixels(client: httpx.AsyncClient) -> None:
 
 @pytest.fixture
 async def small_client(tiny_session: OrtSession) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(max_body_bytes=10_000, max_files=2)
+    settings = Settings(max_body_bytes=10_000, max_file_bytes=5_000, max_files=2)
     async with running_app(create_app(settings, session=tiny_session)) as client:
         yield client
 
@@ -164,6 +165,68 @@ async def test_413_a_body_that_grows_too_long_is_cut_while_it_arrives(
     assert response.status_code in (413, 422)
 
 
+async def test_413_a_file_that_no_strip_needs(small_client: httpx.AsyncClient) -> None:
+    response = await small_client.post("/predict", content=bytes(5_001), headers=PNG)
+    check(response, 413, "payload-too-large", "a file has 5001 bytes; at most 5000 are taken")
+
+
+async def test_503_too_many_bytes_of_all_requests(tiny_session: OrtSession) -> None:
+    settings = Settings(max_buffered_bytes=10_000)
+    async with running_app(create_app(settings, session=tiny_session)) as client:
+        response = await client.post("/predict", content=bytes(10_001), headers=PNG)
+        check(response, 503, "not-ready", "bytes of other requests are held")
+        assert response.headers["retry-after"] == "1"
+        assert (await client.post("/predict", content=STRIP, headers=PNG)).status_code == 200
+
+
+@pytest.mark.parametrize("charset", ["undefined", "utf-7", "unicode_escape", "latin-1"])
+async def test_a_charset_of_the_callers_breaks_nothing(client: httpx.AsyncClient, charset: str) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="+2AA-\\ud800.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n" + STRIP + b"\r\n--x--\r\n"
+    )
+    headers = {"Content-Type": f"multipart/form-data; boundary=x; charset={charset}"}
+    response = await client.post("/predict", content=body, headers=headers)
+    assert response.status_code == 200
+    assert response.json()["images"][0]["status"] == 200
+    other = body.replace(b'name="file"', b'name="\\ud800"')
+    response = await client.post("/predict", content=other, headers=headers)
+    assert response.status_code == 422
+
+
+async def test_a_request_is_taken_whole_or_not_at_all(gated: GatedSession) -> None:
+    async with running_app(create_app(Settings(max_queue_size=3, max_files=3), session=gated)) as client:
+        files = [("file", (name, STRIP, "image/png")) for name in "ab"]
+        calls = [asyncio.create_task(client.post("/predict", files=files)) for _ in range(2)]
+        while gated.runs < 1:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.2)
+        files.append(("file", ("c", STRIP, "image/png")))
+        response = await client.post("/predict", files=files)
+        check(response, 429, "queue-full", "strips are waiting")
+        gated.gate.release(4)
+        for answer in await asyncio.gather(*calls):
+            if answer.status_code == 200:
+                assert [image["status"] for image in answer.json()["images"]] == [200, 200]
+            else:
+                check(answer, 429, "queue-full", "strips are waiting")
+
+
+async def test_a_bug_with_one_file_fails_that_file_alone(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(data: bytes, *, max_pixels: int) -> Strip:
+        if data == b"bad":
+            raise MemoryError("secret")
+        return decode(data, max_pixels=max_pixels)
+
+    monkeypatch.setattr("service.predictor.decode", breaks)
+    files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"bad"))]
+    response = await client.post("/predict", files=files)
+    assert [image["status"] for image in response.json()["images"]] == [200, 500]
+    assert "secret" not in response.text
+
+
 async def test_413_too_many_files(small_client: httpx.AsyncClient) -> None:
     files = [("file", (name, b"x", "image/png")) for name in "abc"]
     response = await small_client.post("/predict", files=files)
@@ -185,7 +248,7 @@ async def test_401_a_key_is_wanted(tiny_session: OrtSession) -> None:
 
 
 async def test_429_a_full_queue(gated: GatedSession) -> None:
-    async with running_app(create_app(Settings(max_queue_size=2), session=gated)) as client:
+    async with running_app(create_app(Settings(max_queue_size=2, max_files=2), session=gated)) as client:
         calls = [asyncio.create_task(client.post("/predict", content=STRIP, headers=PNG))]
         while gated.runs < 1:
             await asyncio.sleep(0.005)

@@ -57,6 +57,7 @@ async def test_metrics_count(client: httpx.AsyncClient) -> None:
         'steel_defects_total{class_id="3"} 1.0',
         'steel_stage_seconds_count{stage="inference"} 3.0',
         'steel_refusals_total{reason="Unsupported media type"} 1.0',
+        'steel_refusals_total{reason="Invalid image"} 1.0',
         "steel_ready 1.0",
         "steel_queue_size 0.0",
         'provider="CPUExecutionProvider"',
@@ -96,6 +97,8 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "min_area",
         "mask_format",
         "X-Deadline-Ms",
+        "X-Filename",
+        "X-Request-Id",
     }
     assert all(p.get("description") or p["schema"].get("description") for p in predict["parameters"])
     assert set(predict["responses"]) == {"200", "401", "413", "415", "422", "429", "500", "503", "504"}

@@ -68,6 +68,14 @@ def test_a_caller_that_hangs_up_is_dropped_before_the_model_runs(server: Server)
     assert metric(server.url, "steel_batch_size_sum") == 2
 
 
+def test_a_caller_that_hangs_up_while_sending_is_no_error_of_ours(server: Server) -> None:
+    with send_head(server.url, 1000) as gone:
+        gone.sendall(b"half")
+    until(lambda: metric(server.url, "steel_disconnects_total") == 1)
+    assert metric(server.url, 'steel_requests_total{route="/predict",status="left"}') == 1
+    assert metric(server.url, 'steel_requests_total{route="/predict",status="500"}') == 0
+
+
 def test_a_stop_finishes_accepted_work_and_exits_with_zero(server: Server) -> None:
     async def scenario() -> list[httpx.Response]:
         async with httpx.AsyncClient(timeout=30) as client:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -44,6 +45,7 @@ def batcher(model: Model, **options: float) -> Batcher[int, int]:
     values = {"max_batch_size": 4, "batch_timeout": 0.0, "max_queue_size": 8} | options
     return Batcher(
         model,
+        ThreadPoolExecutor(1),
         max_batch_size=int(values["max_batch_size"]),
         batch_timeout=values["batch_timeout"],
         max_queue_size=int(values["max_queue_size"]),
@@ -172,6 +174,7 @@ async def test_retry_after_grows_with_queue_and_batch_time() -> None:
 
     one: Batcher[int, int] = Batcher(
         slow,
+        ThreadPoolExecutor(1),
         max_batch_size=1,
         batch_timeout=0,
         max_queue_size=10,
@@ -197,7 +200,9 @@ async def test_a_deadline_that_cannot_be_met_is_refused_before_the_model_runs() 
 
 
 async def test_a_wrong_number_of_outputs_reaches_the_callers() -> None:
-    one: Batcher[int, int] = Batcher(lambda _: [], max_batch_size=1, batch_timeout=0, max_queue_size=1)
+    one: Batcher[int, int] = Batcher(
+        lambda _: [], ThreadPoolExecutor(1), max_batch_size=1, batch_timeout=0, max_queue_size=1
+    )
     async with asyncio.timeout(5), one:
         with pytest.raises(InferenceError, match="0 outputs for 1 inputs"):
             await one.submit(1)
@@ -259,6 +264,7 @@ async def test_batches_are_reported() -> None:
     seen: list[tuple[int, float]] = []
     one: Batcher[int, int] = Batcher(
         list,
+        ThreadPoolExecutor(1),
         max_batch_size=4,
         batch_timeout=0,
         max_queue_size=8,
@@ -296,7 +302,7 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
 
     async def scenario() -> None:
         one: Batcher[tuple[int, bool], int] = Batcher(
-            run, max_batch_size=size, batch_timeout=wait, max_queue_size=queue
+            run, thread, max_batch_size=size, batch_timeout=wait, max_queue_size=queue
         )
         loop = asyncio.get_running_loop()
 
@@ -333,4 +339,5 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
         async with asyncio.timeout(10):
             await scenario()
 
-    asyncio.run(limited())
+    with ThreadPoolExecutor(1) as thread:
+        asyncio.run(limited())

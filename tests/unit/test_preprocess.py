@@ -84,7 +84,7 @@ def test_a_truncated_file_is_refused(kind: str, share: float) -> None:
 
 def test_several_frames_are_refused() -> None:
     data = encoded(grey_image(), "TIFF", save_all=True, append_images=[grey_image()])
-    with pytest.raises(InvalidImageError, match="holds 2 frames"):
+    with pytest.raises(InvalidImageError, match="holds several frames"):
         read(data)
 
 
@@ -130,3 +130,53 @@ def test_decode_leaves_the_bytes_alone() -> None:
     read(data)
     assert data == before
     assert re.match(b"\x89PNG", io.BytesIO(data).read())
+
+
+def test_an_animation_is_refused() -> None:
+    for kind in ("PNG", "WEBP"):
+        data = encoded(grey_image(), kind, save_all=True, append_images=[grey_image(value=9)])
+        with pytest.raises(InvalidImageError, match="several frames"):
+            read(data)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_tiff_that_asks_to_be_turned_is_refused(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    with pytest.raises(InvalidImageError, match=r"asks to be turned|256 wide and 1600 high"):
+        read(encoded(grey_image(), "TIFF", exif=exif))
+    with pytest.raises(InvalidImageError, match=r"asks to be turned|256 wide and 1600 high"):
+        read(encoded(grey_image(256, 1600), "TIFF", exif=exif))
+    xmp = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'
+    )
+    with pytest.raises(InvalidImageError, match="asks to be turned"):
+        read(encoded(grey_image(), "TIFF", tiffinfo={700: xmp.encode()}))
+
+
+def test_exif_rotation_of_a_jpeg_is_ignored() -> None:
+    exif = Image.Exif()
+    exif[0x112] = 6
+    assert read(encoded(grey_image(), "JPEG", exif=exif)).shape == (256, 1600)
+
+
+@pytest.mark.parametrize("tags", [{258: 12}, {262: 0}])
+def test_a_tiff_whose_sixteen_bits_mean_something_else_is_refused(tags: dict[int, int]) -> None:
+    data = bytearray(encoded(Image.fromarray(np.zeros((256, 1600), dtype=np.uint16)), "TIFF"))
+    for tag, value in tags.items():
+        entry = data.index(struct.pack("<HHI", tag, 3, 1))
+        data[entry + 8 : entry + 10] = struct.pack("<H", value)
+    with pytest.raises(InvalidImageError, match=r"not 16 bits with black at 0|cannot be decoded"):
+        read(bytes(data))
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_unread() -> None:
+    data = encoded(grey_image(), "JPEG", progressive=True)
+    with pytest.raises(InvalidImageError, match="more than 64 scans"):
+        read(data[:-2] + b"\xff\xda" * 70 + data[-2:])
+
+
+def test_a_tiff_of_very_many_frames_is_refused_at_the_second() -> None:
+    data = encoded(grey_image(8, 8), "TIFF", save_all=True, append_images=[grey_image(8, 8)] * 30)
+    with pytest.raises(InvalidImageError):
+        read(data)

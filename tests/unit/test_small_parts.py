@@ -150,3 +150,8 @@ def test_a_log_line_cannot_be_forged(capsys: pytest.CaptureFixture[str]) -> None
     logging.getLogger("uvicorn").info("two\nlines")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines] == ["request", "two\nlines"]
+
+
+def test_a_request_that_could_never_be_taken_is_refused_at_the_start() -> None:
+    with pytest.raises(ValidationError, match=r"max_files \(32\) must not exceed max_queue_size \(8\)"):
+        Settings(max_queue_size=8)

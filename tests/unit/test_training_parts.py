@@ -1,6 +1,7 @@
 """Drawn strips, split, transforms, losses, network, folded weights, metrics, tuning."""
 
 import itertools
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,24 @@ def test_a_profile_does_not_mind_brightness() -> None:
 
 
 # Transforms
+
+
+def test_a_transform_can_be_sent_to_a_worker() -> None:
+    """Where processes are not forked (macOS, Windows, Python 3.14) it is pickled."""
+    transform = pickle.loads(pickle.dumps(build_transform(list(AUGMENTATIONS))))
+    image, masks = torch.zeros((1, 64, 96), dtype=torch.uint8), torch.zeros((4, 64, 96), dtype=torch.uint8)
+    assert transform(image, masks)[0].shape == image.shape
+
+
+def test_black_stays_black_and_nothing_black_comes_in() -> None:
+    torch.manual_seed(0)
+    image = torch.full((1, 256, 512), 120, dtype=torch.uint8)
+    image[..., :100] = 0
+    masks = torch.zeros((4, 256, 512), dtype=torch.uint8)
+    for _ in range(20):
+        assert not build_transform(["exposure"])(image, masks)[0][..., :100].any()
+        moved = build_transform(["affine"])(image, masks)[0]
+        assert (moved[0, :, 200:] > 100).all()
 
 
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
