@@ -122,8 +122,8 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
     An image without a row is a clean strip. Headers are checked here, pixels are read later.
 
     Raises:
-        DataError: naming every image that is missing, unreadable or of the wrong size; with
-            ``skip_bad`` they are named on standard output and left out.
+        DataError: naming every image that is missing, unreadable, of the wrong size or whose mask cannot
+            be read; with ``skip_bad`` they are named on standard output and left out.
     """
     images = folder / "train_images"
     if not (folder / "train.csv").is_file() or not images.is_dir():
@@ -135,6 +135,12 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
         problem = _header_problem(images / name)
         if problem:
             problems[name] = problem
+    for name, codes in labels.items():
+        for class_id, code in enumerate(codes, 1):
+            try:
+                rle.decode(code, height=HEIGHT, width=WIDTH)
+            except rle.RleError as error:
+                problems[name] = f"its mask of class {class_id} cannot be read: {error}"
     if problems:
         report = "\n".join(f"  {name}: {problem}" for name, problem in sorted(problems.items()))
         if not skip_bad:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
@@ -24,15 +25,16 @@ class EvaluateConfig:
     """Print scores per class: Dice as Kaggle defines it, Dice on positives, recall, false alarms."""
 
     data: Path | None = None
-    """Folder in Kaggle's layout. Strips that trained the model, or tuned its thresholds, are left out."""
+    """Folder in Kaggle's layout."""
     drawn: int = 0
     """Score this many drawn strips, none of them ever trained on (instead of --data)."""
     model: Path = Path("models")
     """An ONNX file or a folder <name>/<version>/model.onnx."""
     profile: str | None = None
     """An operating point of the model; default: each of them."""
-    include_seen: bool = False
-    """Score the strips that trained or tuned the model as well: says nothing about new strips."""
+    strips: Literal["unseen", "test", "all"] = "unseen"
+    """Of --data: unseen leaves out those that trained the model or tuned its thresholds, by name; test
+    takes the test strips of the model's own split; all says nothing about new strips."""
     skip_bad: bool = False
     """Leave out (and name) images that are missing or of the wrong size, instead of stopping."""
     threads: int | None = None
@@ -90,13 +92,21 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
             raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
         return drawn_strips(config.drawn, _UNUSED_SEED), f"{config.drawn} drawn strips, never trained on"
     strips = read_kaggle(config.data, skip_bad=config.skip_bad)
-    if config.include_seen:
+    if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"
-    seen = set(metadata.split.train) | set(metadata.split.validation)
-    unseen = [strip for strip in strips if strip.name not in seen]
-    if not unseen:
-        raise DataError(f"all {len(strips)} strips of {config.data} trained or tuned this model")
-    return unseen, (
-        f"{len(unseen)} of the {len(strips)} in {config.data}; {len(strips) - len(unseen)} trained the model "
-        "or tuned its thresholds and are left out"
-    )
+    if config.strips == "test":
+        test = set(metadata.split.test)
+        chosen = [strip for strip in strips if strip.name in test]
+        description = f"the {len(test)} test strips of the model's split"
+        if len(chosen) < len(test):
+            description += f", {len(test) - len(chosen)} of which are not in {config.data}"
+    else:
+        seen = set(metadata.split.train) | set(metadata.split.validation)
+        chosen = [strip for strip in strips if strip.name not in seen]
+        description = (
+            f"{len(chosen)} of the {len(strips)} in {config.data}; {len(strips) - len(chosen)} trained the "
+            "model or tuned its thresholds and are left out"
+        )
+    if not chosen:
+        raise DataError(f"{config.data} holds no strip to score: {description}")
+    return chosen, description

@@ -19,11 +19,11 @@ from model_export.card import write_card
 from model_export.checkpoint import Checkpoint
 from model_export.config import TrainConfig
 from model_export.curves import measure
-from model_export.data import KaggleStrip, LabelledStrip
+from model_export.data import DataError, KaggleStrip, LabelledStrip
 from model_export.evaluate import score_points
 from model_export.metrics import format_table
 from model_export.network import ServedNetwork
-from model_export.sources import labelled_strips
+from model_export.sources import labelled_strips, named
 from model_export.synthetic import DrawnStrip
 from model_export.tune import RECALL_FLOOR, tune_inspection, tune_kaggle
 from service import rle
@@ -67,6 +67,10 @@ class ExportConfig:
     """Where the training's data set lies now, if it has moved since."""
     class_names: tuple[str, str, str, str] = ("pitting", "vertical line", "scratch", "patch")
     """What to call the classes."""
+    notice: str = ""
+    """What the card should say of the data and the first weights: whose they are, on what terms."""
+    overwrite: bool = False
+    """Replace a version that exists."""
     parity_strips: int = 12
     """Strips on which the file is compared with torch."""
 
@@ -80,14 +84,15 @@ def export(config: ExportConfig) -> Path:
     state = checkpoints.load(config.checkpoint)
     if config.data is not None:
         state = replace(state, config=replace(state.config, data=config.data))
-    by_name = {strip.name: strip for strip in labelled_strips(state.config)}
-    train, validation, test = (
-        [by_name[name] for name in names]
-        for names in (state.split.train, state.split.validation, state.split.test)
-    )
+    target = config.out / config.name / str(config.version) / "model.onnx"
+    if target.exists() and not config.overwrite:
+        raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")
+    strips = labelled_strips(state.config)
+    train = named(strips, state.split.train)
+    validation = named(strips, state.split.validation)
+    test = named(strips, state.split.test)
     network = ServedNetwork(checkpoints.restore_network(state)).eval()
     golden_strip = _GOLDEN.load()[0] // 8 * 8  # fewer grey values make a smaller PNG
-    target = config.out / config.name / str(config.version) / "model.onnx"
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         part = Path(folder) / "model.onnx"
@@ -214,12 +219,12 @@ def _draft(
         DefectClass(id=number, name=name) for number, name in enumerate(config.class_names, 1)
     )
     drawn = f"{state.config.drawn} drawn strips"
-    training_data = (
-        f"{len(train)} strips of {state.config.data.name}, and {drawn} in {state.config.drawn_share:.0%} of "
-        "the samples"
-        if state.config.data
-        else drawn
-    )
+    if state.config.data is None:
+        training_data = drawn
+    else:
+        training_data = f"{len(train)} strips of {state.config.data.name}"
+        if state.config.drawn and state.config.drawn_share:
+            training_data += f", and {drawn} in {state.config.drawn_share:.0%} of the samples"
     return ModelMetadata(
         format_version=FORMAT_VERSION,
         name=config.name,
@@ -237,6 +242,7 @@ def _draft(
         provenance=Provenance(
             created=datetime.datetime.now(datetime.UTC).date().isoformat(),
             training_data=training_data,
+            notice=config.notice,
             training_data_sha256=_hash_labels(train),
             code_sha256=_hash_code(),
             config=_describe(state.config) | {"epochs_trained": state.epoch},

@@ -1,5 +1,6 @@
 """Scores per class, always the same three: Kaggle's Dice, Dice on positives, recall and false alarms."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,17 @@ def class_score(class_id: int, overlaps: Sequence[Overlap]) -> ClassScore:
 def class_scores(overlaps: Sequence[Sequence[Overlap]]) -> tuple[ClassScore, ...]:
     """Score every class; ``overlaps`` holds, strip by strip, one entry per class."""
     return tuple(class_score(index + 1, [strip[index] for strip in overlaps]) for index in range(CLASS_COUNT))
+
+
+def wilson_interval(share: float, count: int) -> tuple[float, float]:
+    """Give the 95 % interval of a share measured on ``count`` strips.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+    """
+    z = 1.96
+    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

@@ -1,7 +1,9 @@
 """Which strips a training configuration means."""
 
+from collections.abc import Sequence
+
 from model_export.config import TrainConfig
-from model_export.data import LabelledStrip, read_kaggle
+from model_export.data import DataError, LabelledStrip, read_kaggle
 from model_export.split import split_strips
 from model_export.synthetic import DrawnStrip, drawn_strips
 from service.metadata import Split
@@ -15,6 +17,20 @@ def labelled_strips(config: TrainConfig) -> list[LabelledStrip]:
     if config.data is None:
         return [*drawn, *drawn_strips(_HELD_OUT, config.seed + 1)]
     return [*read_kaggle(config.data, skip_bad=config.skip_bad), *drawn]
+
+
+def named(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[LabelledStrip]:
+    """Pick strips by name.
+
+    Raises:
+        DataError: naming strips that are not there.
+    """
+    by_name = {strip.name: strip for strip in strips}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        some = ", ".join(missing[:10])
+        raise DataError(f"the data set has changed: {len(missing)} strips of the split are missing: {some}")
+    return [by_name[name] for name in names]
 
 
 def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:

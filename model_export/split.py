@@ -129,7 +129,9 @@ def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[l
     held = np.zeros((folds, CLASS_COUNT + 1))
     dealt: list[list[int]] = [[] for _ in range(folds)]
     for group in order.tolist():
-        fold = int(np.argmin(((held + contents[group]) ** 2 - held**2).sum(axis=1)))
+        cost = ((held + contents[group]) ** 2 - held**2).sum(axis=1)
+        # The sum settles ties: a fold that holds least of everything comes first.
+        fold = int(np.argmin(cost + 1e-6 * held.sum(axis=1)))
         held[fold] += contents[group]
         dealt[fold].append(group)
     largest = [max((len(groups[group]) for group in fold), default=0) for fold in dealt]

@@ -23,6 +23,7 @@ from model_export.checkpoint import Checkpoint
 from model_export.config import TrainConfig
 from model_export.data import (
     BalancedSampler,
+    DataError,
     LabelledStrip,
     Pick,
     Sample,
@@ -32,9 +33,9 @@ from model_export.folded_weights import load_folded_weights
 from model_export.losses import MaskLoss
 from model_export.metrics import Overlap, class_scores, mean_of
 from model_export.network import SteelNetwork
-from model_export.sources import labelled_strips, make_split, sampling_groups
+from model_export.sources import labelled_strips, make_split, named, sampling_groups
 from model_export.transforms import build_transform
-from service.metadata import CLASS_COUNT, ClassScore, Split
+from service.metadata import CLASS_COUNT, WIDTH, ClassScore, Split
 
 
 def train(config: TrainConfig) -> Path:
@@ -42,7 +43,12 @@ def train(config: TrainConfig) -> Path:
     last, best = config.out / "last.pt", config.out / "best.pt"
     resumed = checkpoints.load(last) if config.resume else None
     if resumed is not None:
-        config = replace(resumed.config, out=config.out, resume=True, threads=config.threads)
+        data = config.data or resumed.config.data
+        config = replace(resumed.config, out=config.out, data=data, resume=True, threads=config.threads)
+    elif last.exists():
+        raise DataError(f"{config.out} holds a training: --resume goes on with it, another --out starts anew")
+    if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
+        raise ValueError(f"--crop-width is a multiple of 32 up to {WIDTH}, got {config.crop_width}")
     device = _device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -50,8 +56,7 @@ def train(config: TrainConfig) -> Path:
 
     strips = labelled_strips(config)
     split = resumed.split if resumed is not None else make_split(config, strips)
-    by_name = {strip.name: strip for strip in strips}
-    validation = [by_name[name] for name in split.validation]
+    validation = named(strips, split.validation)
     sampler = BalancedSampler(
         strips, config.samples_per_epoch, sampling_groups(config, strips, split), config.seed
     )
@@ -106,7 +111,7 @@ def train(config: TrainConfig) -> Path:
             waiting = 0.0
             sums = {"loss": 0.0, "mask_loss": 0.0, "class_loss": 0.0}
             progress = tqdm(loader, f"epoch {epoch + 1}/{config.epochs}", unit="batch", dynamic_ncols=True)
-            for images, masks in progress:
+            for done, (images, masks) in enumerate(progress, 1):
                 waiting += time.perf_counter() - waited
                 images = images.to(
                     device, torch.float32, memory_format=torch.channels_last, non_blocking=True
@@ -128,10 +133,10 @@ def train(config: TrainConfig) -> Path:
                 scheduler.step()
                 averaged.update(network, step=scheduler.last_epoch)
 
-                sums["loss"] += loss.item()
-                sums["mask_loss"] += loss_of_masks.item()
-                sums["class_loss"] += loss_of_classes.item()
-                progress.set_postfix(loss=f"{sums['loss'] / (progress.n + 1):.3f}")
+                terms = torch.stack([loss, loss_of_masks, loss_of_classes]).detach().tolist()
+                for name, value in zip(sums, terms, strict=True):
+                    sums[name] += value
+                progress.set_postfix(loss=f"{sums['loss'] / done:.3f}", refresh=False)
                 waited = time.perf_counter()
             seconds = time.perf_counter() - began
             row: dict[str, float] = {
@@ -229,8 +234,10 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
     if name != "auto":
         return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[name]
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+        hardware = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        hardware = torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if hardware else torch.float32
 
 
 def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:

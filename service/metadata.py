@@ -102,6 +102,7 @@ class Provenance(_Frozen):
 
     created: str = Field(description="date of export, ISO 8601")
     training_data: str
+    notice: str = Field(description="whose the data and the first weights are, and on what terms")
     training_data_sha256: str = Field(description="of the label rows and file names trained on")
     code_sha256: str = Field(description="of the sources of model_export")
     config: dict[str, object] = Field(description="the training configuration")

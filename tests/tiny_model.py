@@ -68,6 +68,7 @@ def tiny_metadata() -> ModelMetadata:
         provenance=Provenance(
             created="2026-01-01",
             training_data="none",
+            notice="",
             training_data_sha256="",
             code_sha256="",
             config={},

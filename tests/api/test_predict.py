@@ -156,7 +156,7 @@ async def test_masks_can_be_left_out(client: httpx.AsyncClient) -> None:
 async def test_a_file_name_that_is_no_ascii(client: httpx.AsyncClient) -> None:
     response = await client.post("/predict", files={"file": ("Bändchen 1.png", STRIP, "image/png")})
     assert response.json()["images"][0]["filename"] == "Bändchen 1.png"
-    name = {"X-Filename": "钢板.png".encode()}
+    name = {b"X-Filename": "钢板.png".encode()}
     response = await client.post("/predict", content=STRIP, headers=name)
     assert response.json()["images"][0]["filename"] == "钢板.png"
 

@@ -187,15 +187,17 @@ def test_evaluate_leaves_out_what_the_model_has_seen(
     images.mkdir()
     Image.fromarray(DrawnStrip(0, 0).load()[0]).save(images / seen)
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
-    with pytest.raises(DataError, match=r"all 1 strips of .* trained or tuned this model"):
+    with pytest.raises(DataError, match=r"holds no strip to score: 0 of the 1 in"):
         evaluate(EvaluateConfig(model=exported, data=tmp_path))
     Image.fromarray(DrawnStrip(0, 1).load()[0]).save(images / "new.png")
     evaluate(EvaluateConfig(model=exported, data=tmp_path, profile="kaggle"))
     text = capsys.readouterr().out
     assert "1 of the 2 in" in text
     assert "profile  inspection" not in text
-    evaluate(EvaluateConfig(model=exported, data=tmp_path, include_seen=True))
+    evaluate(EvaluateConfig(model=exported, data=tmp_path, strips="all"))
     assert "all 2 of" in capsys.readouterr().out
+    with pytest.raises(DataError, match=r"no strip to score: the 20 test strips of the model's split, 20 of"):
+        evaluate(EvaluateConfig(model=exported, data=tmp_path, strips="test"))
 
 
 def test_evaluate_wants_strips_and_a_profile_that_exists(exported: Path) -> None:

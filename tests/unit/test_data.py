@@ -70,20 +70,22 @@ def test_labels_that_cannot_be_understood(tmp_path: Path, text: str, message: st
 
 
 def test_bad_images_are_named_all_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "train.csv").write_text(NEW + "missing.png,2,1 1\n")
+    (folder / "train.csv").write_text(NEW + "missing.png,2,1 1\ncode.png,3,409600 9\n")
+    Image.fromarray(np.zeros((256, 1600), dtype=np.uint8)).save(folder / "train_images" / "code.png")
     Image.fromarray(np.zeros((100, 200), dtype=np.uint8)).save(folder / "train_images" / "small.png")
     (folder / "train_images" / "broken.jpg").write_bytes(b"no image")
     with pytest.raises(DataError) as error:
         read_kaggle(folder)
     for part in (
-        "3 images",
+        "4 images",
+        "code.png: its mask of class 3 cannot be read: runs of a 1600x256 image lie within",
         "missing.png: named in train.csv, but not in train_images/",
         "small.png: 200x100, 1600x256 is wanted",
         "broken.jpg: not readable as an image",
     ):
         assert part in str(error.value)
     assert [strip.name for strip in read_kaggle(folder, skip_bad=True)] == ["a.png", "b.png"]
-    assert "left out 3 images" in capsys.readouterr().out
+    assert "left out 4 images" in capsys.readouterr().out
 
 
 def test_a_folder_of_another_layout(tmp_path: Path) -> None:

@@ -15,9 +15,16 @@ import model_export.torchvision_import  # noqa: F401  # isort: skip
 from model_export.curves import ThresholdCurves, at_or_above, measure
 from model_export.folded_weights import load_folded_weights
 from model_export.losses import LOSSES, MaskLoss
-from model_export.metrics import Overlap, class_score, class_scores, format_table, mean_of
+from model_export.metrics import Overlap, class_score, class_scores, format_table, mean_of, wilson_interval
 from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
-from model_export.split import deal_folds, group_strips, split_strips, streak_profile
+from model_export.split import (
+    deal_folds,
+    group_strips,
+    link_threshold,
+    similarity,
+    split_strips,
+    streak_profile,
+)
 from model_export.synthetic import DrawnStrip, draw_strip
 from model_export.train import learning_rate_factor
 from model_export.transforms import AUGMENTATIONS, BlackBorder, build_transform
@@ -94,6 +101,45 @@ def test_folds_keep_coils_together_and_spread_classes() -> None:
     split = split_strips(COILS, 3, seed=0)
     assert len(split.train) == len(split.validation) == len(split.test) == 15
     assert split == split_strips(COILS, 3, seed=0)
+
+
+def test_frames_that_are_shifted_are_still_one_coil() -> None:
+    profiles = np.stack([streak_profile(np.roll(COILS[0].load()[0], shift, axis=1)) for shift in (0, 24)])
+    assert float(similarity(profiles[:1], profiles[1:])[0, 0]) > 0.9
+    assert float(profiles[0] @ profiles[1]) < 0.4
+
+
+def test_black_beyond_the_edge_makes_no_coils_alike() -> None:
+    strips = [COILS[0].load()[0].copy(), COILS[3].load()[0].copy()]
+    for strip in strips:
+        strip[:, :700] = 0
+    profiles = np.stack([streak_profile(strip) for strip in strips])
+    assert float(similarity(profiles[:1], profiles[1:])[0, 0]) < 0.5
+
+
+def test_chance_links_stay_rare_however_many_strips_there_are() -> None:
+    """Unrelated profiles, smooth as real ones are: a fixed threshold would join most of them."""
+    rng = np.random.default_rng(0)
+    kernel = np.exp(-0.5 * (np.arange(-9, 10) / 3) ** 2)
+    profiles = np.stack([np.convolve(rng.normal(size=200), kernel, mode="same") for _ in range(600)])
+    profiles -= profiles.mean(axis=1, keepdims=True)
+    profiles /= np.linalg.norm(profiles, axis=1, keepdims=True)
+    links = similarity(profiles, profiles) > link_threshold(profiles)
+    np.fill_diagonal(links, False)
+    assert links.sum() / 600 < 0.3
+    assert (similarity(profiles, profiles) > 0.45).sum() / 600 > 3
+
+
+def test_a_giant_group_trains_and_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
+    frames = [Frame(99, number, {3}) for number in range(20)] + COILS[:15]
+    split = split_strips(frames, 3, seed=0)
+    assert {name for name in split.train if name.startswith("coil99")} == {f.name for f in frames[:20]}
+    assert "20 of 35 strips look like one coil" in capsys.readouterr().out
+
+
+def test_folds_that_cannot_be_filled() -> None:
+    with pytest.raises(ValueError, match="2 strips do not fill 3 folds"):
+        split_strips(COILS[:6:3], 3, seed=0)
 
 
 def test_a_split_takes_three_folds() -> None:
@@ -307,6 +353,14 @@ def test_the_three_scores() -> None:
     assert score.dice_positive == pytest.approx(0.25)
     assert score.recall == pytest.approx(0.5)
     assert score.false_alarm_rate == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("share", "count", "low", "high"),
+    [(1.0, 5, 0.566, 1.0), (0.6, 5, 0.231, 0.882), (1.0, 12, 0.757, 1.0), (0.0, 30, 0.0, 0.114)],
+)
+def test_wilson_intervals(share: float, count: int, low: float, high: float) -> None:
+    assert wilson_interval(share, count) == pytest.approx((low, high), abs=2e-3)
 
 
 def test_scores_that_nothing_could_tell_are_none() -> None:
