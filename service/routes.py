@@ -4,6 +4,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 import structlog
@@ -12,6 +14,7 @@ from fastapi.security import APIKeyHeader
 from starlette.requests import ClientDisconnect
 
 from service import openapi
+from service.answers import image_result, model_info, model_summary, server_timing, timing_ms
 from service.engine import Engine
 from service.errors import (
     ClientLeftError,
@@ -20,23 +23,17 @@ from service.errors import (
     ServiceError,
     UnauthorizedError,
 )
-from service.metadata import HEIGHT, WIDTH, ModelMetadata, Profile
+from service.metadata import ModelMetadata, Profile
 from service.metrics import Metrics
 from service.overlay import draw_overlay
 from service.predictor import Prediction
-from service.problems import problem_of
 from service.schemas import (
-    ClassResult,
     Health,
-    ImageResult,
     ModelInfo,
-    ModelSummary,
     PredictQuery,
     PredictResponse,
-    ProfileInfo,
     ProfileUsed,
     SegmentQuery,
-    SplitInfo,
     TimingMs,
     parse_areas,
     parse_thresholds,
@@ -91,6 +88,21 @@ def _require_key(request: Request, given: Annotated[str | None, Depends(_key_hea
         raise UnauthorizedError("X-API-Key is missing or wrong")
 
 
+@dataclass(frozen=True)
+class _Segmented:
+    """The files of a request with what became of each."""
+
+    uploads: Sequence[Upload]
+    point: Profile
+    session: Session
+    results: Sequence[Prediction | ServiceError]
+    seconds: float
+
+    @property
+    def predictions(self) -> list[Prediction]:
+        return [result for result in self.results if isinstance(result, Prediction)]
+
+
 router = APIRouter()
 protected = APIRouter(dependencies=[Depends(_require_key)])
 
@@ -113,33 +125,27 @@ async def predict(
     a single bad file is answered with that status itself.
     """
     encode = query.mask_format == "rle"
-    uploads, point, session, results, started = await _segment(request, query, deadline_ms, encode=encode)
-    failures = [result for result in results if isinstance(result, ServiceError)]
-    if len(failures) == len(results) and (len(results) == 1 or _same_refusal(failures)):
+    done = await _segment(request, query, deadline_ms, encode=encode)
+    failures = [result for result in done.results if isinstance(result, ServiceError)]
+    if len(failures) == len(done.results) and (len(failures) == 1 or _same_refusal(failures)):
         raise failures[0]
-    metrics = _metrics(request)
-    for failure in failures:
-        metrics.refusals.labels(failure.title).inc()
-        if failure.status == 500:
-            _log.error(
-                "a file failed", request_id=request.state.request_id, error=str(failure), exc_info=failure
-            )
-    predictions = [result for result in results if isinstance(result, Prediction)]
-    timing = _timing(predictions, time.perf_counter() - started)
+    _report_failures(request, failures)
+    timing = timing_ms(done.predictions, done.seconds)
+    metadata, request_id = done.session.metadata, request.state.request_id
     answer = PredictResponse(
-        model=_summary(session),
-        profile=ProfileUsed(**point.model_dump(include=set(ProfileUsed.model_fields))),
+        model=model_summary(done.session),
+        profile=ProfileUsed(**done.point.model_dump(include=set(ProfileUsed.model_fields))),
         images=[
-            _image_result(upload, result, session.metadata, encode, request.state.request_id)
-            for upload, result in zip(uploads, results, strict=True)
+            image_result(upload.filename, result, metadata, encode, request_id)
+            for upload, result in zip(done.uploads, done.results, strict=True)
         ],
         timing_ms=timing,
     )
-    _note(request, predictions, len(failures), timing)
+    _note(request, done, timing)
     return Response(
         answer.model_dump_json(exclude_none=True),
         media_type="application/json",
-        headers={"Server-Timing": _server_timing(timing)},
+        headers={"Server-Timing": server_timing(timing)},
     )
 
 
@@ -161,21 +167,21 @@ async def overlay(
     request: Request, query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None
 ) -> Response:
     """Answer a PNG: the strip with coloured masks. Takes one image."""
-    _, _, session, results, started = await _segment(request, query, deadline_ms, encode=False, max_files=1)
-    result = results[0]
+    done = await _segment(request, query, deadline_ms, encode=False, max_files=1)
+    result = done.results[0]
     if isinstance(result, ServiceError):
         raise result
     masks = {found.class_id: found.mask for found in result.classes if found.mask is not None}
     captions = {
         kind.id: f"{kind.id} {kind.name} {found.probability:.0%}" + ("" if found.present else " (absent)")
-        for kind, found in zip(session.metadata.classes, result.classes, strict=True)
+        for kind, found in zip(done.session.metadata.classes, result.classes, strict=True)
     }
     picture = await asyncio.get_running_loop().run_in_executor(
         _engine(request).threads, draw_overlay, result.strip, masks, captions
     )
-    timing = _timing([result], time.perf_counter() - started)
-    _note(request, [result], 0, timing)
-    return Response(picture, media_type="image/png", headers={"Server-Timing": _server_timing(timing)})
+    timing = timing_ms(done.predictions, done.seconds)
+    _note(request, done, timing)
+    return Response(picture, media_type="image/png", headers={"Server-Timing": server_timing(timing)})
 
 
 @protected.get(
@@ -186,24 +192,7 @@ async def overlay(
 )
 async def model(request: Request) -> ModelInfo:
     """Classes, profiles with what they measured, training data, scores; where it runs and why there."""
-    session = _engine(request).session
-    metadata = session.metadata
-    return ModelInfo(
-        **_summary(session).model_dump(),
-        width=WIDTH,
-        height=HEIGHT,
-        classes=metadata.classes,
-        profiles=[ProfileInfo(**profile.model_dump()) for profile in metadata.profiles],
-        split=SplitInfo(
-            strategy=metadata.split.strategy,
-            seed=metadata.split.seed,
-            train=len(metadata.split.train),
-            validation=len(metadata.split.validation),
-            test=len(metadata.split.test),
-        ),
-        provenance=metadata.provenance,
-        parity=metadata.parity,
-    )
+    return model_info(_engine(request).session)
 
 
 @router.get("/health/live", tags=["Health"], summary="Is the process alive?")
@@ -243,7 +232,7 @@ async def _segment(
     *,
     encode: bool,
     max_files: int | None = None,
-) -> tuple[Sequence[Upload], Profile, Session, Sequence[Prediction | ServiceError], float]:
+) -> _Segmented:
     """Read the files and answer each with a prediction or its own error."""
     settings, engine = _settings(request), _engine(request)
     seconds = settings.request_timeout_s
@@ -267,7 +256,7 @@ async def _segment(
     started = time.perf_counter()
     work = predictor.predict([upload.data for upload in uploads], point, deadline=deadline, encode=encode)
     results = await _unless_left(request, asyncio.ensure_future(work))
-    return uploads, point, session, results, started
+    return _Segmented(uploads, point, session, results, time.perf_counter() - started)
 
 
 async def _unless_left(request: Request, work: asyncio.Future[T]) -> T:
@@ -313,72 +302,20 @@ def _same_refusal(failures: Sequence[ServiceError]) -> bool:
     return {failure.status for failure in failures} in ({429}, {500}, {503}, {504})
 
 
-def _summary(session: Session) -> ModelSummary:
-    return ModelSummary(
-        name=session.metadata.name,
-        version=session.metadata.version,
-        sha256=session.sha256,
-        provider=session.provider,
-        precision=session.metadata.precision,
-        fallback_reason=session.fallback_reason,
-    )
+def _report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
+    """Count the files that failed beside others, and log what was our fault."""
+    for failure in failures:
+        _metrics(request).refusals.labels(failure.title).inc()
+        if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            request_id = request.state.request_id
+            _log.error("a file failed", request_id=request_id, error=str(failure), exc_info=failure)
 
 
-def _image_result(
-    upload: Upload,
-    result: Prediction | ServiceError,
-    metadata: ModelMetadata,
-    encode: bool,
-    request_id: str,
-) -> ImageResult:
-    if isinstance(result, ServiceError):
-        return ImageResult(
-            filename=upload.filename, status=result.status, problem=problem_of(result, request_id)
-        )
-    return ImageResult(
-        filename=upload.filename,
-        status=200,
-        width=WIDTH,
-        height=HEIGHT,
-        sha256=result.sha256,
-        defect=any(found.present for found in result.classes),
-        defect_probability=round(max(found.probability for found in result.classes), 4),
-        classes=[
-            ClassResult(
-                class_id=found.class_id,
-                name=kind.name,
-                present=found.present,
-                probability=round(found.probability, 4),
-                area=found.area,
-                rle=code if encode else None,
-            )
-            for kind, found, code in zip(metadata.classes, result.classes, result.rles, strict=True)
-        ],
-    )
-
-
-def _timing(predictions: Sequence[Prediction], total: float) -> TimingMs:
-    def slowest(stage: str) -> float:
-        return round(1000 * max((getattr(p.timing, stage) for p in predictions), default=0.0), 2)
-
-    return TimingMs(
-        decode=slowest("decode"),
-        queue=slowest("queue"),
-        inference=slowest("inference"),
-        postprocess=slowest("postprocess"),
-        total=round(1000 * total, 2),
-    )
-
-
-def _server_timing(timing: TimingMs) -> str:
-    return ", ".join(f"{stage};dur={milliseconds:g}" for stage, milliseconds in timing)
-
-
-def _note(request: Request, predictions: Sequence[Prediction], refused: int, timing: TimingMs) -> None:
+def _note(request: Request, done: _Segmented, timing: TimingMs) -> None:
     """Count what was found and leave it for the request's log line."""
     metrics = _metrics(request)
     found_classes: list[int] = []
-    for prediction in predictions:
+    for prediction in done.predictions:
         for stage in ("decode", "queue", "inference", "postprocess"):
             metrics.stage_seconds.labels(stage).observe(getattr(prediction.timing, stage))
         present = [found.class_id for found in prediction.classes if found.present]
@@ -387,8 +324,8 @@ def _note(request: Request, predictions: Sequence[Prediction], refused: int, tim
             metrics.defects.labels(str(class_id)).inc()
         found_classes.extend(present)
     request.state.log = {
-        "files": len(predictions) + refused,
-        "refused": refused,
+        "files": len(done.results),
+        "refused": len(done.results) - len(done.predictions),
         "classes": found_classes,
         "timing_ms": timing.model_dump(),
     }

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.metadata import CLASS_COUNT, ClassScore, DefectClass, Parity, Provenance
+from service.metadata import CLASS_COUNT, DefectClass, Parity, Profile, Provenance
 
 ONE_OR_FOUR = f"one value, or {CLASS_COUNT} separated by commas"
 
@@ -174,19 +174,6 @@ class PredictResponse(BaseModel):
     timing_ms: TimingMs
 
 
-class ProfileInfo(BaseModel):
-    """An operating point with what it measured."""
-
-    name: str
-    description: str
-    class_threshold: tuple[float, ...]
-    threshold: tuple[float, ...]
-    min_area: tuple[int, ...]
-    tuned_on: str
-    measured_on: str
-    scores: tuple[ClassScore, ...]
-
-
 class SplitInfo(BaseModel):
     """How the strips were divided, in numbers."""
 
@@ -203,7 +190,7 @@ class ModelInfo(ModelSummary):
     width: int
     height: int
     classes: tuple[DefectClass, ...]
-    profiles: list[ProfileInfo]
+    profiles: tuple[Profile, ...]
     split: SplitInfo
     provenance: Provenance
     parity: Parity

@@ -1,0 +1,95 @@
+"""From predictions, and from what the model says of itself, to the JSON that goes out."""
+
+from collections.abc import Sequence
+
+from service.errors import ServiceError
+from service.metadata import HEIGHT, WIDTH, ModelMetadata
+from service.predictor import Prediction
+from service.problems import problem_of
+from service.schemas import ClassResult, ImageResult, ModelInfo, ModelSummary, SplitInfo, TimingMs
+from service.session import Session
+
+
+def model_summary(session: Session) -> ModelSummary:
+    """Say which model answers, and where it runs."""
+    return ModelSummary(
+        name=session.metadata.name,
+        version=session.metadata.version,
+        sha256=session.sha256,
+        provider=session.provider,
+        precision=session.metadata.precision,
+        fallback_reason=session.fallback_reason,
+    )
+
+
+def model_info(session: Session) -> ModelInfo:
+    """Say everything that the model file says of itself; of the split, numbers instead of names."""
+    metadata = session.metadata
+    return ModelInfo(
+        **model_summary(session).model_dump(),
+        width=WIDTH,
+        height=HEIGHT,
+        classes=metadata.classes,
+        profiles=metadata.profiles,
+        split=SplitInfo(
+            strategy=metadata.split.strategy,
+            seed=metadata.split.seed,
+            train=len(metadata.split.train),
+            validation=len(metadata.split.validation),
+            test=len(metadata.split.test),
+        ),
+        provenance=metadata.provenance,
+        parity=metadata.parity,
+    )
+
+
+def image_result(
+    filename: str | None,
+    result: Prediction | ServiceError,
+    metadata: ModelMetadata,
+    encode: bool,
+    request_id: str,
+) -> ImageResult:
+    """Describe one file's answer; ``encode`` tells whether masks were asked for."""
+    if isinstance(result, ServiceError):
+        return ImageResult(filename=filename, status=result.status, problem=problem_of(result, request_id))
+    return ImageResult(
+        filename=filename,
+        status=200,
+        width=WIDTH,
+        height=HEIGHT,
+        sha256=result.sha256,
+        defect=any(found.present for found in result.classes),
+        defect_probability=round(max(found.probability for found in result.classes), 4),
+        classes=[
+            ClassResult(
+                class_id=found.class_id,
+                name=kind.name,
+                present=found.present,
+                probability=round(found.probability, 4),
+                area=found.area,
+                rle=code if encode else None,
+            )
+            for kind, found, code in zip(metadata.classes, result.classes, result.rles, strict=True)
+        ],
+    )
+
+
+def timing_ms(predictions: Sequence[Prediction], total: float) -> TimingMs:
+    """Give milliseconds of a request: each stage that of its slowest strip, ``total`` from seconds."""
+
+    def slowest(stage: str) -> float:
+        return round(1000 * max((getattr(p.timing, stage) for p in predictions), default=0.0), 2)
+
+    return TimingMs(
+        decode=slowest("decode"),
+        queue=slowest("queue"),
+        inference=slowest("inference"),
+        postprocess=slowest("postprocess"),
+        total=round(1000 * total, 2),
+    )
+
+
+def server_timing(timing: TimingMs) -> str:
+    """Write timings as the Server-Timing header wants them (W3C Server Timing)."""
+    return ", ".join(f"{stage};dur={milliseconds:g}" for stage, milliseconds in timing)
