@@ -57,7 +57,7 @@ def send_head(url: str, length: int) -> socket.socket:
 def test_a_caller_that_hangs_up_is_dropped_before_the_model_runs(server: Server) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         first = pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
-        time.sleep(0.1)  # the model is busy with the first
+        time.sleep(0.3)  # the model is busy with the first
         with send_head(server.url, len(STRIP)) as gone:
             gone.sendall(STRIP)
             until(lambda: metric(server.url, "steel_queue_size") == 1)

@@ -1,6 +1,7 @@
 """Dynamic batching: the classes of bug that other batchers had come first."""
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -142,15 +143,15 @@ async def test_a_part_batch_closes_when_its_oldest_input_has_waited() -> None:
 
 async def test_the_time_limit_counts_from_arrival() -> None:
     model = Model(gated=True)
-    async with asyncio.timeout(10), batcher(model, batch_timeout=0.2) as one:
+    async with asyncio.timeout(10), batcher(model, batch_timeout=1.0) as one:
         first = asyncio.create_task(one.submit(0))
         await model.entered(1)
         second = asyncio.create_task(one.submit(1))
-        await asyncio.sleep(0.25)  # the whole limit passes while the model is busy
+        await asyncio.sleep(1.05)  # the whole limit passes while the model is busy
         released = time.perf_counter()
         model.gate.release(2)
         await asyncio.gather(first, second)
-    assert time.perf_counter() - released < 0.15
+    assert time.perf_counter() - released < 0.9
 
 
 async def test_a_full_queue_refuses_at_once_with_a_time() -> None:
@@ -180,8 +181,8 @@ async def test_retry_after_grows_with_queue_and_batch_time() -> None:
         max_queue_size=10,
     )
     async with asyncio.timeout(10), one:
-        await one.submit(1)
-        assert one.full_error().retry_after in (3, 4)  # ten batches of 0.3 s
+        answer = await one.submit(1)
+        assert one.full_error().retry_after == math.ceil(10 * answer.run_seconds) >= 3
 
 
 async def test_a_deadline_that_cannot_be_met_is_refused_before_the_model_runs() -> None:
