@@ -66,6 +66,10 @@ def model_card(metadata: ModelMetadata) -> str:
         "",
         "## Made with",
         "",
+        f"Class probabilities are calibrated by one temperature, {metadata.calibration.temperature:.2f}, fitted on "
+        f"{metadata.calibration.strips} validation strips: cross-entropy "
+        f"{metadata.calibration.cross_entropy_before:.3f} before, {metadata.calibration.cross_entropy_after:.3f} after.",
+        "",
         f"The file equals the network in torch on {parity.strips} strips: class probabilities within "
         f"{parity.max_class_probability_difference:.1e}, mask bytes within {parity.max_mask_byte_difference} of "
         f"255, {parity.pixel_agreement:.4%} of the pixels on the same side of the thresholds.",

@@ -15,6 +15,7 @@ import onnx
 import torch
 
 from model_export import checkpoint as checkpoints
+from model_export.calibrate import class_logits, fit_temperature
 from model_export.card import write_card
 from model_export.checkpoint import Checkpoint
 from model_export.config import TrainConfig
@@ -33,6 +34,7 @@ from service.metadata import (
     HEIGHT,
     METADATA_KEY,
     WIDTH,
+    Calibration,
     DefectClass,
     Golden,
     ModelMetadata,
@@ -50,7 +52,7 @@ _GOLDEN = DrawnStrip(seed=7, number=3)
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Export a checkpoint to ONNX, with operating points tuned on validation and measured on test strips.
+    """Export a checkpoint to ONNX, calibrated and tuned on validation strips, measured on test strips.
 
     Refuses to write a file whose answers differ from torch's.
     """
@@ -91,13 +93,15 @@ def export(config: ExportConfig) -> Path:
     train = named(strips, state.split.train)
     validation = named(strips, state.split.validation)
     test = named(strips, state.split.test)
-    network = ServedNetwork(checkpoints.restore_network(state)).eval()
+    trained = checkpoints.restore_network(state)
+    calibration = fit_temperature(*class_logits(trained, validation))
+    network = ServedNetwork(trained, calibration.temperature).eval()
     golden_strip = _GOLDEN.load()[0] // 8 * 8  # fewer grey values make a smaller PNG
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         part = Path(folder) / "model.onnx"
         model = _to_onnx(network)
-        metadata = _draft(config, state, train, golden_strip)
+        metadata = _draft(config, state, train, calibration, golden_strip)
         _write(model, metadata, part)
 
         session = OrtSession(part)
@@ -211,7 +215,11 @@ def _write(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
 
 
 def _draft(
-    config: ExportConfig, state: Checkpoint, train: Sequence[LabelledStrip], golden: Strip
+    config: ExportConfig,
+    state: Checkpoint,
+    train: Sequence[LabelledStrip],
+    calibration: Calibration,
+    golden: Strip,
 ) -> ModelMetadata:
     """Metadata before anything was measured: enough to open a session."""
     half = OperatingPoint(class_threshold=(0, 0, 0, 0), threshold=(0.5,) * 4, min_area=(0, 0, 0, 0))
@@ -251,6 +259,7 @@ def _draft(
                 **{name: installed_version(name) for name in ("torch", "onnx", "onnxruntime")},
             },
         ),
+        calibration=calibration,
         parity=Parity(
             strips=0, max_class_probability_difference=0, max_mask_byte_difference=0, pixel_agreement=0
         ),

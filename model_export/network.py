@@ -96,15 +96,21 @@ class SteelNetwork(nn.Module):
 
 
 class ServedNetwork(nn.Module):
-    """The network behind the contract of the model file: bytes in, probabilities and bytes out."""
+    """The network behind the contract of the model file: bytes in, probabilities and bytes out.
 
-    def __init__(self, network: SteelNetwork) -> None:
+    ``temperature`` divides the class logits, which calibrates their probabilities.
+    """
+
+    def __init__(self, network: SteelNetwork, temperature: float = 1.0) -> None:
         super().__init__()
         self.network = network
+        self.temperature = temperature
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 ``[n, 256, 1600]`` to float32 ``[n, 4]`` and uint8 ``[n, 4, 1600, 256]``."""
         masks, classes = self.network.decoder_logits(image.unsqueeze(1).float())
         # Turned while they are small; bilinear upsampling treats both axes alike.
         columns = self.network.upsample(masks.transpose(2, 3))
-        return torch.sigmoid(classes.float()), (torch.sigmoid(columns) * 255).round().to(torch.uint8)
+        return torch.sigmoid(classes.float() / self.temperature), (torch.sigmoid(columns) * 255).round().to(
+            torch.uint8
+        )

@@ -39,6 +39,7 @@ def model_info(session: Session) -> ModelInfo:
             test=len(metadata.split.test),
         ),
         provenance=metadata.provenance,
+        calibration=metadata.calibration,
         parity=metadata.parity,
     )
 

@@ -109,6 +109,15 @@ class Provenance(_Frozen):
     versions: dict[str, str]
 
 
+class Calibration(_Frozen):
+    """Temperature scaling of the class probabilities, fitted on validation strips."""
+
+    temperature: float = Field(gt=0, description="class logits are divided by it, inside the graph")
+    strips: int
+    cross_entropy_before: float
+    cross_entropy_after: float
+
+
 class Parity(_Frozen):
     """The exported file against the network in torch, over ``strips`` strips."""
 
@@ -144,6 +153,7 @@ class ModelMetadata(_Frozen):
     profiles: tuple[Profile, ...] = Field(min_length=1)
     split: Split
     provenance: Provenance
+    calibration: Calibration
     parity: Parity
     golden: Golden
 

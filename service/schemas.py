@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.metadata import CLASS_COUNT, DefectClass, Parity, Profile, Provenance
+from service.metadata import CLASS_COUNT, Calibration, DefectClass, Parity, Profile, Provenance
 
 ONE_OR_FOUR = f"one value, or {CLASS_COUNT} separated by commas"
 
@@ -193,6 +193,7 @@ class ModelInfo(ModelSummary):
     profiles: tuple[Profile, ...]
     split: SplitInfo
     provenance: Provenance
+    calibration: Calibration
     parity: Parity
 
 

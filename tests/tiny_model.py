@@ -14,6 +14,7 @@ from service.metadata import (
     HEIGHT,
     METADATA_KEY,
     WIDTH,
+    Calibration,
     DefectClass,
     Golden,
     ModelMetadata,
@@ -74,6 +75,7 @@ def tiny_metadata() -> ModelMetadata:
             config={},
             versions={},
         ),
+        calibration=Calibration(temperature=1, strips=0, cross_entropy_before=0, cross_entropy_after=0),
         parity=Parity(
             strips=0, max_class_probability_difference=0, max_mask_byte_difference=0, pixel_agreement=1
         ),

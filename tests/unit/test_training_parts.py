@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import model_export.torchvision_import  # noqa: F401  # isort: skip
+from model_export.calibrate import class_logits, fit_temperature
 from model_export.curves import ThresholdCurves, at_or_above, measure
 from model_export.folded_weights import load_folded_weights
 from model_export.losses import LOSSES, MaskLoss
@@ -25,7 +26,7 @@ from model_export.split import (
     split_strips,
     streak_profile,
 )
-from model_export.synthetic import DrawnStrip, draw_strip
+from model_export.synthetic import DrawnStrip, draw_strip, drawn_strips
 from model_export.train import learning_rate_factor
 from model_export.transforms import AUGMENTATIONS, BlackBorder, build_transform
 from model_export.tune import tune_inspection, tune_kaggle
@@ -440,6 +441,27 @@ def test_inspection_keeps_recall_where_kaggle_gives_it_up() -> None:
         for p in (kaggle, inspection)
     ]
     assert kept == [False, True]
+
+
+# Calibration
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_the_temperature_of_overconfident_logits_is_found(temperature: float) -> None:
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, (5000, 4))
+    truth = (rng.random(honest.shape) < 1 / (1 + np.exp(-honest))).astype(np.float64)
+    calibration = fit_temperature(honest * temperature, truth)
+    assert calibration.temperature == pytest.approx(temperature, rel=0.06)
+    assert calibration.cross_entropy_after <= calibration.cross_entropy_before
+    assert calibration.strips == 5000
+
+
+def test_class_logits_come_with_their_truth() -> None:
+    strips = drawn_strips(3, seed=1)
+    logits, truth = class_logits(SteelNetwork(NetworkConfig()).eval(), strips)
+    assert logits.shape == (3, 4)
+    assert truth.tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
 
 
 # Learning rate
