@@ -1,5 +1,7 @@
 """Around every request: an id, a log line, metrics, a limit on the body, and no error that escapes."""
 
+import asyncio
+import contextlib
 import re
 import time
 import uuid
@@ -19,6 +21,7 @@ from service.metrics import Metrics
 from service.problems import respond
 
 _log = structlog.get_logger()
+_DISCARD_SECONDS = 5
 _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -115,6 +118,8 @@ class BodyLimit:
                 f"the body has {announced} bytes; at most {self._max_bytes} are taken"
             )
             scope["state"]["error"] = error
+            if "expect" not in Headers(scope=scope):
+                await self._discard(receive)
             await respond(error, scope["state"]["request_id"])(scope, receive, send)
             return
         received = 0
@@ -135,3 +140,17 @@ class BodyLimit:
             await self._app(scope, counted, send)
         finally:
             self._buffered -= received
+
+    async def _discard(self, receive: Receive) -> None:
+        """Let a client finish sending, within bounds: many look for an answer only afterwards.
+
+        One that sent ``Expect: 100-continue`` waits for leave to send, and gets its answer instead.
+        """
+        left = 4 * self._max_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return

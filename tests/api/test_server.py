@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import http.client
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -121,6 +122,24 @@ def test_a_body_without_an_end_is_cut_off(tiny_model: Path) -> None:
             connection.sendall(b"2710\r\n" + bytes(10_000) + b"\r\n")
         assert connection.recv(4096).startswith(b"HTTP/1.1 413")
         assert httpx.post(f"{server.url}/predict", content=STRIP, headers=PNG).status_code == 200
+
+
+@pytest.mark.parametrize("size", [1_000_000, 50_000_000])
+def test_a_client_that_sends_before_it_listens_learns_why_it_was_refused(tiny_model: Path, size: int) -> None:
+    with real_server(tiny_model, max_body_bytes=20_000_000, max_buffered_bytes=20_000_000) as server:
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
+        connection.request("POST", "/predict", body=bytes(size), headers=PNG)
+        assert connection.getresponse().status == (415 if size < 20_000_000 else 413)
+        connection.close()
+
+
+def test_a_client_that_asks_first_need_not_send(tiny_model: Path) -> None:
+    with real_server(tiny_model, max_body_bytes=1000) as server, connect(server.url) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+            b"Expect: 100-continue\r\nContent-Length: 2000\r\n\r\n"
+        )
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413")
 
 
 def test_a_slow_sender_meets_its_deadline(tiny_model: Path) -> None:
