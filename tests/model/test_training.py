@@ -58,6 +58,12 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(ExportConfig(checkpoint=trained, out=out, name="tiny-unet", parity_strips=3))
 
 
+def served(checkpoint: Path, exported: Path) -> ServedNetwork:
+    """The network in torch that a model file was exported from."""
+    temperature = OrtSession(exported).metadata.calibration.temperature
+    return ServedNetwork(checkpoints.restore_network(checkpoints.load(checkpoint)), temperature).eval()
+
+
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open(newline="") as file:
         return [
@@ -149,7 +155,7 @@ def test_the_file_says_everything_of_itself_and_proves_it(exported: Path) -> Non
 
 
 def test_the_file_answers_as_torch_does_in_any_batch(trained: Path, exported: Path) -> None:
-    network = ServedNetwork(checkpoints.restore_network(checkpoints.load(trained))).eval()
+    network = served(trained, exported)
     strips = [DrawnStrip(9, number).load()[0] for number in range(5)]
     session = OrtSession(exported, max_batch_size=4)
     with torch.inference_mode():
@@ -162,7 +168,8 @@ def test_the_file_answers_as_torch_does_in_any_batch(trained: Path, exported: Pa
 
 def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path) -> None:
     session = OrtSession(exported)
-    network = ServedNetwork(checkpoints.restore_network(checkpoints.load(trained))).eval()
+    network = served(trained, exported)
+    check_parity(network, session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
     with torch.no_grad():
         for parameter in network.network.segmentation_head.parameters():
             parameter.add_(0.5)
