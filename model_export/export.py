@@ -59,8 +59,9 @@ class ExportConfig:
 
     checkpoint: Path = Path("runs/latest/best.pt")
     """What train wrote."""
-    out: Path = Path("models")
-    """Model repository; the file becomes <out>/<name>/<version>/model.onnx."""
+    out: Path = Path("runs/models")
+    """Model repository; the file becomes <out>/<name>/<version>/model.onnx. In models/ lies the default
+    model, which a second name there would leave without a default."""
     name: str = "steel-unet-resnet18"
     """Name of the model."""
     version: int = 1
