@@ -16,7 +16,8 @@ from PIL import Image
 
 from model_export import checkpoint as checkpoints
 from model_export.config import TrainConfig
-from model_export.data import DataError
+from model_export.data import DataError, read_kaggle
+from model_export.draw import DrawConfig, draw
 from model_export.evaluate import EvaluateConfig, evaluate
 from model_export.export import ExportConfig, ParityError, check_parity, export
 from model_export.network import ServedNetwork
@@ -175,6 +176,26 @@ def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path
             parameter.add_(0.5)
     with pytest.raises(ParityError, match=r"differs from torch on 1 strips.*nothing was written"):
         check_parity(network, session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
+
+
+def test_drawn_strips_on_disk_are_read_back(tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path, count=6, seed=3))
+    strips = read_kaggle(tmp_path)
+    assert [strip.classes for strip in strips] == [DrawnStrip(3, number).classes for number in range(6)]
+    for strip, number in zip(strips, range(6), strict=True):
+        for ours, theirs in zip(strip.load(), DrawnStrip(3, number).load(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_version_that_exists_is_not_overwritten_by_accident(trained: Path, exported: Path) -> None:
+    out = exported.parents[2]
+    with pytest.raises(DataError, match="exists: choose another --name or --version"):
+        export(ExportConfig(checkpoint=trained, out=out, name="tiny-unet"))
+
+
+def test_a_training_is_not_overwritten_by_accident(trained: Path) -> None:
+    with pytest.raises(DataError, match="holds a training: --resume goes on with it"):
+        train(replace(TINY, out=trained.parent))
 
 
 def test_evaluate_prints_the_three_scores(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:
