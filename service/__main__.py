@@ -20,7 +20,7 @@ def main() -> int:
         for problem in error.errors():
             name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])
             came = f"; got {problem['input']!r}" if problem["loc"] else ""
-            print(f"error: {name}{problem['msg']}{came}", file=sys.stderr)  # noqa: T201
+            print(f"error: {name}{problem['msg']}{came}", file=sys.stderr)  # noqa: T201  (no log yet)
         return 2
     configure_logs(settings.log_level)
     # uvicorn drains on these signals and raises them again when it is done: that is a normal end.
