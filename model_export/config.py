@@ -24,6 +24,10 @@ class TrainConfig:
     encoder_weights: str = "none"
     """none, imagenet (downloaded), or the path of an .npz with batch norm folded into it."""
 
+    frozen: tuple[str, ...] = ()
+    """Parts of the encoder that keep their first weights, e.g. conv1 bn1 layer1: they cost no backward
+    pass."""
+
     mask_loss: str = "5*bce+dice"
     """Sum of bce, dice, focal, lovasz, tversky with factors."""
     class_weights: tuple[float, float, float, float] = (1, 1, 1, 1)
@@ -39,6 +43,8 @@ class TrainConfig:
     """Drawn strips to mix in (all there is without --data)."""
     drawn_share: float = 0.2
     """Share of the samples that is drawn when there is --data."""
+    pasted_share: float = 0.0
+    """Share of the samples that is a clean strip with the defects of another one pasted in."""
 
     epochs: int = 20
     samples_per_epoch: int = 512
@@ -64,5 +70,9 @@ class TrainConfig:
     seed: int = 0
     folds: int = 5
     """The data is dealt into this many; one is the test, one validates, the rest trains."""
+    fold: int | None = None
+    """1 to --folds: that fold is the test and all others train, none validates; 0: all strips train.
+    The last epoch is then the result, for nothing is left to choose by."""
     validate_every: int = 5
-    """Epochs between validations; the last epoch is always validated."""
+    """Epochs between validations; the last epoch is always validated. With --fold the score of the test
+    fold is only watched."""

@@ -1,11 +1,14 @@
 """The network: an encoder and decoder of segmentation-models-pytorch with a classifier head."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come before smp)
 
 import segmentation_models_pytorch as smp
 import torch
+from segmentation_models_pytorch.base import ClassificationHead
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
@@ -20,9 +23,12 @@ class NetworkConfig:
     """Any encoder of segmentation-models-pytorch, e.g. resnet34, tu-convnext_atto."""
     decoder: str = "unet"
     """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet."""
+    encoder_depth: int = 5
+    """For unet: stages of the encoder, each halving the resolution; with 4 a ResNet ends with layer3."""
     decoder_channels: tuple[int, ...] = (128, 64, 32)
-    """For unet: channels per stage, deepest first. Each stage doubles the resolution; with three,
-    logits come at a quarter of the strip's and are upsampled (the truth is coarse polygons)."""
+    """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two fewer than
+    the encoder has, logits come at a quarter of the strip's and are upsampled (the truth is coarse
+    polygons)."""
     dropout: float = 0.2
     """In front of the classifier."""
     mean: float = 0.449
@@ -38,33 +44,53 @@ class SteelNetwork(nn.Module):
 
     def __init__(self, config: NetworkConfig, encoder_weights: str | None = None) -> None:
         super().__init__()
-        aux = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
-        model = smp.create_model(
-            config.decoder,
-            encoder_name=config.encoder,
-            encoder_weights=encoder_weights,
-            in_channels=1,
-            classes=CLASS_COUNT,
-            aux_params=aux,
-        )
-        self.encoder: nn.Module = model.encoder
-        self.classification_head: nn.Module = model.classification_head
+        head = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
+        channels = config.decoder_channels
         if config.decoder == "unet":
-            self.decoder: nn.Module = UnetDecoder(
-                model.encoder.out_channels,
-                config.decoder_channels,
-                n_blocks=len(config.decoder_channels),
+            encoder = smp.encoders.get_encoder(
+                config.encoder, in_channels=1, depth=config.encoder_depth, weights=encoder_weights
             )
-            self.segmentation_head: nn.Module = nn.Conv2d(
-                config.decoder_channels[-1], CLASS_COUNT, kernel_size=3, padding=1
-            )
-            self.upsampling = 2 ** (5 - len(config.decoder_channels))
+            self.encoder: nn.Module = encoder
+            self.decoder: nn.Module = UnetDecoder(encoder.out_channels, channels, n_blocks=len(channels))
+            self.segmentation_head: nn.Module = nn.Conv2d(channels[-1], CLASS_COUNT, 3, padding=1)
+            self.classification_head: nn.Module = ClassificationHead(encoder.out_channels[-1], **head)
+            self.upsampling = 2 ** (config.encoder_depth - len(channels))
         else:
+            model = smp.create_model(
+                config.decoder,
+                encoder_name=config.encoder,
+                encoder_weights=encoder_weights,
+                in_channels=1,
+                classes=CLASS_COUNT,
+                aux_params=head,
+            )
+            self.encoder = model.encoder
             self.decoder = model.decoder
             self.segmentation_head = model.segmentation_head
+            self.classification_head = model.classification_head
             self.upsampling = 1
         self.mean = config.mean * 255
         self.std = config.std * 255
+        self.frozen: list[nn.Module] = []
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Keep modules of the encoder as they are: their weights and the statistics of their norms.
+
+        Raises:
+            ValueError: naming the module that the encoder does not have.
+        """
+        modules = dict(self.encoder.named_children())
+        unknown = [name for name in names if name not in modules]
+        if unknown:
+            raise ValueError(f"the encoder has no part {unknown}; it has {', '.join(modules)}")
+        self.frozen = [modules[name].requires_grad_(False).eval() for name in names]
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, except what is frozen."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
 
     def decoder_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Answer mask logits at the decoder's own resolution, and class logits.

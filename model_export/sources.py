@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from model_export.config import TrainConfig
 from model_export.data import DataError, LabelledStrip, read_kaggle
-from model_export.split import split_strips
+from model_export.paste import PastedStrip
+from model_export.split import hold_out, split_strips
 from model_export.synthetic import DrawnStrip, drawn_strips
 from service.metadata import Split
 
@@ -37,6 +38,8 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     """Divide the strips of a training; drawn ones that are mixed into real ones are not listed."""
     if config.data is not None:
         real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
+        if config.fold is not None:
+            return hold_out(real, config.folds, config.fold, config.seed)
         return split_strips(real, config.folds, config.seed)
     names = [strip.name for strip in strips]
     train, held_out = names[: config.drawn], names[config.drawn :]
@@ -49,13 +52,28 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     )
 
 
-def sampling_groups(
+def training_samples(
     config: TrainConfig, strips: list[LabelledStrip], split: Split
-) -> list[tuple[list[int], float]]:
-    """Say from which indices training samples are drawn, with the share of each group."""
+) -> tuple[list[LabelledStrip], list[tuple[list[int], float]]]:
+    """List what training samples are made of, and groups of its indices, each with its share.
+
+    Real strips of the training part, drawn ones, and clean ones with pasted defects.
+    """
     training = set(split.train)
-    real = [i for i, strip in enumerate(strips) if strip.name in training]
+    real = [strip for strip in strips if strip.name in training]
     if config.data is None:
-        return [(real, 1.0)]
-    drawn = [i for i, strip in enumerate(strips) if isinstance(strip, DrawnStrip)]
-    return [(real, 1 - config.drawn_share), (drawn, config.drawn_share)]
+        return real, [(list(range(len(real))), 1.0)]
+    drawn = [strip for strip in strips if isinstance(strip, DrawnStrip)]
+    clean = tuple(strip for strip in real if not strip.classes)
+    pasted = [PastedStrip(strip, clean) for strip in real if strip.classes] if clean else []
+    parts: list[tuple[Sequence[LabelledStrip], float]] = [
+        (real, 1 - config.drawn_share - config.pasted_share),
+        (drawn, config.drawn_share),
+        (pasted, config.pasted_share),
+    ]
+    samples: list[LabelledStrip] = []
+    groups = []
+    for part, share in parts:
+        groups.append((list(range(len(samples), len(samples) + len(part))), share))
+        samples += part
+    return samples, groups

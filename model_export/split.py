@@ -141,6 +141,24 @@ def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[l
     return [sorted(index for group in dealt[fold] for index in groups[group]) for fold in by_largest]
 
 
+def hold_out(strips: Sequence[LabelledStrip], folds: int, fold: int, seed: int) -> Split:
+    """Use one fold for the test, 1 being the first, and all others for training; 0 trains on all strips.
+
+    Raises:
+        ValueError: if there is no such fold.
+    """
+    if folds < 2 or not 0 <= fold <= folds:
+        raise ValueError(f"fold {fold} of {folds} was asked for; 1 to the number of folds, or 0, is wanted")
+    test = set(deal_folds(strips, folds, seed)[fold - 1]) if fold else set()
+    return Split(
+        strategy=STRATEGY if fold else "all strips train",
+        seed=seed,
+        test=tuple(strips[index].name for index in sorted(test)),
+        validation=(),
+        train=tuple(strip.name for index, strip in enumerate(strips) if index not in test),
+    )
+
+
 def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Split:
     """Use the first fold for the test, the second for validation and the rest for training.
 

@@ -33,7 +33,7 @@ from model_export.folded_weights import load_folded_weights
 from model_export.losses import MaskLoss
 from model_export.metrics import Overlap, class_scores, mean_of
 from model_export.network import SteelNetwork
-from model_export.sources import labelled_strips, make_split, named, sampling_groups
+from model_export.sources import labelled_strips, make_split, named, training_samples
 from model_export.transforms import build_transform
 from service.metadata import CLASS_COUNT, WIDTH, ClassScore, Split
 
@@ -56,12 +56,12 @@ def train(config: TrainConfig) -> Path:
 
     strips = labelled_strips(config)
     split = resumed.split if resumed is not None else make_split(config, strips)
-    validation = named(strips, split.validation)
-    sampler = BalancedSampler(
-        strips, config.samples_per_epoch, sampling_groups(config, strips, split), config.seed
-    )
+    chooses = config.fold is None
+    watched = named(strips, split.validation if chooses else split.test)
+    samples, groups = training_samples(config, strips, split)
+    sampler = BalancedSampler(samples, config.samples_per_epoch, groups, config.seed)
     loader = DataLoader(
-        StripDataset(strips, config.crop_width, build_transform(config.augment)),
+        StripDataset(samples, config.crop_width, build_transform(config.augment)),
         batch_size=config.batch_size,
         sampler=sampler,
         num_workers=config.workers,
@@ -74,8 +74,10 @@ def train(config: TrainConfig) -> Path:
     # The average follows quickly at first: short runs would otherwise be averaged with their beginning.
     averaged = ModelEmaV3(network, decay=config.ema_decay, use_warmup=True)
     mask_loss = MaskLoss(config.mask_loss, config.class_weights).to(device)
-    encoder = list(network.encoder.parameters())
-    rest = [p for name, p in network.named_parameters() if not name.startswith("encoder.")]
+    network.freeze(config.frozen)
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    encoder = [p for name, p in trained if name.startswith("encoder.")]
+    rest = [p for name, p in trained if not name.startswith("encoder.")]
     optimizer = torch.optim.AdamW(
         [
             {"params": encoder, "lr": config.learning_rate * config.encoder_rate},
@@ -147,8 +149,9 @@ def train(config: TrainConfig) -> Path:
                 **{name: total / len(loader) for name, total in sums.items()},
             }
             score = float("nan")
-            if (epoch + 1) % config.validate_every == 0 or epoch + 1 == config.epochs:
-                scores = validate(averaged.module, validation, device, precision)
+            is_last = epoch + 1 == config.epochs
+            if watched and ((epoch + 1) % config.validate_every == 0 or is_last):
+                scores = validate(averaged.module, watched, device, precision)
                 score = mean_of([s.dice_positive for s in scores]) or 0.0
                 row |= _columns(scores)
             _log(row, config.out / "metrics.csv", board)
@@ -164,9 +167,9 @@ def train(config: TrainConfig) -> Path:
                 scheduler=scheduler.state_dict(),
                 scaler=scaler.state_dict(),
             )
-            if score > best_score:
+            if score > best_score if chooses else is_last:
                 checkpoints.save(state, best)
-                best_score = score
+                best_score = state.best_score
             checkpoints.save(state, last)
     return best
 
