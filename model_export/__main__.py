@@ -1,14 +1,17 @@
-"""``python -m model_export train|export|evaluate|submit|draw``."""
+"""``python -m model_export draw|train|cross-validate|compare|export|evaluate|submit``."""
 
 import sys
 from collections.abc import Callable
 
 import tyro
 
+from model_export.compare import compare
+from model_export.cross_validate import cross_validate
 from model_export.data import DataError
 from model_export.draw import draw
 from model_export.evaluate import evaluate
-from model_export.export import ParityError, export
+from model_export.export import export
+from model_export.parity import ParityError
 from model_export.submit import submit
 from model_export.train import train
 from service.errors import ModelFileError
@@ -19,6 +22,8 @@ def main() -> None:
     commands: dict[str, Callable[..., object]] = {
         "draw": draw,
         "train": train,
+        "cross-validate": cross_validate,
+        "compare": compare,
         "evaluate": evaluate,
         "export": export,
         "submit": submit,

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from model_export.data import LabelledStrip
+from model_export.torch_session import Answers
 from service.metadata import CLASS_COUNT
-from service.session import Session
 
 LEVELS = 256
 Counts = npt.NDArray[np.int64]
@@ -29,6 +29,22 @@ class ThresholdCurves:
     both: Counts
     """``[strips, 4, 256]``: those of them that are true."""
 
+    @classmethod
+    def join(cls, parts: Sequence["ThresholdCurves"]) -> "ThresholdCurves":
+        """Put the strips of several models together."""
+        return cls(
+            names=tuple(name for part in parts for name in part.names),
+            probability=np.concatenate([part.probability for part in parts]),
+            true=np.concatenate([part.true for part in parts]),
+            predicted=np.concatenate([part.predicted for part in parts]),
+            both=np.concatenate([part.both for part in parts]),
+        )
+
+    def dice(self) -> npt.NDArray[np.float64]:
+        """Dice at each byte threshold, ``[strips, 4, 256]``; nan where the strip lacks the class."""
+        true = self.true[:, :, None]
+        return np.where(true > 0, 2 * self.both / np.maximum(self.predicted + true, 1), np.nan)
+
 
 def at_or_above(bytes_: npt.NDArray[np.uint8]) -> Counts:
     """Count values at or above each byte, ``[256]``."""
@@ -36,7 +52,7 @@ def at_or_above(bytes_: npt.NDArray[np.uint8]) -> Counts:
     return np.cumsum(counts[::-1])[::-1]
 
 
-def measure(session: Session, strips: Sequence[LabelledStrip], title: str = "measuring") -> ThresholdCurves:
+def measure(session: Answers, strips: Sequence[LabelledStrip], title: str = "measuring") -> ThresholdCurves:
     """Run strips through the service's session, one at a time."""
     shape = (len(strips), CLASS_COUNT)
     probability = np.zeros(shape)

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from model_export.data import DataError, LabelledStrip, read_kaggle
-from model_export.metrics import Overlap, class_scores, format_table
+from model_export.metrics import class_scores, format_table, mean_of, rejected_at_recall
+from model_export.mill import mill_weights
+from model_export.out_of_fold import OutOfFold, fold_sessions, out_of_fold
+from model_export.overlaps import overlaps_at
 from model_export.synthetic import drawn_strips
-from service.metadata import ClassScore, ModelMetadata, OperatingPoint
+from model_export.torch_session import Answers
+from service.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
 from service.model_repository import find_model
-from service.postprocess import segment
-from service.session import OrtSession, Session
+from service.session import OrtSession
 
 _UNUSED_SEED = 1_000_003
 """Drawn strips of this seed are never trained on."""
@@ -35,6 +37,8 @@ class EvaluateConfig:
     strips: Literal["unseen", "test", "all"] = "unseen"
     """Of --data: unseen leaves out those that trained the model or tuned its thresholds, by name; test
     takes the test strips of the model's own split; all says nothing about new strips."""
+    out_of_fold: bool = False
+    """Score every strip of --data by the model of the fold that did not train on it."""
     skip_bad: bool = False
     """Leave out (and name) images that are missing or of the wrong size, instead of stopping."""
     threads: int | None = None
@@ -43,13 +47,13 @@ class EvaluateConfig:
 
 def evaluate(config: EvaluateConfig) -> None:
     """Print the scores of a model file."""
+    if config.out_of_fold:
+        _evaluate_folds(config)
+        return
     session = OrtSession(find_model(config.model), threads=config.threads)
     metadata = session.metadata
     strips, description = _strips(config, metadata)
-    profiles = [p for p in metadata.profiles if config.profile in (None, p.name)]
-    if not profiles:
-        known = ", ".join(profile.name for profile in metadata.profiles)
-        raise DataError(f"the model has no profile {config.profile!r}; it has {known}")
+    profiles = _profiles(config, metadata)
     print(f"model    {metadata.name} {metadata.version}, sha256 {session.sha256[:12]}, {session.provider}")
     print(f"strips   {description}")
     scores = score_points(session, strips, profiles)
@@ -64,26 +68,68 @@ def evaluate(config: EvaluateConfig) -> None:
 
 
 def score_points(
-    session: Session, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
+    session: Answers, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
 ) -> list[tuple[ClassScore, ...]]:
     """Score operating points on strips; each strip is opened and run once."""
-    overlaps: list[list[list[Overlap]]] = [[] for _ in points]
-    for strip in tqdm(strips, "scoring", unit="strip", dynamic_ncols=True):
-        image, truth = strip.load()
-        answer = session.infer([image])[0]
-        for point, collected in zip(points, overlaps, strict=True):
-            found = segment(answer.classes, answer.masks, point)
-            collected.append(
-                [
-                    Overlap(
-                        predicted=one.area,
-                        true=int(np.count_nonzero(mask)),
-                        both=0 if one.mask is None else int(np.count_nonzero(one.mask & mask.T)),
-                    )
-                    for one, mask in zip(found, truth, strict=True)
-                ]
-            )
-    return [class_scores(collected) for collected in overlaps]
+    return [class_scores(found) for found in overlaps_at(session, strips, points)]
+
+
+def _profiles(config: EvaluateConfig, metadata: ModelMetadata) -> list[Profile]:
+    profiles = [profile for profile in metadata.profiles if config.profile in (None, profile.name)]
+    if not profiles:
+        known = ", ".join(profile.name for profile in metadata.profiles)
+        raise DataError(f"the model has no profile {config.profile!r}; it has {known}")
+    return profiles
+
+
+def _evaluate_folds(config: EvaluateConfig) -> None:
+    if config.data is None:
+        raise DataError("--out-of-fold scores photographed strips: name them with --data FOLDER")
+    sessions = fold_sessions(find_model(config.model), config.threads)
+    metadata = sessions[0].metadata
+    profiles = _profiles(config, metadata)
+    strips = read_kaggle(config.data, skip_bad=config.skip_bad)
+    found = out_of_fold(sessions, strips)
+    names = [kind.name for kind in metadata.classes]
+    print(f"model    {metadata.name} {metadata.version}, its {len(sessions)} folds")
+    print(
+        f"strips   {len(found.strips)} of the {len(strips)} in {config.data}, each by the model of the fold "
+        "that held it out,\n         at thresholds tuned on the other folds"
+    )
+    for profile in profiles:
+        print(f"\nprofile  {profile.name}: {profile.description}")
+        print_out_of_fold(found, profile.name, names)
+    threshold, rejected = rejected_at_recall(found.probability.max(axis=1), found.defective, 0.98)
+    print(
+        f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
+        f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
+        f"         {int((~found.defective).sum())} clean ones are rejected (a point of these strips' own curve)"
+    )
+
+
+def print_out_of_fold(found: OutOfFold, profile: str, names: Sequence[str]) -> None:
+    """Print the scores of one profile: on these strips, from fold to fold, and at the mill's balance."""
+    overlaps = found.overlaps[profile]
+    print(format_table(class_scores(overlaps), names))
+    by_fold = [
+        mean_of([score.dice_positive for score in class_scores(found.of_fold(profile, int(fold)))]) or 0.0
+        for fold in np.unique(found.fold)
+    ]
+    print(
+        f"Dice+ from fold to fold: {', '.join(f'{value:.3f}' for value in by_fold)} "
+        f"(mean {np.mean(by_fold):.3f}, standard deviation {np.std(by_fold, ddof=1):.3f})"
+    )
+    reported = np.array([any(one.predicted for one in strip) for strip in overlaps])
+    print(
+        f"whole strips: {reported[found.defective].mean():.3f} of the defective and "
+        f"{reported[~found.defective].mean():.3f} of the clean ones are reported"
+    )
+    weights, covered = mill_weights(found.strips)
+    print(
+        f"\nweighted to the mill's balance (47 % of the strips clean; combinations of classes that make up "
+        f"{covered:.1%} of them are here):"
+    )
+    print(format_table(class_scores(overlaps, weights), names))
 
 
 def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[LabelledStrip], str]:

@@ -1,8 +1,11 @@
 """Scores per class, always the same three: Kaggle's Dice, Dice on positives, recall and false alarms."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from service.metadata import CLASS_COUNT, ClassScore
 
@@ -25,29 +28,53 @@ class Overlap:
         return 1.0 if total == 0 else 2 * self.both / total
 
 
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
+    """Average; None where there is nothing to average."""
+    total = len(values) if weights is None else sum(weights)
+    if not total:
+        return None
+    if weights is None:
+        return sum(values) / total
+    return sum(value * weight for value, weight in zip(values, weights, strict=True)) / total
 
 
-def class_score(class_id: int, overlaps: Sequence[Overlap]) -> ClassScore:
-    """Score one class over strips."""
-    with_class = [overlap for overlap in overlaps if overlap.true]
-    without = [overlap for overlap in overlaps if not overlap.true]
+def class_score(
+    class_id: int, overlaps: Sequence[Overlap], weights: Sequence[float] | None = None
+) -> ClassScore:
+    """Score one class over strips, which may count differently."""
+    counted = weights or [1.0] * len(overlaps)
+    pairs = list(zip(overlaps, counted, strict=True))
+    with_class = [(overlap, weight) for overlap, weight in pairs if overlap.true]
+    without = [(overlap, weight) for overlap, weight in pairs if not overlap.true]
+
+    def mean(of: Callable[[Overlap], float], chosen: Sequence[tuple[Overlap, float]]) -> float | None:
+        return _mean(
+            [of(overlap) for overlap, _ in chosen],
+            None if weights is None else [weight for _, weight in chosen],
+        )
+
     return ClassScore(
         class_id=class_id,
         strips_with=len(with_class),
         strips_without=len(without),
-        dice_kaggle=_mean([overlap.dice for overlap in overlaps]),
-        dice_kaggle_all_empty=_mean([float(overlap.true == 0) for overlap in overlaps]),
-        dice_positive=_mean([overlap.dice for overlap in with_class]),
-        recall=_mean([float(overlap.predicted > 0) for overlap in with_class]),
-        false_alarm_rate=_mean([float(overlap.predicted > 0) for overlap in without]),
+        dice_kaggle=mean(lambda overlap: overlap.dice, pairs),
+        dice_kaggle_all_empty=mean(lambda overlap: float(overlap.true == 0), pairs),
+        dice_positive=mean(lambda overlap: overlap.dice, with_class),
+        recall=mean(lambda overlap: float(overlap.predicted > 0), with_class),
+        false_alarm_rate=mean(lambda overlap: float(overlap.predicted > 0), without),
     )
 
 
-def class_scores(overlaps: Sequence[Sequence[Overlap]]) -> tuple[ClassScore, ...]:
-    """Score every class; ``overlaps`` holds, strip by strip, one entry per class."""
-    return tuple(class_score(index + 1, [strip[index] for strip in overlaps]) for index in range(CLASS_COUNT))
+def class_scores(
+    overlaps: Sequence[Sequence[Overlap]], weights: Sequence[float] | None = None
+) -> tuple[ClassScore, ...]:
+    """Score every class; ``overlaps`` holds, strip by strip, one entry per class.
+
+    ``weights`` says how much each strip counts; equally without it.
+    """
+    return tuple(
+        class_score(index + 1, [strip[index] for strip in overlaps], weights) for index in range(CLASS_COUNT)
+    )
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
@@ -59,6 +86,30 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def area_under_roc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """Chance that a positive scores higher than a negative; equal scores count half.
+
+    Source: the Mann-Whitney statistic, Hanley and McNeil, 1982.
+    """
+    values, flags = np.asarray(scores), np.asarray(positive, dtype=np.bool_)
+    difference = values[flags][:, None] - values[~flags][None, :]
+    return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
+
+
+def rejected_at_recall(scores: npt.ArrayLike, positive: npt.ArrayLike, recall: float) -> tuple[float, float]:
+    """Choose the highest threshold that lets ``recall`` of the positives pass.
+
+    A point of the ROC curve: it is read off the very strips that it is reported on.
+
+    Returns:
+        The threshold, and the share of negatives below it.
+    """
+    values, flags = np.asarray(scores), np.asarray(positive, dtype=np.bool_)
+    ordered = np.sort(values[flags])
+    threshold = float(ordered[int(np.floor((1 - recall) * len(ordered) + 1e-9))])
+    return threshold, float(np.mean(values[~flags] < threshold))
 
 
 def mean_of(values: Sequence[float | None]) -> float | None:

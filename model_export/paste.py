@@ -67,6 +67,7 @@ def paste(host: Strip, strip: Strip, masks: Masks) -> tuple[Strip, Masks]:
         return host, masks
     grown = Image.fromarray(region.astype(np.uint8) * 255).reduce(_COARSE)
     grown = grown.point(lambda level: 255 * (level > 0)).filter(ImageFilter.MaxFilter(2 * _MARGIN + 1))
+    grown = grown.filter(ImageFilter.BoxBlur(_MARGIN - 1))
     alpha = np.asarray(grown.resize(size, Image.Resampling.BILINEAR), dtype=np.float32) / 255 * steel
     around = (alpha > 0) & ~region & (strip >= _BLACK)
     own = float(np.median(strip[around])) if around.any() else float(np.median(strip[region]))

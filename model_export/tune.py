@@ -30,6 +30,11 @@ class _Candidates:
     false_alarm_rate: Scores
 
 
+def tune(curves: ThresholdCurves) -> dict[str, OperatingPoint]:
+    """Choose the operating point of every profile, by its name."""
+    return {"inspection": tune_inspection(curves), "kaggle": tune_kaggle(curves)}
+
+
 def tune_kaggle(curves: ThresholdCurves) -> OperatingPoint:
     """Maximise Kaggle's mean Dice, class by class."""
     classes = [_candidates(curves, index) for index in range(CLASS_COUNT)]

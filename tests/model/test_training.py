@@ -19,10 +19,12 @@ from model_export.config import TrainConfig
 from model_export.data import DataError, read_kaggle
 from model_export.draw import DrawConfig, draw
 from model_export.evaluate import EvaluateConfig, evaluate
-from model_export.export import ExportConfig, ParityError, check_parity, export
+from model_export.export import ExportConfig, export
 from model_export.network import ServedNetwork
+from model_export.parity import ParityError, check_parity
 from model_export.submit import SubmitConfig, submit
 from model_export.synthetic import DrawnStrip
+from model_export.torch_session import TorchSession
 from model_export.train import train
 from service import rle
 from service.errors import ModelFileError
@@ -170,12 +172,14 @@ def test_the_file_answers_as_torch_does_in_any_batch(trained: Path, exported: Pa
 def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path) -> None:
     session = OrtSession(exported)
     network = served(trained, exported)
-    check_parity(network, session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
+    check_parity(TorchSession(network), session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
     with torch.no_grad():
         for parameter in network.network.segmentation_head.parameters():
             parameter.add_(0.5)
     with pytest.raises(ParityError, match=r"differs from torch on 1 strips.*nothing was written"):
-        check_parity(network, session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
+        check_parity(
+            TorchSession(network), session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0]
+        )
 
 
 def test_drawn_strips_on_disk_are_read_back(tmp_path: Path) -> None:

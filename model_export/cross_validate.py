@@ -1,0 +1,37 @@
+"""Train once per fold, so that every strip is answered by a network that has not seen it."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model_export.config import TrainConfig
+from model_export.train import train
+
+
+@dataclass(frozen=True)
+class CrossValidateConfig(TrainConfig):
+    """Train on all folds but one, for each fold, and on all strips; started again, it goes on.
+
+    Writes --out/fold-1, fold-2, … and all/, each what train --fold writes.
+    """
+
+    only: tuple[int, ...] = ()
+    """Just these folds, 0 for the training on all strips; default: 1 to --folds, then 0."""
+
+
+def cross_validate(config: CrossValidateConfig) -> list[Path]:
+    """Train as configured and return the paths of the checkpoints."""
+    options = vars(config).copy()
+    folds = options.pop("only") or (*range(1, config.folds + 1), 0)
+    shared = TrainConfig(**options)
+    checkpoints = []
+    for fold in folds:
+        out = run_folder(config.out, fold)
+        print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
+        resume = (out / "last.pt").exists()
+        checkpoints.append(train(replace(shared, fold=fold, out=out, resume=resume)))
+    return checkpoints
+
+
+def run_folder(out: Path, fold: int) -> Path:
+    """Name the folder of one training of a cross-validation; 0 is the one on all strips."""
+    return out / (f"fold-{fold}" if fold else "all")

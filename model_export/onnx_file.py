@@ -1,0 +1,63 @@
+"""The ONNX file itself: the graph, and what it says of itself."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from model_export.network import ServedNetwork
+from model_export.parity import ParityError
+from service.metadata import HEIGHT, METADATA_KEY, WIDTH, ModelMetadata
+
+_SMALL = 1024
+"""Constants with fewer values are not worth halving."""
+
+
+def to_onnx(network: ServedNetwork) -> onnx.ModelProto:
+    """Trace a network into a graph that takes any number of strips."""
+    example = torch.zeros((2, HEIGHT, WIDTH), dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # torch's exporter warns of deprecations in its own tree, which nobody here can mend.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (example,),
+            input_names=["image"],
+            output_names=["class_probability", "mask_probability"],
+            dynamic_shapes={"image": {0: torch.export.Dim("n", min=1, max=256)}},
+            dynamo=True,
+            opset_version=18,
+            verbose=False,
+        )
+    if program is None:
+        raise ParityError("torch exported nothing")
+    model: onnx.ModelProto = program.model_proto
+    return model
+
+
+def halve_weights(model: onnx.ModelProto) -> None:
+    """Keep weights in float16, half the size; onnxruntime widens them once, when it loads the file."""
+    casts = []
+    for weight in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < _SMALL:
+            continue
+        name = weight.name
+        weight.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(
+            onnx.helper.make_node(
+                "Cast", [f"{name}.half"], [name], f"widen {name}", to=onnx.TensorProto.FLOAT
+            )
+        )
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def write(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
+    """Save a graph with its metadata."""
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {METADATA_KEY: metadata.model_dump_json()})
+    onnx.save(model, path)
