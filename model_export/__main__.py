@@ -1,4 +1,4 @@
-"""``python -m model_export draw|train|cross-validate|compare|export|evaluate|submit``."""
+"""``python -m model_export COMMAND``."""
 
 import sys
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from model_export.data import DataError
 from model_export.draw import draw
 from model_export.evaluate import evaluate
 from model_export.export import export
+from model_export.neu import tile_neu
 from model_export.parity import ParityError
 from model_export.submit import submit
 from model_export.train import train
@@ -21,6 +22,7 @@ def main() -> None:
     """Run the command that the command line names; expected problems end with their message."""
     commands: dict[str, Callable[..., object]] = {
         "draw": draw,
+        "tile-neu": tile_neu,
         "train": train,
         "cross-validate": cross_validate,
         "compare": compare,

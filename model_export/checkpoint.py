@@ -23,6 +23,8 @@ class Checkpoint:
     score: float
     """Validation score of ``averaged``."""
     best_score: float
+    best_epoch: int
+    """Epoch of ``best_score``; 0 before the first."""
     network: dict[str, Any]
     averaged: dict[str, Any]
     """Weights to validate and export: the running average."""

@@ -24,6 +24,8 @@ class TrainConfig:
     encoder_weights: str = "none"
     """none, imagenet (downloaded), or the path of an .npz with batch norm folded into it."""
 
+    start_from: Path | None = None
+    """A checkpoint of the same network whose weights this training starts from, e.g. a pre-training."""
     frozen: tuple[str, ...] = ()
     """Parts of the encoder that keep their first weights, e.g. conv1 bn1 layer1: they cost no backward
     pass."""
@@ -37,6 +39,8 @@ class TrainConfig:
 
     crop_width: int = 512
     """Columns of a training sample, a multiple of 32; 1600 trains on whole strips."""
+    whole_epochs: int = 0
+    """Last epochs, which train on whole strips: as many batches, smaller ones, of as many pixels."""
     augment: tuple[str, ...] = ("hflip", "vflip", "exposure", "affine", "noise", "blur", "border")
     """Augmentations in order; see model_export/transforms.py."""
     drawn: int = 1000
@@ -47,6 +51,8 @@ class TrainConfig:
     """Share of the samples that is a clean strip with the defects of another one pasted in."""
 
     epochs: int = 20
+    patience: int | None = None
+    """Stop early, after this many validations without a better score; default: never."""
     samples_per_epoch: int = 512
     batch_size: int = 8
     learning_rate: float = 1.2e-3

@@ -12,6 +12,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
+from tqdm import tqdm
 
 from service import rle
 from service.errors import ServiceError
@@ -156,6 +157,23 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
     if not strips:
         raise DataError(f"{images} holds no usable image")
     return strips
+
+
+def write_kaggle(strips: Sequence[LabelledStrip], folder: Path, title: str) -> None:
+    """Write strips to ``folder/train_images`` and their masks to ``folder/train.csv``, as Kaggle does."""
+    images = folder / "train_images"
+    images.mkdir(parents=True, exist_ok=True)
+    rows = [["ImageId", "ClassId", "EncodedPixels"]]
+    for labelled in tqdm(strips, title, unit="strip", dynamic_ncols=True):
+        strip, masks = labelled.load()
+        Image.fromarray(strip).save(images / labelled.name)
+        rows += [
+            [labelled.name, str(class_id), rle.encode(masks[class_id - 1].T)]
+            for class_id in sorted(labelled.classes)
+            if masks[class_id - 1].any()
+        ]
+    with (folder / "train.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
 
 
 def _header_problem(path: Path) -> str | None:

@@ -103,7 +103,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     print(
         f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
         f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
-        f"         {int((~found.defective).sum())} clean ones are rejected (a point of these strips' own curve)"
+        f"         {int((~found.defective).sum())} clean ones are rejected (read off these strips' own curve)"
     )
 
 

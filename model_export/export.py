@@ -52,6 +52,9 @@ class ExportConfig:
     """What to call the classes."""
     notice: str = ""
     """What the card should say of the data and the first weights: whose they are, on what terms."""
+    soft_gate: bool = False
+    """Multiply each pixel's probability by its class's on the whole strip, besides the hard gate of the
+    class thresholds."""
     overwrite: bool = False
     """Replace a version that exists."""
     parity_strips: int = 12
@@ -63,7 +66,7 @@ def export(config: ExportConfig) -> Path:
     target = config.out / config.name / str(config.version) / "model.onnx"
     if target.exists() and not config.overwrite:
         raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")
-    label = Label(config.name, config.version, config.class_names, config.notice)
+    label = Label(config.name, config.version, config.class_names, config.notice, config.soft_gate)
     if config.cross_validation is None:
         states = [_load(config.checkpoint, config.data)]
     else:

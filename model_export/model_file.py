@@ -43,12 +43,13 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Label:
-    """What to call a model."""
+    """What to call a model, and how it gates its masks."""
 
     name: str
     version: int
     class_names: tuple[str, str, str, str]
     notice: str
+    soft_gate: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ class Draft:
         *,
         halved: bool = False,
     ) -> None:
-        network = ServedNetwork(checkpoints.restore_network(state), calibration.temperature)
+        network = ServedNetwork(
+            checkpoints.restore_network(state), calibration.temperature, soft_gate=label.soft_gate
+        )
         self.reference = TorchSession(network)
         self.path = path
         self.halved = halved

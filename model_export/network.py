@@ -124,19 +124,23 @@ class SteelNetwork(nn.Module):
 class ServedNetwork(nn.Module):
     """The network behind the contract of the model file: bytes in, probabilities and bytes out.
 
-    ``temperature`` divides the class logits, which calibrates their probabilities.
+    ``temperature`` divides the class logits, which calibrates their probabilities. With ``soft_gate``
+    each pixel's probability is multiplied by that of its class on the whole strip.
     """
 
-    def __init__(self, network: SteelNetwork, temperature: float = 1.0) -> None:
+    def __init__(self, network: SteelNetwork, temperature: float = 1.0, *, soft_gate: bool = False) -> None:
         super().__init__()
         self.network = network
         self.temperature = temperature
+        self.soft_gate = soft_gate
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 ``[n, 256, 1600]`` to float32 ``[n, 4]`` and uint8 ``[n, 4, 1600, 256]``."""
         masks, classes = self.network.decoder_logits(image.unsqueeze(1).float())
         # Turned while they are small; bilinear upsampling treats both axes alike.
         columns = self.network.upsample(masks.transpose(2, 3))
-        return torch.sigmoid(classes.float() / self.temperature), (torch.sigmoid(columns) * 255).round().to(
-            torch.uint8
-        )
+        probability = torch.sigmoid(classes.float() / self.temperature)
+        pixels = torch.sigmoid(columns)
+        if self.soft_gate:
+            pixels = pixels * probability[:, :, None, None]
+        return probability, (pixels * 255).round().to(torch.uint8)

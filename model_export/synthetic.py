@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from model_export.data import Masks
+from service import rle
 from service.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 Canvas = npt.NDArray[np.float64]
@@ -46,6 +48,32 @@ class DrawnStrip:
         return draw_strip(np.random.default_rng((self.seed, self.number)), self.classes)
 
 
+@dataclass(frozen=True)
+class ShapedStrip:
+    """A drawn strip whose defects have given shapes, places and sizes: those of real masks, say."""
+
+    source: str
+    """Name of the strip that the shapes come from."""
+    rles: tuple[str, ...]
+    """Kaggle's run-length codes, one per class."""
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"shaped-{self.seed}-{self.source}".rsplit(".", 1)[0] + ".png"
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """Class ids, 1..4, that the strip holds."""
+        return frozenset(index + 1 for index, code in enumerate(self.rles) if code)
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Draw the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
+        masks = np.stack([rle.decode(code, height=HEIGHT, width=WIDTH).T for code in self.rles])
+        return draw_shapes(np.random.default_rng((self.seed, crc32(self.source.encode()))), masks)
+
+
 def drawn_strips(count: int, seed: int) -> list[DrawnStrip]:
     """List ``count`` strips to draw."""
     return [DrawnStrip(seed, number) for number in range(count)]
@@ -58,11 +86,27 @@ def draw_strip(rng: np.random.Generator, classes: frozenset[int]) -> tuple[Strip
     masks = np.zeros((CLASS_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
     for class_id in sorted(classes):
         for _ in range(int(rng.integers(1, 4))):
-            x = int(rng.integers(left + 60, right - 60))
-            region = _DRAWERS[class_id](rng, canvas, x)
-            region[:, :left] = False
-            region[:, right:] = False
+            region = _SHAPES[class_id](rng, int(rng.integers(left + 60, right - 60)))
+            _SURFACES[class_id](rng, canvas, region)
             masks[class_id - 1] |= region
+    return _finish(rng, canvas, masks, left, right)
+
+
+def draw_shapes(rng: np.random.Generator, masks: Masks) -> tuple[Strip, Masks]:
+    """Draw a strip whose defects fill given masks."""
+    canvas = _steel(rng)
+    for index in range(CLASS_COUNT):
+        if masks[index].any():
+            _SURFACES[index + 1](rng, canvas, masks[index])
+    return _finish(rng, canvas, masks, 0, WIDTH)
+
+
+def _finish(
+    rng: np.random.Generator, canvas: Canvas, masks: Masks, left: int, right: int
+) -> tuple[Strip, Masks]:
+    """Add the camera's noise, and black where the strip ends; nothing is a defect there."""
+    masks[:, :, :left] = False
+    masks[:, :, right:] = False
     canvas += rng.normal(0, rng.uniform(2, 5), canvas.shape)
     canvas[:, :left] = rng.uniform(0, 3)
     canvas[:, right:] = rng.uniform(0, 3)
@@ -114,53 +158,67 @@ def _blob(rng: np.random.Generator, x: float, y: float, width: float, height: fl
     )
 
 
-def _pitting(rng: np.random.Generator, canvas: Canvas, x: int) -> Region:
+def _pitting_shape(rng: np.random.Generator, x: float) -> Region:
+    return _blob(rng, x, rng.uniform(40, HEIGHT - 40), rng.uniform(10, 22), rng.uniform(16, 45))
+
+
+def _pitting(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
     """Class 1: a small spot of dark pits with bright rims."""
-    region = _blob(rng, x, rng.uniform(40, HEIGHT - 40), rng.uniform(10, 22), rng.uniform(16, 45))
     pits = rng.random(canvas.shape) < 0.35
     canvas[region & pits] -= rng.uniform(35, 60)
     canvas[region & ~pits] += rng.uniform(5, 20)
-    return region
 
 
-def _vertical_line(rng: np.random.Generator, canvas: Canvas, x: int) -> Region:
-    """Class 2: a thin dark line along the rolling direction."""
+def _vertical_line_shape(rng: np.random.Generator, x: float) -> Region:
     top = rng.uniform(0, 100)
     bottom = rng.uniform(top + 100, HEIGHT)
     lean = rng.uniform(-15, 15)
     half = rng.uniform(5, 10)
-    region = _polygon(
-        [(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)]
-    )
-    core = _polygon([(x - 1, top), (x + 1, top), (x + lean + 1, bottom), (x + lean - 1, bottom)])
+    return _polygon([(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)])
+
+
+def _vertical_line(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
+    """Class 2: a thin dark line along the rolling direction."""
+    rows = np.flatnonzero(region.any(axis=1))
+    middle = np.round((region[rows] * np.arange(WIDTH)).sum(axis=1) / region[rows].sum(axis=1)).astype(int)
+    core = np.zeros_like(region)
+    for offset in (-1, 0, 1):
+        core[rows, np.clip(middle + offset, 0, WIDTH - 1)] = True
     canvas[region] -= rng.uniform(4, 10)
-    canvas[core] -= rng.uniform(25, 45)
-    return region
+    canvas[core & region] -= rng.uniform(25, 45)
 
 
-def _scratch(rng: np.random.Generator, canvas: Canvas, x: int) -> Region:
-    """Class 3: a bright, frayed scratch."""
+def _scratch_shape(rng: np.random.Generator, x: float) -> Region:
     top = rng.uniform(0, 150)
     bottom = rng.uniform(top + 60, HEIGHT + 40)
     lean = rng.uniform(-25, 25)
     half = rng.uniform(8, 22)
-    region = _polygon(
-        [(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)]
-    )
+    return _polygon([(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)])
+
+
+def _scratch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
+    """Class 3: a bright, frayed scratch."""
     frayed = _cloud(rng, 6, 400) > 0.2
     canvas[region & frayed] += rng.uniform(35, 80)
-    return region
 
 
-def _patch(rng: np.random.Generator, canvas: Canvas, x: int) -> Region:
+def _patch_shape(rng: np.random.Generator, x: float) -> Region:
+    return _blob(rng, x, rng.uniform(60, HEIGHT - 60), rng.uniform(50, 140), rng.uniform(40, 90))
+
+
+def _patch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
     """Class 4: a large patch of torn, uneven surface."""
-    region = _blob(rng, x, rng.uniform(60, HEIGHT - 60), rng.uniform(50, 140), rng.uniform(40, 90))
     rough = _cloud(rng, 32, 160)
     canvas[region] += rng.uniform(18, 30) * rough[region] - rng.uniform(15, 35)
-    return region
 
 
-_DRAWERS: dict[int, Callable[[np.random.Generator, Canvas, int], Region]] = {
+_SHAPES: dict[int, Callable[[np.random.Generator, float], Region]] = {
+    1: _pitting_shape,
+    2: _vertical_line_shape,
+    3: _scratch_shape,
+    4: _patch_shape,
+}
+_SURFACES: dict[int, Callable[[np.random.Generator, Canvas, Region], None]] = {
     1: _pitting,
     2: _vertical_line,
     3: _scratch,

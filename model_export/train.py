@@ -58,16 +58,8 @@ def train(config: TrainConfig) -> Path:
     split = resumed.split if resumed is not None else make_split(config, strips)
     chooses = config.fold is None
     watched = named(strips, split.validation if chooses else split.test)
-    samples, groups = training_samples(config, strips, split)
-    sampler = BalancedSampler(samples, config.samples_per_epoch, groups, config.seed)
-    loader = DataLoader(
-        StripDataset(samples, config.crop_width, build_transform(config.augment)),
-        batch_size=config.batch_size,
-        sampler=sampler,
-        num_workers=config.workers,
-        pin_memory=device.type == "cuda",
-        persistent_workers=False,  # fresh workers take the epoch's seed, which makes resuming exact
-    )
+    crops = _loader(config, strips, split, device, config.crop_width)
+    whole = _loader(config, strips, split, device, WIDTH)
 
     network = _network(config, strips, split).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
@@ -85,21 +77,21 @@ def train(config: TrainConfig) -> Path:
         ],
         weight_decay=config.weight_decay,
     )
-    steps = config.epochs * len(loader)
+    steps = (config.epochs - config.whole_epochs) * len(crops[0]) + config.whole_epochs * len(whole[0])
     scheduler = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: learning_rate_factor(step, steps, config.warm_up)
     )
     precision = _precision(config.precision, device)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
 
-    start, best_score = 0, -1.0
+    start, best_score, best_epoch = 0, -1.0, 0
     if resumed is not None:
         network.load_state_dict(resumed.network)
         averaged.module.load_state_dict(resumed.averaged)
         optimizer.load_state_dict(resumed.optimizer)
         scheduler.load_state_dict(resumed.scheduler)
         scaler.load_state_dict(resumed.scaler)
-        start, best_score = resumed.epoch, resumed.best_score
+        start, best_score, best_epoch = resumed.epoch, resumed.best_score, resumed.best_epoch
 
     config.out.mkdir(parents=True, exist_ok=True)
     _forget_rows_after(start, config.out / "metrics.csv")
@@ -107,6 +99,7 @@ def train(config: TrainConfig) -> Path:
         for epoch in range(start, config.epochs):
             # Each epoch has its own seed, so that a resumed run draws what an unbroken one draws.
             torch.manual_seed(config.seed * 100_003 + epoch)
+            loader, sampler = crops if epoch < config.epochs - config.whole_epochs else whole
             sampler.set_epoch(epoch)
             network.train()
             began = waited = time.perf_counter()
@@ -161,6 +154,7 @@ def train(config: TrainConfig) -> Path:
                 epoch=epoch + 1,
                 score=score,
                 best_score=max(best_score, score) if score == score else best_score,
+                best_epoch=epoch + 1 if score > best_score else best_epoch,
                 network=network.state_dict(),
                 averaged=averaged.module.state_dict(),
                 optimizer=optimizer.state_dict(),
@@ -169,8 +163,11 @@ def train(config: TrainConfig) -> Path:
             )
             if score > best_score if chooses else is_last:
                 checkpoints.save(state, best)
-                best_score = state.best_score
+                best_score, best_epoch = state.best_score, epoch + 1
             checkpoints.save(state, last)
+            if config.patience and epoch + 1 - best_epoch >= config.patience * config.validate_every:
+                print(f"stopped: no better score in {config.patience} validations", flush=True)
+                break
     return best
 
 
@@ -216,7 +213,33 @@ def _whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:
     return (dataset[Pick(index, 0)] for index in range(len(dataset)))
 
 
+def _loader(
+    config: TrainConfig, strips: list[LabelledStrip], split: Split, device: torch.device, width: int
+) -> tuple[DataLoader[Sample], BalancedSampler]:
+    """Make batches of as many pixels whatever the width of a sample, and as many of them an epoch."""
+    samples, groups = training_samples(config, strips, split)
+    batch_size = max(1, config.batch_size * config.crop_width // width)
+    length = -(-config.samples_per_epoch // config.batch_size) * batch_size
+    if width == config.crop_width:
+        length = config.samples_per_epoch
+    sampler = BalancedSampler(samples, length, groups, config.seed)
+    loader = DataLoader(
+        StripDataset(samples, width, build_transform(config.augment)),
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=config.workers,
+        pin_memory=device.type == "cuda",
+        persistent_workers=False,  # fresh workers take the epoch's seed, which makes resuming exact
+    )
+    return loader, sampler
+
+
 def _network(config: TrainConfig, strips: Sequence[LabelledStrip], split: Split) -> SteelNetwork:
+    if config.start_from is not None:
+        before = checkpoints.load(config.start_from)
+        if before.config.network != config.network:
+            raise DataError(f"{config.start_from} holds another network: {before.config.network}")
+        return checkpoints.restore_network(before)
     if config.encoder_weights in ("none", "imagenet"):
         return SteelNetwork(config.network, None if config.encoder_weights == "none" else "imagenet")
     network = SteelNetwork(config.network)
