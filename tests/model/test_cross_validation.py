@@ -1,0 +1,189 @@
+"""Cross-validate, export the folds, score out of fold and compare, small and real, on drawn strips."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model_export import checkpoint as checkpoints
+from model_export.compare import CompareConfig, compare
+from model_export.cross_validate import CrossValidateConfig, cross_validate, run_folder
+from model_export.data import DataError, read_kaggle
+from model_export.draw import DrawConfig, draw
+from model_export.evaluate import EvaluateConfig, evaluate
+from model_export.export import ExportConfig, export
+from model_export.metrics import class_scores
+from model_export.network import NetworkConfig
+from model_export.out_of_fold import fold_sessions, out_of_fold
+from service.session import OrtSession, prove
+
+FOLDS = 3
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn strips in Kaggle's layout."""
+    folder = tmp_path_factory.mktemp("data")
+    draw(DrawConfig(out=folder, count=15, seed=3))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(data: Path, tmp_path_factory: pytest.TempPathFactory) -> CrossValidateConfig:
+    """A cross-validation that is over soon."""
+    return CrossValidateConfig(
+        data=data,
+        out=tmp_path_factory.mktemp("cv"),
+        network=NetworkConfig(encoder_depth=4, decoder_channels=(16, 8)),
+        frozen=("conv1", "bn1", "layer1"),
+        drawn=4,
+        pasted_share=0.3,
+        epochs=2,
+        whole_epochs=1,
+        samples_per_epoch=4,
+        batch_size=4,
+        crop_width=256,
+        precision="fp32",
+        workers=0,
+        folds=FOLDS,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(config: CrossValidateConfig) -> Path:
+    """The trainings of all folds."""
+    cross_validate(config)
+    return config.out
+
+
+@pytest.fixture(scope="module")
+def exported(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Their model files."""
+    out = tmp_path_factory.mktemp("models")
+    return export(ExportConfig(cross_validation=runs, out=out, name="folds", parity_strips=2))
+
+
+def test_every_strip_is_held_out_once(runs: Path, data: Path) -> None:
+    states = [checkpoints.load(run_folder(runs, fold) / "best.pt") for fold in range(FOLDS + 1)]
+    whole, *folds = states
+    names = sorted(strip.name for strip in read_kaggle(data))
+    assert sorted(name for state in folds for name in state.split.test) == names
+    for state in folds:
+        assert sorted([*state.split.train, *state.split.test]) == names
+        assert state.epoch == 2
+    assert sorted(whole.split.train) == names
+    assert whole.split.test == whole.split.validation == ()
+
+
+def test_frozen_parts_stay_as_they_were(runs: Path) -> None:
+    state = checkpoints.load(run_folder(runs, 1) / "best.pt")
+    statistics = state.network["encoder.bn1.running_mean"]
+    assert statistics.abs().max() == 0
+    assert state.network["encoder.layer2.0.bn1.running_mean"].abs().max() > 0
+
+
+def test_started_again_it_goes_on(config: CrossValidateConfig, runs: Path) -> None:
+    last = run_folder(runs, 2) / "last.pt"
+    before = last.stat().st_mtime_ns
+    assert cross_validate(replace(config, only=(2,))) == [last.with_name("best.pt")]
+    assert last.stat().st_mtime_ns == before
+
+
+def test_a_single_fold_cannot_be_tuned(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no validation strips to tune on"):
+        export(ExportConfig(checkpoint=run_folder(runs, 1) / "best.pt", out=tmp_path))
+
+
+def test_an_incomplete_cross_validation_is_refused(runs: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no checkpoint at"):
+        export(ExportConfig(cross_validation=tmp_path, out=tmp_path / "models"))
+    for fold in range(FOLDS + 1):
+        folder = run_folder(tmp_path, fold)
+        folder.mkdir()
+        source = run_folder(runs, 1 if fold else 0) / "best.pt"
+        (folder / "best.pt").symlink_to(source)
+    with pytest.raises(DataError, match="its folds do not test every strip once"):
+        export(ExportConfig(cross_validation=tmp_path, out=tmp_path / "models"))
+
+
+def test_the_scores_of_the_model_are_those_out_of_fold(exported: Path, data: Path) -> None:
+    """Measured anew by the fold's files, whose thresholds come from the other folds."""
+    metadata = OrtSession(exported).metadata
+    found = out_of_fold(fold_sessions(exported), read_kaggle(data))
+    assert len(found.strips) == 15
+    for profile in metadata.profiles:
+        assert class_scores(found.overlaps[profile.name]) == profile.scores
+        assert "15 strips, out of fold: 3 models" in profile.measured_on
+
+
+def test_the_files_of_the_folds_stand_on_their_own(exported: Path) -> None:
+    sessions = fold_sessions(exported)
+    assert len(sessions) == FOLDS
+    for session in sessions:
+        prove(session)
+        assert session.metadata.precision == "fp32, weights kept in fp16"
+        assert session.metadata.parity.pixel_agreement >= 0.999
+        assert "strips of the other folds" in session.metadata.profiles[0].tuned_on
+    sizes = [path.stat().st_size for path in exported.parent.glob("folds/*.onnx")]
+    assert max(sizes) < 0.6 * exported.stat().st_size
+
+
+def test_a_new_export_leaves_nothing_of_the_old_one(exported: Path, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "models"
+    config = ExportConfig(cross_validation=runs, out=out, name="folds", parity_strips=2)
+    first = export(config)
+    stray = first.parent / "folds" / "9.onnx"
+    stray.write_bytes(b"left over")
+    export(replace(config, overwrite=True, soft_gate=True))
+    assert not stray.exists()
+    strip = read_kaggle(checkpoints.load(run_folder(runs, 0) / "best.pt").config.data or Path())[1].load()[0]
+    plain, soft = (OrtSession(path).infer([strip])[0] for path in (exported, first))
+    np.testing.assert_allclose(soft.classes, plain.classes, atol=1e-5)
+    expected = plain.masks * plain.classes[:, None, None]
+    assert np.abs(soft.masks - expected).max() <= 1.01
+
+
+def test_evaluate_prints_the_table_out_of_fold(
+    exported: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(EvaluateConfig(model=exported, data=data, out_of_fold=True))
+    text = capsys.readouterr().out
+    assert "15 of the 15 in" in text
+    assert text.count("Dice+ from fold to fold") == 2
+    assert "weighted to the mill's balance" in text
+    assert "98 % of the 12 defective strips pass" in text
+
+
+def test_scores_out_of_fold_need_folds_and_strips(exported: Path, data: Path, tiny_model: Path) -> None:
+    with pytest.raises(DataError, match="name them with --data"):
+        evaluate(EvaluateConfig(model=exported, out_of_fold=True))
+    with pytest.raises(DataError, match="holds no models of folds"):
+        evaluate(EvaluateConfig(model=tiny_model, data=data, out_of_fold=True))
+    sessions = fold_sessions(exported)
+    with pytest.raises(DataError, match="tested by more than one fold"):
+        out_of_fold([*sessions, sessions[0]], read_kaggle(data))
+    cheat = OrtSession(exported.parent / "folds" / "1.onnx")
+    split = cheat.metadata.split
+    cheat.metadata = cheat.metadata.model_copy(
+        update={"split": split.model_copy(update={"validation": split.test})}
+    )
+    with pytest.raises(DataError, match="was trained on 5 of its own test strips"):
+        out_of_fold([cheat], read_kaggle(data))
+    with pytest.raises(DataError, match="none of these strips was held out"):
+        out_of_fold(sessions, [])
+
+
+def test_trainings_are_compared_strip_by_strip(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare(CompareConfig(runs=(runs, runs)))
+    first, second = capsys.readouterr().out.splitlines()[1:3]
+    assert "+0.000 (0.000)" not in first
+    assert "+0.000 (0.000)" in second
+    with pytest.raises(DataError, match="held out different strips"):
+        compare(CompareConfig(runs=(runs, run_folder(runs, 1))))
+    with pytest.raises(DataError, match=r"holds no best\.pt"):
+        compare(CompareConfig(runs=(tmp_path,)))
+    with pytest.raises(DataError, match="name the folders"):
+        compare(CompareConfig(runs=()))
