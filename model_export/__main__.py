@@ -1,4 +1,4 @@
-"""``python -m model_export COMMAND``."""
+"""``python -m model_export COMMAND``; the commands are below."""
 
 import sys
 from collections.abc import Callable

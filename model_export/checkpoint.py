@@ -1,6 +1,6 @@
 """Checkpoints: everything to go on training, or to export, in one file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +58,17 @@ def load(path: Path) -> Checkpoint:
     """Read a checkpoint onto the CPU; it holds tensors and plain values only, so loading runs no code.
 
     Raises:
-        DataError: if there is none.
+        DataError: if there is none, or it is of another version of this program.
     """
     if not path.is_file():
         raise DataError(f"there is no checkpoint at {path}")
     plain = torch.load(path, map_location="cpu", weights_only=True)
+    expected = {field.name for field in fields(Checkpoint)}
+    if plain.keys() != expected:
+        raise DataError(
+            f"{path} was written by another version: it has {sorted(plain.keys() - expected)} and lacks "
+            f"{sorted(expected - plain.keys())}"
+        )
     config = _CONFIG.validate_python(plain.pop("config"))
     return Checkpoint(config=config, split=Split.model_validate(plain.pop("split")), **plain)
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from model_export import checkpoint as checkpoints
+from model_export.compare import RunScore, paired_change
 from model_export.config import TrainConfig
 from model_export.data import DataError, read_kaggle
 from model_export.draw import DrawConfig, draw
@@ -175,6 +176,14 @@ def test_training_starts_from_another_and_stops_early(
         train(other)
 
 
+def test_a_checkpoint_of_another_version_says_so(tmp_path: Path) -> None:
+    torch.save({"config": {}, "weights": {}}, tmp_path / "old.pt")
+    with pytest.raises(
+        DataError, match=r"written by another version: it has \['weights'\] and lacks \['averaged'"
+    ):
+        checkpoints.load(tmp_path / "old.pt")
+
+
 # Measures
 
 
@@ -182,6 +191,19 @@ def test_the_area_under_the_curve() -> None:
     assert area_under_roc([0.1, 0.2, 0.8, 0.9], [False, False, True, True]) == 1
     assert area_under_roc([0.5, 0.5], [False, True]) == 0.5
     assert area_under_roc([0.9, 0.1], [False, True]) == 0
+
+
+def test_a_change_is_measured_strip_by_strip() -> None:
+    dice = np.full((4, 4), np.nan)
+    dice[0, 0], dice[1, 0] = 0.2, 0.8
+    dice[2, 1:], dice[3, 1:] = 0.5, 0.5
+    first = RunScore(("a", "b", "c", "d"), dice, dice, gate=0.5)
+    second = replace(first, best=dice[::-1] + 0.1, keys=("d", "c", "b", "a"))
+    change, error = paired_change(first, second)
+    assert change == pytest.approx(0.1)
+    assert error == pytest.approx(0, abs=1e-9)
+    with pytest.raises(DataError, match="held out different strips"):
+        paired_change(first, replace(second, keys=("d", "c", "b", "e")))
 
 
 def test_what_a_gate_rejects() -> None:
