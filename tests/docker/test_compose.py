@@ -35,11 +35,17 @@ def docker(*arguments: str) -> str:
     return result.stdout
 
 
+def works(*arguments: str) -> bool:
+    """Whether there is a docker client and it can do this."""
+    found = shutil.which("docker") is not None
+    return found and subprocess.run(["docker", *arguments], capture_output=True).returncode == 0
+
+
 @pytest.fixture(scope="module")
 def container() -> Iterator[str]:
     """The service's container, up and healthy."""
-    if shutil.which("docker") is None or subprocess.run(["docker", "info"], capture_output=True).returncode:
-        pytest.skip("no Docker engine here")
+    if not works("info") or not works("compose", "version"):
+        pytest.skip("no Docker engine with compose here")
     try:
         docker("compose", "up", "--detach", "--build", "--wait")
         yield docker("compose", "ps", "--quiet").strip()
@@ -70,8 +76,8 @@ def test_the_container_is_locked_down_and_holds_no_torch(container: str) -> None
 
 
 def test_the_gpu_file_asks_for_a_gpu() -> None:
-    if shutil.which("docker") is None:
-        pytest.skip("no docker client here")
+    if not works("compose", "version"):
+        pytest.skip("no docker compose here")
     files = ("-f", "docker-compose.yml", "-f", "docker-compose.gpu.yml")
     service = json.loads(docker("compose", *files, "config", "--format", "json"))["services"]["steel"]
     assert service["build"]["args"]["EXTRA"] == "gpu"
