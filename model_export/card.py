@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from model_export.metrics import wilson_interval
-from service.metadata import ModelMetadata
+from service.metadata import ModelMetadata, Split
 
 
 def write_card(metadata: ModelMetadata, path: Path) -> None:
@@ -32,8 +32,7 @@ def model_card(metadata: ModelMetadata) -> str:
         "*Dice*: mean over all strips as Kaggle defines it (an empty pair counts 1); beside it what the answer "
         '"no defect anywhere" scores by the same measure. *Dice+*: mean over the strips that hold the class. '
         "*Recall*: share of strips with the class that are reported. *False alarms*: share of strips without it "
-        "that are; in brackets 95 % intervals (Wilson). The checkpoint was chosen by its Dice+ on the "
-        "validation strips; the test strips chose nothing.",
+        "that are; in brackets 95 % intervals (Wilson). " + _choice(split),
     ]
     for profile in metadata.profiles:
         lines += [
@@ -67,7 +66,7 @@ def model_card(metadata: ModelMetadata) -> str:
         "## Made with",
         "",
         f"Class probabilities are calibrated by one temperature, {metadata.calibration.temperature:.2f}, fitted on "
-        f"{metadata.calibration.strips} validation strips: cross-entropy "
+        f"{metadata.calibration.strips} {'validation' if split.validation else 'out-of-fold'} strips: cross-entropy "
         f"{metadata.calibration.cross_entropy_before:.3f} before, {metadata.calibration.cross_entropy_after:.3f} after.",
         "",
         f"The file equals the network in torch on {parity.strips} strips: class probabilities within "
@@ -83,6 +82,20 @@ def model_card(metadata: ModelMetadata) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _choice(split: Split) -> str:
+    """Say what was chosen on which strips."""
+    if split.validation:
+        return (
+            "The checkpoint was chosen by its Dice+ on the validation strips; the test strips chose nothing."
+        )
+    return (
+        "All strips trained this model, so nothing is left to measure it on: the scores are those of the "
+        "models of the folds, the same recipe with one fold less, each at thresholds tuned on the other "
+        "folds. The thresholds below, which this model uses, were tuned on all answers out of fold. Every "
+        "training ended with its last epoch; nothing was chosen by the strips that are reported."
+    )
 
 
 def _number(value: float | None) -> str:

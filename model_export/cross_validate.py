@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from model_export.config import TrainConfig
 from model_export.train import train
@@ -14,6 +17,8 @@ class CrossValidateConfig(TrainConfig):
     Writes --out/fold-1, fold-2, … and all/, each what train --fold writes.
     """
 
+    fold: Annotated[int | None, tyro.conf.Suppress] = None
+    resume: Annotated[bool, tyro.conf.Suppress] = False
     only: tuple[int, ...] = ()
     """Just these folds, 0 for the training on all strips; default: 1 to --folds, then 0."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from model_export.data import DataError, LabelledStrip, read_kaggle
 from model_export.metrics import class_scores, format_table, mean_of, rejected_at_recall
-from model_export.mill import mill_weights
+from model_export.mill import CLEAN_SHARE, mill_weights
 from model_export.out_of_fold import OutOfFold, fold_sessions, out_of_fold
 from model_export.overlaps import overlaps_at
 from model_export.synthetic import drawn_strips
@@ -99,11 +100,14 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     for profile in profiles:
         print(f"\nprofile  {profile.name}: {profile.description}")
         print_out_of_fold(found, profile.name, names)
+    clean = int((~found.defective).sum())
+    if not 0 < clean < len(found.strips):
+        return
     threshold, rejected = rejected_at_recall(found.probability.max(axis=1), found.defective, 0.98)
     print(
         f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
         f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
-        f"         {int((~found.defective).sum())} clean ones are rejected (read off these strips' own curve)"
+        f"         {clean} clean ones are rejected (read off these strips' own curve)"
     )
 
 
@@ -119,15 +123,13 @@ def print_out_of_fold(found: OutOfFold, profile: str, names: Sequence[str]) -> N
         f"Dice+ from fold to fold: {', '.join(f'{value:.3f}' for value in by_fold)} "
         f"(mean {np.mean(by_fold):.3f}, standard deviation {np.std(by_fold, ddof=1):.3f})"
     )
-    reported = np.array([any(one.predicted for one in strip) for strip in overlaps])
-    print(
-        f"whole strips: {reported[found.defective].mean():.3f} of the defective and "
-        f"{reported[~found.defective].mean():.3f} of the clean ones are reported"
-    )
+    for kind, chosen in (("defective", found.defective), ("clean", ~found.defective)):
+        reported = [any(one.predicted for one in strip) for strip in compress(overlaps, chosen)]
+        print(f"{sum(reported)} of the {len(reported)} {kind} strips are reported")
     weights, covered = mill_weights(found.strips)
     print(
-        f"\nweighted to the mill's balance (47 % of the strips clean; combinations of classes that make up "
-        f"{covered:.1%} of them are here):"
+        f"\nweighted to the mill's balance ({CLEAN_SHARE:.0%} of its strips are clean; combinations of "
+        f"classes that make up {covered:.1%} of them are here):"
     )
     print(format_table(class_scores(overlaps, weights), names))
 

@@ -158,7 +158,7 @@ def _export_folds(
         for name, found in overlaps.items():
             pooled.setdefault(name, []).extend(found)
     count = sum(len(test) for test in held_out)
-    draft = Draft(whole, fit_temperature(*_join(logits)), label, strips_of(whole), folder / "model.onnx")
+    draft = Draft(whole, fit_temperature(*_join(logits)), label, _strips_of(whole), folder / "model.onnx")
     findings = Findings(
         points=tune(ThresholdCurves.join(curves)),
         scores={name: class_scores(found) for name, found in pooled.items()},
@@ -166,10 +166,10 @@ def _export_folds(
         measured_on=f"{count} strips, out of fold: {len(folds)} models of the same recipe, each on strips "
         "that neither trained it nor tuned its thresholds",
     )
-    return draft.finish(findings, strips_of(whole)[: parity_strips - 1])
+    return draft.finish(findings, _strips_of(whole)[: parity_strips - 1])
 
 
-def strips_of(state: Checkpoint) -> list[LabelledStrip]:
+def _strips_of(state: Checkpoint) -> list[LabelledStrip]:
     """List the strips that a checkpoint learned from."""
     return named(labelled_strips(state.config), state.split.train)
 

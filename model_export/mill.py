@@ -21,6 +21,8 @@ BALANCE: dict[frozenset[int], int] = {
 """How many strips hold which classes, of 12,513 training images of Kaggle's "Severstal: Steel Defect
 Detection" (counted from its label rows)."""
 
+CLEAN_SHARE = BALANCE[frozenset()] / sum(BALANCE.values())
+
 
 def mill_weights(strips: Sequence[LabelledStrip]) -> tuple[list[float], float]:
     """Weigh strips so that each combination of classes counts as often as at the mill.

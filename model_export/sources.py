@@ -36,6 +36,8 @@ def named(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[Labelle
 
 def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     """Divide the strips of a training; drawn ones that are mixed into real ones are not listed."""
+    if config.data is None and config.fold is not None:
+        raise DataError("folds are dealt from photographed strips: name them with --data FOLDER")
     if config.data is not None:
         real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
         if config.fold is not None:
@@ -63,6 +65,11 @@ def training_samples(
     real = [strip for strip in strips if strip.name in training]
     if config.data is None:
         return real, [(list(range(len(real))), 1.0)]
+    if config.drawn_share + config.pasted_share > 1:
+        raise ValueError(
+            f"--drawn-share {config.drawn_share} and --pasted-share {config.pasted_share} leave no share for "
+            "real strips"
+        )
     drawn = [strip for strip in strips if isinstance(strip, DrawnStrip)]
     clean = tuple(strip for strip in real if not strip.classes)
     pasted = [PastedStrip(strip, clean) for strip in real if strip.classes] if clean else []

@@ -145,11 +145,13 @@ def hold_out(strips: Sequence[LabelledStrip], folds: int, fold: int, seed: int) 
     """Use one fold for the test, 1 being the first, and all others for training; 0 trains on all strips.
 
     Raises:
-        ValueError: if there is no such fold.
+        ValueError: if there is no such fold, or no strip for it.
     """
     if folds < 2 or not 0 <= fold <= folds:
         raise ValueError(f"fold {fold} of {folds} was asked for; 1 to the number of folds, or 0, is wanted")
     test = set(deal_folds(strips, folds, seed)[fold - 1]) if fold else set()
+    if fold and not test:
+        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; ask for fewer with --folds")
     return Split(
         strategy=STRATEGY if fold else "all strips train",
         seed=seed,

@@ -49,6 +49,10 @@ def train(config: TrainConfig) -> Path:
         raise DataError(f"{config.out} holds a training: --resume goes on with it, another --out starts anew")
     if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
         raise ValueError(f"--crop-width is a multiple of 32 up to {WIDTH}, got {config.crop_width}")
+    if config.whole_epochs > config.epochs:
+        raise ValueError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
+    if config.fold is not None and config.patience:
+        raise ValueError("--patience goes by validation strips; with --fold there are none")
     device = _device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -97,6 +101,9 @@ def train(config: TrainConfig) -> Path:
     _forget_rows_after(start, config.out / "metrics.csv")
     with SummaryWriter(config.out / "tensorboard", purge_step=start + 1) as board:
         for epoch in range(start, config.epochs):
+            if config.patience and epoch - best_epoch >= config.patience * config.validate_every:
+                print(f"stopped: no better score in {config.patience} validations", flush=True)
+                break
             # Each epoch has its own seed, so that a resumed run draws what an unbroken one draws.
             torch.manual_seed(config.seed * 100_003 + epoch)
             loader, sampler = crops if epoch < config.epochs - config.whole_epochs else whole
@@ -148,26 +155,25 @@ def train(config: TrainConfig) -> Path:
                 score = mean_of([s.dice_positive for s in scores]) or 0.0
                 row |= _columns(scores)
             _log(row, config.out / "metrics.csv", board)
+            improved = score > best_score
+            if improved:
+                best_score, best_epoch = score, epoch + 1
             state = Checkpoint(
                 config=config,
                 split=split,
                 epoch=epoch + 1,
                 score=score,
-                best_score=max(best_score, score) if score == score else best_score,
-                best_epoch=epoch + 1 if score > best_score else best_epoch,
+                best_score=best_score,
+                best_epoch=best_epoch,
                 network=network.state_dict(),
                 averaged=averaged.module.state_dict(),
                 optimizer=optimizer.state_dict(),
                 scheduler=scheduler.state_dict(),
                 scaler=scaler.state_dict(),
             )
-            if score > best_score if chooses else is_last:
+            if improved if chooses else is_last:
                 checkpoints.save(state, best)
-                best_score, best_epoch = state.best_score, epoch + 1
             checkpoints.save(state, last)
-            if config.patience and epoch + 1 - best_epoch >= config.patience * config.validate_every:
-                print(f"stopped: no better score in {config.patience} validations", flush=True)
-                break
     return best
 
 

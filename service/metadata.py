@@ -110,7 +110,7 @@ class Provenance(_Frozen):
 
 
 class Calibration(_Frozen):
-    """Temperature scaling of the class probabilities, fitted on validation strips."""
+    """Temperature scaling of the class probabilities, fitted on strips that did not train the model."""
 
     temperature: float = Field(gt=0, description="class logits are divided by it, inside the graph")
     strips: int

@@ -18,6 +18,7 @@ from model_export.metrics import class_scores
 from model_export.network import NetworkConfig
 from model_export.out_of_fold import fold_sessions, out_of_fold
 from service.session import OrtSession, prove
+from tests.quick_training import QUICK
 
 FOLDS = 2
 
@@ -33,22 +34,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def config(data: Path, tmp_path_factory: pytest.TempPathFactory) -> CrossValidateConfig:
     """A cross-validation that is over soon."""
-    return CrossValidateConfig(
+    quick = replace(
+        QUICK,
         data=data,
         out=tmp_path_factory.mktemp("cv"),
         network=NetworkConfig(encoder_depth=4, decoder_channels=(16, 8)),
         frozen=("conv1", "bn1", "layer1"),
-        drawn=4,
         pasted_share=0.3,
-        epochs=2,
         whole_epochs=1,
         samples_per_epoch=4,
-        batch_size=4,
         crop_width=256,
-        precision="fp32",
-        workers=0,
         folds=FOLDS,
     )
+    return CrossValidateConfig(**vars(quick))
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +141,12 @@ def test_a_new_export_leaves_nothing_of_the_old_one(
     plain, soft = (OrtSession(path).infer([strip])[0] for path in (exported, softened))
     np.testing.assert_allclose(soft.classes, plain.classes, atol=1e-5)
     assert np.abs(soft.masks - plain.masks * plain.classes[:, None, None]).max() <= 1.01
+
+
+def test_the_card_says_that_nothing_is_left_to_measure_the_model_on(exported: Path) -> None:
+    card = exported.with_name("README.md").read_text()
+    assert "nothing is left to measure it on" in card
+    assert "validation strips" not in card
 
 
 def test_evaluate_prints_the_table_out_of_fold(

@@ -30,18 +30,9 @@ from service import rle
 from service.errors import ModelFileError
 from service.session import OrtSession, prove
 from tests.arrays import save_arrays
+from tests.quick_training import QUICK
 from tests.serving import ROOT
 
-TINY = TrainConfig(
-    drawn=10,
-    epochs=2,
-    samples_per_epoch=8,
-    batch_size=4,
-    crop_width=64,
-    precision="fp32",
-    validate_every=2,
-    workers=0,
-)
 OPTIONS = [
     *("--drawn", "10", "--epochs", "2", "--samples-per-epoch", "8", "--batch-size", "4", "--workers", "0"),
     *("--crop-width", "64", "--precision", "fp32", "--validate-every", "2"),
@@ -51,7 +42,7 @@ OPTIONS = [
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint after two small epochs."""
-    return train(replace(TINY, out=tmp_path_factory.mktemp("run")))
+    return train(replace(QUICK, out=tmp_path_factory.mktemp("run")))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +68,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def test_a_checkpoint_holds_its_configuration_and_its_split(trained: Path) -> None:
     state = checkpoints.load(trained)
-    assert state.config == replace(TINY, out=trained.parent)
+    assert state.config == replace(QUICK, out=trained.parent)
     assert (state.epoch, len(state.split.train), len(state.split.validation)) == (2, 10, 20)
     assert (trained.parent / "last.pt").is_file()
     assert [row["epoch"] for row in rows(trained.parent)] == ["1", "2"]
@@ -127,7 +118,7 @@ def test_real_and_drawn_strips_can_be_mixed(tmp_path: Path) -> None:
         {"conv1.weight": np.ones((64, 3, 7, 7), np.float32), "conv1.bias": np.zeros(64, np.float32)},
     )
     config = replace(
-        TINY, data=tmp_path / "data", out=tmp_path / "run", epochs=1, folds=4, encoder_weights=str(weights)
+        QUICK, data=tmp_path / "data", out=tmp_path / "run", epochs=1, folds=4, encoder_weights=str(weights)
     )
     best = train(config)
     state = checkpoints.load(best)
@@ -199,7 +190,7 @@ def test_a_version_that_exists_is_not_overwritten_by_accident(trained: Path, exp
 
 def test_a_training_is_not_overwritten_by_accident(trained: Path) -> None:
     with pytest.raises(DataError, match="holds a training: --resume goes on with it"):
-        train(replace(TINY, out=trained.parent))
+        train(replace(QUICK, out=trained.parent))
 
 
 def test_evaluate_prints_the_three_scores(exported: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-import model_export.torchvision_import  # noqa: F401  # isort: skip
+import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come before timm and smp)
 from model_export.calibrate import class_logits, fit_temperature
 from model_export.curves import ThresholdCurves, at_or_above, measure
 from model_export.folded_weights import load_folded_weights

@@ -10,7 +10,6 @@ from PIL import Image
 
 from model_export import checkpoint as checkpoints
 from model_export.compare import RunScore, paired_change
-from model_export.config import TrainConfig
 from model_export.data import DataError, read_kaggle
 from model_export.draw import DrawConfig, draw
 from model_export.metrics import Overlap, area_under_roc, class_score, rejected_at_recall
@@ -22,15 +21,14 @@ from model_export.split import hold_out
 from model_export.synthetic import DrawnStrip, drawn_strips
 from model_export.train import train
 from service import rle
+from tests.quick_training import QUICK
 
-TINY = TrainConfig(
+TINY = replace(
+    QUICK,
     network=NetworkConfig(encoder_depth=4, decoder_channels=(8, 4)),
     drawn=5,
     samples_per_epoch=2,
     batch_size=2,
-    crop_width=64,
-    precision="fp32",
-    workers=0,
 )
 
 
@@ -168,12 +166,32 @@ def test_training_starts_from_another_and_stops_early(
     )
     second = checkpoints.load(train(config))
     assert "stopped: no better score in 1 validations" in capsys.readouterr().out
+    assert checkpoints.load(train(replace(config, resume=True))).epoch == second.epoch
+    assert "epoch" not in capsys.readouterr().out
     for name, tensor in checkpoints.load(first).averaged.items():
         if "running" not in name and "tracked" not in name:
             torch.testing.assert_close(second.averaged[name], tensor, msg=name)
     other = replace(config, out=tmp_path / "third", network=NetworkConfig())
     with pytest.raises(DataError, match="holds another network"):
         train(other)
+
+
+def test_early_stopping_needs_strips_to_go_by(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="with --fold there are none"):
+        train(replace(TINY, out=tmp_path, fold=1, patience=1))
+
+
+def test_options_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--whole-epochs 3 is more than --epochs 2"):
+        train(replace(TINY, out=tmp_path, whole_epochs=3))
+    with pytest.raises(DataError, match="folds are dealt from photographed strips"):
+        train(replace(TINY, out=tmp_path, fold=1))
+    with pytest.raises(ValueError, match="do not fill 6 folds"):
+        hold_out(drawn_strips(3, 0), 6, 1, seed=0)
+    draw(DrawConfig(out=tmp_path / "data", count=8))
+    greedy = replace(TINY, data=tmp_path / "data", out=tmp_path, folds=3, drawn_share=0.7, pasted_share=0.4)
+    with pytest.raises(ValueError, match="leave no share for real strips"):
+        train(greedy)
 
 
 def test_a_checkpoint_of_another_version_says_so(tmp_path: Path) -> None:
