@@ -13,6 +13,7 @@ from model_export.evaluate import evaluate
 from model_export.export import export
 from model_export.neu import tile_neu
 from model_export.parity import ParityError
+from model_export.report.command import report
 from model_export.submit import submit
 from model_export.train import train
 from service.errors import ModelFileError
@@ -28,6 +29,7 @@ def main() -> None:
         "compare": compare,
         "evaluate": evaluate,
         "export": export,
+        "report": report,
         "submit": submit,
     }
     try:

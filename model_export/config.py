@@ -47,6 +47,8 @@ class TrainConfig:
     """Drawn strips to mix in (all there is without --data)."""
     drawn_share: float = 0.2
     """Share of the samples that is drawn when there is --data."""
+    background_share: float = 0.0
+    """Share of the samples that is a crop without defects of a strip that has some."""
     pasted_share: float = 0.0
     """Share of the samples that is a clean strip with the defects of another one pasted in."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from model_export.config import TrainConfig
+from model_export.processes import joined
 from model_export.train import train
 
 
@@ -29,11 +30,12 @@ def cross_validate(config: CrossValidateConfig) -> list[Path]:
     folds = options.pop("only") or (*range(1, config.folds + 1), 0)
     shared = TrainConfig(**options)
     checkpoints = []
-    for fold in folds:
-        out = run_folder(config.out, fold)
-        print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
-        resume = (out / "last.pt").exists()
-        checkpoints.append(train(replace(shared, fold=fold, out=out, resume=resume)))
+    with joined(config.device):  # once for all trainings
+        for fold in folds:
+            out = run_folder(config.out, fold)
+            print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
+            resume = (out / "last.pt").exists()
+            checkpoints.append(train(replace(shared, fold=fold, out=out, resume=resume)))
     return checkpoints
 
 

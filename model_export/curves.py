@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from model_export.data import LabelledStrip
+from model_export.data import LabelledStrip, Masks
+from model_export.metrics import Overlap
+from model_export.overlaps import answered
 from model_export.torch_session import Answers
-from service.metadata import CLASS_COUNT
+from service.metadata import CLASS_COUNT, OperatingPoint
+from service.session import Probabilities
 
 LEVELS = 256
 Counts = npt.NDArray[np.int64]
@@ -40,6 +42,20 @@ class ThresholdCurves:
             both=np.concatenate([part.both for part in parts]),
         )
 
+    def overlaps(self, point: OperatingPoint) -> list[list[Overlap]]:
+        """Give what ``service.postprocess.segment`` finds at an operating point, in pixels."""
+        levels = [point.byte_threshold(index) for index in range(CLASS_COUNT)]
+        classes = np.arange(CLASS_COUNT)
+        area = self.predicted[:, classes, levels]
+        kept = (self.probability >= point.class_threshold) & (area >= np.maximum(1, point.min_area))
+        rows = zip(
+            np.where(kept, area, 0).tolist(),
+            self.true.tolist(),
+            np.where(kept, self.both[:, classes, levels], 0).tolist(),
+            strict=True,
+        )
+        return [[Overlap(*counts) for counts in zip(*row, strict=True)] for row in rows]
+
     def dice(self) -> npt.NDArray[np.float64]:
         """Dice at each byte threshold, ``[strips, 4, 256]``; nan where the strip lacks the class."""
         true = self.true[:, :, None]
@@ -52,20 +68,22 @@ def at_or_above(bytes_: npt.NDArray[np.uint8]) -> Counts:
     return np.cumsum(counts[::-1])[::-1]
 
 
+def tally(name: str, truth: Masks, answer: Probabilities) -> ThresholdCurves:
+    """Count the pixels of one answered strip."""
+    true = np.zeros((1, CLASS_COUNT), dtype=np.int64)
+    predicted = np.zeros((1, CLASS_COUNT, LEVELS), dtype=np.int64)
+    both = np.zeros((1, CLASS_COUNT, LEVELS), dtype=np.int64)
+    for index in range(CLASS_COUNT):
+        columns = truth[index].T
+        true[0, index] = np.count_nonzero(columns)
+        predicted[0, index] = at_or_above(answer.masks[index])
+        both[0, index] = at_or_above(answer.masks[index][columns])
+    return ThresholdCurves((name,), answer.classes[None].astype(np.float64), true, predicted, both)
+
+
 def measure(session: Answers, strips: Sequence[LabelledStrip], title: str = "measuring") -> ThresholdCurves:
     """Run strips through the service's session, one at a time."""
-    shape = (len(strips), CLASS_COUNT)
-    probability = np.zeros(shape)
-    true = np.zeros(shape, dtype=np.int64)
-    predicted = np.zeros((*shape, LEVELS), dtype=np.int64)
-    both = np.zeros((*shape, LEVELS), dtype=np.int64)
-    for row, strip in enumerate(tqdm(strips, title, unit="strip", dynamic_ncols=True)):
-        image, truth = strip.load()
-        answer = session.infer([image])[0]
-        probability[row] = answer.classes
-        for index in range(CLASS_COUNT):
-            columns = truth[index].T
-            true[row, index] = np.count_nonzero(columns)
-            predicted[row, index] = at_or_above(answer.masks[index])
-            both[row, index] = at_or_above(answer.masks[index][columns])
-    return ThresholdCurves(tuple(strip.name for strip in strips), probability, true, predicted, both)
+    answers = answered(session, strips, title)
+    return ThresholdCurves.join(
+        [tally(strip.name, *answer) for strip, answer in zip(strips, answers, strict=True)]
+    )

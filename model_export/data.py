@@ -66,8 +66,9 @@ class KaggleStrip:
 
     def load(self) -> tuple[Strip, Masks]:
         """Read the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
-        masks = [rle.decode(code, height=HEIGHT, width=WIDTH).T for code in self.rles]
-        return read_image(self.path), np.stack(masks)
+        # Kept column by column, as the codes have it: turning all of it would cost more than the image.
+        columns = np.stack([rle.decode(code, height=HEIGHT, width=WIDTH) for code in self.rles])
+        return read_image(self.path), columns.transpose(0, 2, 1)
 
 
 def read_image(path: Path) -> Strip:
@@ -191,7 +192,7 @@ class Pick(NamedTuple):
     number: int
     """Of the strip in the data set."""
     focus: int
-    """Class id, 1..4; 0 for anywhere."""
+    """Class id, 1..4; 0 for a place without defects, if the strip has one."""
 
 
 class Sample(NamedTuple):
@@ -242,16 +243,27 @@ class StripDataset(Dataset[Sample]):
 
 
 def crop_columns(masks: Masks, width: int, focus: int) -> slice:
-    """Choose columns for a crop: around a random defect column of class ``focus``, or anywhere."""
+    """Choose columns for a crop: around a random defect column of class ``focus``.
+
+    Without a focus it lies where no defect is, if there is room for it; else anywhere.
+    """
     full = masks.shape[2]
-    centre = int(torch.randint(full, ()))
-    if focus:
-        columns = np.flatnonzero(masks[focus - 1].any(axis=0))
-        if columns.size:
-            jitter = int(torch.randint(-width // 3, width // 3 + 1, ()))
-            centre = int(columns[int(torch.randint(columns.size, ()))]) + jitter
-    left = min(max(centre - width // 2, 0), full - width)
+    columns = np.flatnonzero(masks[focus - 1].any(axis=0)) if focus else np.empty(0, dtype=np.int64)
+    if columns.size:
+        jitter = int(torch.randint(-width // 3, width // 3 + 1, ()))
+        centre = int(columns[int(torch.randint(columns.size, ()))]) + jitter
+        left = min(max(centre - width // 2, 0), full - width)
+    else:
+        lefts = _without_defects(masks, width) if not focus else np.empty(0, dtype=np.int64)
+        choices = lefts if lefts.size else np.arange(full - width + 1)
+        left = int(choices[int(torch.randint(choices.size, ()))])
     return slice(left, left + width)
+
+
+def _without_defects(masks: Masks, width: int) -> npt.NDArray[np.int64]:
+    """List the first columns of all crops that hold no defect."""
+    before = np.concatenate([[0], np.cumsum(masks.any(axis=(0, 1)))])
+    return np.flatnonzero(before[width:] == before[:-width])
 
 
 class BalancedSampler(Sampler[Pick]):
@@ -263,6 +275,8 @@ class BalancedSampler(Sampler[Pick]):
         groups: strips fall into these groups of indices, each with its share of the samples; within
             a group the classes are balanced.
         seed: of the draws; with ``set_epoch`` it makes every epoch reproducible on its own.
+        part: number of this part and count of parts, if several processes share an epoch; all parts are
+            of one length.
     """
 
     def __init__(
@@ -271,8 +285,10 @@ class BalancedSampler(Sampler[Pick]):
         length: int,
         groups: Iterable[tuple[Sequence[int], float]],
         seed: int,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
-        self.length = length
+        self.first, self.step = part
+        self.length = -(-length // self.step)
         self.seed = seed
         self.epoch = 0
         self.groups: list[tuple[list[tuple[int, list[int]]], float]] = []
@@ -296,7 +312,9 @@ class BalancedSampler(Sampler[Pick]):
     def __iter__(self) -> Iterator[Pick]:
         rng = np.random.default_rng((self.seed, self.epoch))
         shares = np.array([share for _, share in self.groups])
-        for _ in range(self.length):
+        for number in range(self.length * self.step):
             cells = self.groups[int(rng.choice(len(shares), p=shares / shares.sum()))][0]
             class_id, indices = cells[int(rng.integers(len(cells)))]
-            yield Pick(indices[int(rng.integers(len(indices)))], class_id)
+            pick = Pick(indices[int(rng.integers(len(indices)))], class_id)
+            if number % self.step == self.first:
+                yield pick

@@ -19,7 +19,7 @@ from service.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
 from service.model_repository import find_model
 from service.session import OrtSession
 
-_UNUSED_SEED = 1_000_003
+UNUSED_SEED = 1_000_003
 """Drawn strips of this seed are never trained on."""
 
 
@@ -103,7 +103,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     clean = int((~found.defective).sum())
     if not 0 < clean < len(found.strips):
         return
-    threshold, rejected = rejected_at_recall(found.probability.max(axis=1), found.defective, 0.98)
+    threshold, rejected = rejected_at_recall(found.curves.probability.max(axis=1), found.defective, 0.98)
     print(
         f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
         f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
@@ -138,7 +138,7 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
     if config.data is None:
         if config.drawn < 1:
             raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
-        return drawn_strips(config.drawn, _UNUSED_SEED), f"{config.drawn} drawn strips, never trained on"
+        return drawn_strips(config.drawn, UNUSED_SEED), f"{config.drawn} drawn strips, never trained on"
     strips = read_kaggle(config.data, skip_bad=config.skip_bad)
     if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"

@@ -115,6 +115,19 @@ class SteelNetwork(nn.Module):
             masks, scale_factor=float(self.upsampling), mode="bilinear", align_corners=False
         )
 
+    def downsample(self, masks: Tensor) -> Tensor:
+        """Bring truth to the decoder's resolution, by majority: the loss is computed there.
+
+        Args:
+            masks: float ``[n, 4, height, width]``, 0 or 1.
+
+        Returns:
+            The same at ``[n, 4, height / upsampling, width / upsampling]``.
+        """
+        if self.upsampling == 1:
+            return masks
+        return (nn.functional.avg_pool2d(masks, self.upsampling) >= 0.5).to(masks.dtype)
+
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Answer mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""
         masks, classes = self.decoder_logits(images)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from model_export.curves import ThresholdCurves, tally
 from model_export.data import DataError, LabelledStrip
 from model_export.metrics import Overlap
 from model_export.overlaps import answered, overlaps_of
@@ -25,8 +26,8 @@ class OutOfFold:
     strips: list[LabelledStrip]
     fold: npt.NDArray[np.int64]
     """int64 ``[strips]``: fold of each, from 1."""
-    probability: npt.NDArray[np.float64]
-    """float64 ``[strips, 4]``: class probabilities."""
+    curves: ThresholdCurves
+    """Pixel counts and class probabilities, strip by strip."""
     overlaps: dict[str, list[list[Overlap]]]
     """By profile: per strip, an entry per class."""
 
@@ -67,20 +68,21 @@ def out_of_fold(sessions: Sequence[OrtSession], strips: Sequence[LabelledStrip])
         raise DataError(f"{len(twice)} strips are tested by more than one fold, {twice[0]} for one")
     chosen: list[LabelledStrip] = []
     folds: list[int] = []
-    probability: list[npt.NDArray[np.float32]] = []
+    curves: list[ThresholdCurves] = []
     profiles = [profile.name for profile in sessions[0].metadata.profiles]
     overlaps: dict[str, list[list[Overlap]]] = {name: [] for name in profiles}
     for number, (session, test) in enumerate(zip(sessions, tests, strict=True), 1):
         own = [strip for strip in strips if strip.name in test]
-        for truth, answer in answered(session, own, f"fold {number} of {len(sessions)}"):
-            probability.append(answer.classes)
+        answers = answered(session, own, f"fold {number} of {len(sessions)}")
+        for strip, (truth, answer) in zip(own, answers, strict=True):
+            curves.append(tally(strip.name, truth, answer))
             for profile in session.metadata.profiles:
                 overlaps[profile.name].append(overlaps_of(answer, truth, profile))
         chosen += own
         folds += [number] * len(own)
     if not chosen:
         raise DataError("none of these strips was held out by a fold of the model")
-    return OutOfFold(chosen, np.array(folds), np.stack(probability).astype(np.float64), overlaps)
+    return OutOfFold(chosen, np.array(folds), ThresholdCurves.join(curves), overlaps)
 
 
 def test_strips(metadata: ModelMetadata) -> frozenset[str]:

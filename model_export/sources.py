@@ -1,15 +1,33 @@
 """Which strips a training configuration means."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from model_export.config import TrainConfig
-from model_export.data import DataError, LabelledStrip, read_kaggle
+from model_export.data import DataError, LabelledStrip, Masks, read_kaggle
 from model_export.paste import PastedStrip
 from model_export.split import hold_out, split_strips
 from model_export.synthetic import DrawnStrip, drawn_strips
-from service.metadata import Split
+from service.metadata import Split, Strip
 
 _HELD_OUT = 40
+
+
+@dataclass(frozen=True)
+class Background:
+    """A defective strip to be cropped where it is clean: steel that differs in nothing but the defect."""
+
+    strip: LabelledStrip
+    classes: frozenset[int] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"background-{self.strip.name}"
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Read the strip and its masks; a crop without room beside the defects shows them."""
+        return self.strip.load()
 
 
 def labelled_strips(config: TrainConfig) -> list[LabelledStrip]:
@@ -59,23 +77,27 @@ def training_samples(
 ) -> tuple[list[LabelledStrip], list[tuple[list[int], float]]]:
     """List what training samples are made of, and groups of its indices, each with its share.
 
-    Real strips of the training part, drawn ones, and clean ones with pasted defects.
+    Real strips of the training part, drawn ones, what lies beside the defects of real ones, and clean
+    ones with pasted defects.
     """
     training = set(split.train)
     real = [strip for strip in strips if strip.name in training]
     if config.data is None:
         return real, [(list(range(len(real))), 1.0)]
-    if config.drawn_share + config.pasted_share > 1:
+    real_share = 1 - config.drawn_share - config.background_share - config.pasted_share
+    if real_share < 0:
         raise ValueError(
-            f"--drawn-share {config.drawn_share} and --pasted-share {config.pasted_share} leave no share for "
-            "real strips"
+            f"--drawn-share {config.drawn_share}, --background-share {config.background_share} and "
+            f"--pasted-share {config.pasted_share} are more than all samples"
         )
     drawn = [strip for strip in strips if isinstance(strip, DrawnStrip)]
     clean = tuple(strip for strip in real if not strip.classes)
-    pasted = [PastedStrip(strip, clean) for strip in real if strip.classes] if clean else []
+    defective = [strip for strip in real if strip.classes]
+    pasted = [PastedStrip(strip, clean) for strip in defective] if clean else []
     parts: list[tuple[Sequence[LabelledStrip], float]] = [
-        (real, 1 - config.drawn_share - config.pasted_share),
+        (real, real_share),
         (drawn, config.drawn_share),
+        ([Background(strip) for strip in defective], config.background_share),
         (pasted, config.pasted_share),
     ]
     samples: list[LabelledStrip] = []

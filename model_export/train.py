@@ -1,6 +1,5 @@
 """The training loop, read from top to bottom."""
 
-import csv
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -13,9 +12,8 @@ import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come 
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from model_export import checkpoint as checkpoints
@@ -33,13 +31,23 @@ from model_export.folded_weights import load_folded_weights
 from model_export.losses import MaskLoss
 from model_export.metrics import Overlap, class_scores, mean_of
 from model_export.network import SteelNetwork
+from model_export.processes import Processes, joined
 from model_export.sources import labelled_strips, make_split, named, training_samples
+from model_export.training_log import TrainingLog, score_columns
 from model_export.transforms import build_transform
-from service.metadata import CLASS_COUNT, WIDTH, ClassScore, Split
+from service.metadata import WIDTH, ClassScore, Split
 
 
 def train(config: TrainConfig) -> Path:
-    """Train as configured and return the path of the best checkpoint."""
+    """Train as configured and return the path of the best checkpoint.
+
+    Started by torchrun, all its processes train one network together.
+    """
+    with joined(config.device) as processes:
+        return _train(config, processes)
+
+
+def _train(config: TrainConfig, processes: Processes) -> Path:
     last, best = config.out / "last.pt", config.out / "best.pt"
     resumed = checkpoints.load(last) if config.resume else None
     if resumed is not None:
@@ -47,12 +55,7 @@ def train(config: TrainConfig) -> Path:
         config = replace(resumed.config, out=config.out, data=data, resume=True, threads=config.threads)
     elif last.exists():
         raise DataError(f"{config.out} holds a training: --resume goes on with it, another --out starts anew")
-    if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
-        raise ValueError(f"--crop-width is a multiple of 32 up to {WIDTH}, got {config.crop_width}")
-    if config.whole_epochs > config.epochs:
-        raise ValueError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
-    if config.fold is not None and config.patience:
-        raise ValueError("--patience goes by validation strips; with --fold there are none")
+    _check(config, processes)
     device = _device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -62,8 +65,8 @@ def train(config: TrainConfig) -> Path:
     split = resumed.split if resumed is not None else make_split(config, strips)
     chooses = config.fold is None
     watched = named(strips, split.validation if chooses else split.test)
-    crops = _loader(config, strips, split, device, config.crop_width)
-    whole = _loader(config, strips, split, device, WIDTH)
+    crops = _loader(config, strips, split, device, config.crop_width, processes)
+    whole = _loader(config, strips, split, device, WIDTH, processes)
 
     network = _network(config, strips, split).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
@@ -96,85 +99,127 @@ def train(config: TrainConfig) -> Path:
         scheduler.load_state_dict(resumed.scheduler)
         scaler.load_state_dict(resumed.scaler)
         start, best_score, best_epoch = resumed.epoch, resumed.best_score, resumed.best_epoch
+    answer: nn.Module = DecoderLogits(network)
+    if processes.count > 1:
+        # An encoder may have stages that this network does not use.
+        answer = nn.parallel.DistributedDataParallel(answer, find_unused_parameters=True)
 
-    config.out.mkdir(parents=True, exist_ok=True)
-    _forget_rows_after(start, config.out / "metrics.csv")
-    with SummaryWriter(config.out / "tensorboard", purge_step=start + 1) as board:
-        for epoch in range(start, config.epochs):
-            if config.patience and epoch - best_epoch >= config.patience * config.validate_every:
+    log = TrainingLog(config.out, start) if processes.is_first else None
+    for epoch in range(start, config.epochs):
+        if config.patience and epoch - best_epoch >= config.patience * config.validate_every:
+            if processes.is_first:
                 print(f"stopped: no better score in {config.patience} validations", flush=True)
-                break
-            # Each epoch has its own seed, so that a resumed run draws what an unbroken one draws.
-            torch.manual_seed(config.seed * 100_003 + epoch)
-            loader, sampler = crops if epoch < config.epochs - config.whole_epochs else whole
-            sampler.set_epoch(epoch)
-            network.train()
-            began = waited = time.perf_counter()
-            waiting = 0.0
-            sums = {"loss": 0.0, "mask_loss": 0.0, "class_loss": 0.0}
-            progress = tqdm(loader, f"epoch {epoch + 1}/{config.epochs}", unit="batch", dynamic_ncols=True)
-            for done, (images, masks) in enumerate(progress, 1):
-                waiting += time.perf_counter() - waited
-                images = images.to(
-                    device, torch.float32, memory_format=torch.channels_last, non_blocking=True
-                )
-                masks = masks.to(device, torch.float32, non_blocking=True)
-                with _autocast(device, precision):
-                    mask_logits, class_logits = network(images)
-                loss_of_masks = mask_loss(mask_logits, masks)
-                present = masks.amax(dim=(2, 3))
-                loss_of_classes = nn.functional.binary_cross_entropy_with_logits(class_logits, present)
-                loss = loss_of_masks + config.class_loss * loss_of_classes
+            break
+        # Each epoch has its own seed, so that a resumed run draws what an unbroken one draws.
+        torch.manual_seed(config.seed * 100_003 + epoch + processes.rank * 1_000_003)
+        loader, sampler = crops if epoch < config.epochs - config.whole_epochs else whole
+        sampler.set_epoch(epoch)
+        network.train()
+        began = waited = time.perf_counter()
+        waiting = 0.0
+        sums = torch.zeros(len(_LOSSES), dtype=torch.float64, device=device)
+        progress = tqdm(
+            loader,
+            f"epoch {epoch + 1}/{config.epochs}",
+            unit="batch",
+            dynamic_ncols=True,
+            disable=not processes.is_first,
+        )
+        for done, (images, masks) in enumerate(progress, 1):
+            waiting += time.perf_counter() - waited
+            images = images.to(device, torch.float32, memory_format=torch.channels_last, non_blocking=True)
+            masks = masks.to(device, torch.float32, non_blocking=True)
+            with _autocast(device, precision):
+                mask_logits, class_logits = answer(images)
+            loss_of_masks = mask_loss(mask_logits.float(), network.downsample(masks))
+            present = masks.amax(dim=(2, 3))
+            loss_of_classes = nn.functional.binary_cross_entropy_with_logits(class_logits.float(), present)
+            loss = loss_of_masks + config.class_loss * loss_of_classes
 
-                optimizer.zero_grad(set_to_none=True)
-                scaler.scale(loss).backward()
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-                scaler.step(optimizer)
-                scaler.update()
-                scheduler.step()
-                averaged.update(network, step=scheduler.last_epoch)
+            optimizer.zero_grad(set_to_none=True)
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            scaler.step(optimizer)
+            scaler.update()
+            scheduler.step()
+            averaged.update(network, step=scheduler.last_epoch)
 
-                terms = torch.stack([loss, loss_of_masks, loss_of_classes]).detach().tolist()
-                for name, value in zip(sums, terms, strict=True):
-                    sums[name] += value
-                progress.set_postfix(loss=f"{sums['loss'] / done:.3f}", refresh=False)
-                waited = time.perf_counter()
-            seconds = time.perf_counter() - began
+            sums += torch.stack([loss, loss_of_masks, loss_of_classes]).detach()
+            if not progress.disable:
+                progress.set_postfix(loss=f"{float(sums[0]) / done:.3f}", refresh=False)
+            waited = time.perf_counter()
+        seconds = time.perf_counter() - began
+        means = processes.mean(sums / len(loader)).tolist()
+        is_last = epoch + 1 == config.epochs
+        score = float("nan")
+        if log is not None:
             row: dict[str, float] = {
                 "epoch": epoch + 1,
                 "learning_rate": float(scheduler.get_last_lr()[1]),
                 "seconds": seconds,
                 "waiting_share": waiting / seconds,
-                **{name: total / len(loader) for name, total in sums.items()},
+                **dict(zip(_LOSSES, means, strict=True)),
             }
-            score = float("nan")
-            is_last = epoch + 1 == config.epochs
             if watched and ((epoch + 1) % config.validate_every == 0 or is_last):
                 scores = validate(averaged.module, watched, device, precision)
                 score = mean_of([s.dice_positive for s in scores]) or 0.0
-                row |= _columns(scores)
-            _log(row, config.out / "metrics.csv", board)
-            improved = score > best_score
-            if improved:
-                best_score, best_epoch = score, epoch + 1
-            state = Checkpoint(
-                config=config,
-                split=split,
-                epoch=epoch + 1,
-                score=score,
-                best_score=best_score,
-                best_epoch=best_epoch,
-                network=network.state_dict(),
-                averaged=averaged.module.state_dict(),
-                optimizer=optimizer.state_dict(),
-                scheduler=scheduler.state_dict(),
-                scaler=scaler.state_dict(),
-            )
-            if improved if chooses else is_last:
-                checkpoints.save(state, best)
-            checkpoints.save(state, last)
+                row |= score_columns(scores)
+            log.add(row)
+        score = processes.from_first(score)
+        improved = score > best_score
+        if improved:
+            best_score, best_epoch = score, epoch + 1
+        if not processes.is_first:
+            continue
+        state = Checkpoint(
+            config=config,
+            split=split,
+            epoch=epoch + 1,
+            score=score,
+            best_score=best_score,
+            best_epoch=best_epoch,
+            network=network.state_dict(),
+            averaged=averaged.module.state_dict(),
+            optimizer=optimizer.state_dict(),
+            scheduler=scheduler.state_dict(),
+            scaler=scaler.state_dict(),
+        )
+        if improved if chooses else is_last:
+            checkpoints.save(state, best)
+        checkpoints.save(state, last)
+    if log is not None:
+        log.close()
     return best
+
+
+_LOSSES = ("loss", "mask_loss", "class_loss")
+
+
+class DecoderLogits(nn.Module):
+    """What is trained: the network up to the decoder's own resolution, where the loss is computed."""
+
+    def __init__(self, network: SteelNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Answer ``SteelNetwork.decoder_logits``."""
+        return self.network.decoder_logits(images)
+
+
+def _check(config: TrainConfig, processes: Processes) -> None:
+    if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
+        raise ValueError(f"--crop-width is a multiple of 32 up to {WIDTH}, got {config.crop_width}")
+    if config.whole_epochs > config.epochs:
+        raise ValueError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
+    if config.fold is not None and config.patience:
+        raise ValueError("--patience goes by validation strips; with --fold there are none")
+    if config.batch_size % processes.count:
+        raise ValueError(
+            f"--batch-size {config.batch_size} is that of all processes together and does not fall into "
+            f"{processes.count} equal parts"
+        )
 
 
 def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
@@ -220,15 +265,20 @@ def _whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:
 
 
 def _loader(
-    config: TrainConfig, strips: list[LabelledStrip], split: Split, device: torch.device, width: int
+    config: TrainConfig,
+    strips: list[LabelledStrip],
+    split: Split,
+    device: torch.device,
+    width: int,
+    processes: Processes,
 ) -> tuple[DataLoader[Sample], BalancedSampler]:
     """Make batches of as many pixels whatever the width of a sample, and as many of them an epoch."""
     samples, groups = training_samples(config, strips, split)
-    batch_size = max(1, config.batch_size * config.crop_width // width)
-    length = -(-config.samples_per_epoch // config.batch_size) * batch_size
+    batch_size = max(1, config.batch_size * config.crop_width // width // processes.count)
+    length = -(-config.samples_per_epoch // config.batch_size) * batch_size * processes.count
     if width == config.crop_width:
         length = config.samples_per_epoch
-    sampler = BalancedSampler(samples, length, groups, config.seed)
+    sampler = BalancedSampler(samples, length, groups, config.seed, (processes.rank, processes.count))
     loader = DataLoader(
         StripDataset(samples, width, build_transform(config.augment)),
         batch_size=batch_size,
@@ -274,57 +324,3 @@ def _precision(name: str, device: torch.device) -> torch.dtype:
 
 def _autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
     return torch.autocast(device.type, precision, enabled=precision != torch.float32)
-
-
-def _columns(scores: Sequence[ClassScore]) -> dict[str, float]:
-    columns: dict[str, float] = {}
-    for score in scores:
-        for name in ("dice_positive", "recall", "false_alarm_rate"):
-            value = getattr(score, name)
-            columns[f"{name}_{score.class_id}"] = float("nan") if value is None else value
-    columns["dice_positive"] = mean_of([s.dice_positive for s in scores]) or 0.0
-    return columns
-
-
-def _log(row: dict[str, float], path: Path, board: SummaryWriter) -> None:
-    """Append a row to the CSV file, write it to TensorBoard and print the line that people read."""
-    empty = dict.fromkeys(
-        ["epoch", "learning_rate", "seconds", "waiting_share", "loss", "mask_loss", "class_loss"]
-        + [
-            f"{name}_{class_id}"
-            for class_id in range(1, CLASS_COUNT + 1)
-            for name in ("dice_positive", "recall", "false_alarm_rate")
-        ]
-        + ["dice_positive"],
-        "",
-    )
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(empty))
-        if new:
-            writer.writeheader()
-        writer.writerow(empty | {name: f"{value:.6g}" for name, value in row.items()})
-    for name, value in row.items():
-        board.add_scalar(name, value, int(row["epoch"]))
-    tail = f", validation Dice+ {row['dice_positive']:.3f}" if "dice_positive" in row else ""
-    print(
-        f"epoch {int(row['epoch'])}: loss {row['loss']:.3f}, {row['seconds']:.0f} s, "
-        f"{row['waiting_share']:.1%} of it waiting for data{tail}",
-        flush=True,
-    )
-
-
-def _forget_rows_after(epoch: int, path: Path) -> None:
-    """Drop rows of epochs that will be run (again)."""
-    if not path.exists():
-        return
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    kept = [row for row in rows if int(row["epoch"]) <= epoch]
-    if not kept:
-        path.unlink()
-        return
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(kept[0]))
-        writer.writeheader()
-        writer.writerows(kept)

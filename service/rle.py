@@ -59,7 +59,6 @@ def decode(rle: str, *, height: int, width: int) -> Mask:
             f"runs of a {width}x{height} image lie within 1..{height * width}, "
             f"got {int(starts[0]) + 1}..{int(ends[-1])}"
         )
-    steps = np.zeros(height * width + 1, dtype=np.int8)
-    steps[starts] += 1
-    steps[ends] -= 1
-    return np.cumsum(steps[:-1], dtype=np.int8).astype(np.bool_).reshape(width, height)
+    edges = np.concatenate([[0], np.stack([starts, ends], axis=1).reshape(-1), [height * width]])
+    inside = np.arange(edges.size - 1) % 2 == 1
+    return np.repeat(inside, np.diff(edges)).reshape(width, height)

@@ -130,6 +130,18 @@ def test_crops_show_the_class_that_was_asked_for() -> None:
     assert crop_columns(masks, 256, 3).start >= 0  # a class that is not there
 
 
+def test_a_crop_without_focus_avoids_defects() -> None:
+    masks = np.zeros((4, 256, 1600), dtype=np.bool_)
+    masks[1, 10, 400:1300] = True
+    for seed in range(50):
+        torch.manual_seed(seed)
+        columns = crop_columns(masks, 288, 0)
+        assert columns.stop <= 400 or columns.start >= 1300
+        assert columns.stop - columns.start == 288
+        assert crop_columns(masks, 512, 0).start >= 0  # there is no room: anywhere
+    assert crop_columns(masks, 1600, 0) == slice(0, 1600)
+
+
 def test_sampling_is_balanced_and_reproducible() -> None:
     strips = [KaggleStrip(Path(f"{i}.png"), ("1 1", "", "", "")) for i in range(95)]
     strips += [KaggleStrip(Path(f"c{i}.png"), ("", "", "", "")) for i in range(5)]

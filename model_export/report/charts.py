@@ -1,0 +1,304 @@
+"""Charts of a report; each answers a question that stands above it on the page."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from model_export.data import DataError, LabelledStrip
+from model_export.metrics import rejected_at_recall
+from model_export.mill import BALANCE
+from model_export.report.judged import Judged
+from service.metadata import CLASS_COUNT, HEIGHT, WIDTH
+from service.overlay import COLOURS
+
+INK, FAINT = "#222b33", "#c3ccd4"
+_CELL = 16
+"""Pixels a side of one cell of the map of places."""
+
+Names = Sequence[str]
+
+
+def colour(class_id: int) -> str:
+    """Give a class the colour that it has in every overlay."""
+    return "#{:02x}{:02x}{:02x}".format(*COLOURS[class_id])
+
+
+def class_distribution(strips: Sequence[LabelledStrip], names: Names) -> Figure:
+    """Count strips by the classes that they hold, beside the share of each kind at the mill."""
+    counts = Counter(strip.classes for strip in strips)
+    kinds = sorted(counts, key=lambda kind: (len(kind), sorted(kind)))
+    mill = sum(BALANCE.values())
+    figure, (ax,) = _figure(1, height=3.2)
+    place = np.arange(len(kinds))
+    ours = [counts[kind] / len(strips) for kind in kinds]
+    theirs = [BALANCE.get(kind, 0) / mill for kind in kinds]
+    bars = ax.bar(place - 0.2, ours, 0.4, color=[_kind_colour(kind) for kind in kinds], label="this data")
+    ax.bar(place + 0.2, theirs, 0.4, color=FAINT, label="Severstal's full training set")
+    ax.bar_label(bars, [str(counts[kind]) for kind in kinds], padding=2, color=INK)
+    ax.set_xticks(place, [_kind_name(kind, names) for kind in kinds])
+    ax.yaxis.set_major_formatter("{x:.0%}")
+    ax.set_ylabel("share of the strips")
+    ax.legend(frameon=False)
+    return figure
+
+
+def mask_areas(areas: npt.NDArray[np.int64], least: Sequence[int], names: Names) -> Figure:
+    """Show how large defects are (pixels a strip, ``[strips, 4]``), and what is thrown away as too small."""
+    figure, axes = _figure(CLASS_COUNT, height=2.6)
+    bins = np.logspace(2, np.log10(HEIGHT * WIDTH), 25)
+    for index, ax in enumerate(axes):
+        mine = areas[:, index][areas[:, index] > 0]
+        ax.hist(mine, bins=list(bins), color=colour(index + 1))
+        ax.axvline(max(least[index], 100), color=INK, linestyle="--", linewidth=1)
+        ax.set_xscale("log")
+        ax.set_title(f"{index + 1} {names[index]}: {mine.size} strips")
+        ax.set_xlabel("pixels of the class on a strip")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def mask_places(places: npt.NDArray[np.float64], names: Names) -> Figure:
+    """Show where defects lie: share of the strips with a class that have it at a place, ``[4, h, w]``."""
+    figure, axes = _figure(CLASS_COUNT, height=3.4, rows=2)
+    for index, ax in enumerate(axes):
+        picture = ax.imshow(
+            places[index], cmap="viridis", extent=(0, WIDTH, HEIGHT, 0), vmin=0, aspect="auto"
+        )
+        figure.colorbar(picture, ax=ax, format="{x:.0%}")
+        ax.set_title(f"{index + 1} {names[index]}")
+    return figure
+
+
+def count_places(places: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Reduce masks ``[4, 256, 1600]`` to shares of cells of 16x16 pixels, ``[4, 16, 100]``."""
+    cells = places.reshape(CLASS_COUNT, HEIGHT // _CELL, _CELL, WIDTH // _CELL, _CELL)
+    return np.asarray(cells.mean(axis=(2, 4)))
+
+
+def training_curves(paths: Sequence[Path]) -> Figure:
+    """Draw loss and Dice on positives over epochs, a line per training.
+
+    Raises:
+        DataError: if a file is no ``metrics.csv`` of ``train``.
+    """
+    figure, (losses, scores) = _figure(2, height=3.0)
+    for path in paths:
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        try:
+            epochs = [int(row["epoch"]) for row in rows]
+            losses.plot(epochs, [float(row["loss"]) for row in rows], label=path.parent.name)
+            marked = [
+                (int(row["epoch"]), float(row["dice_positive"])) for row in rows if row["dice_positive"]
+            ]
+        except (KeyError, ValueError) as error:
+            raise DataError(f"{path} is no metrics.csv of a training: {error!r}") from error
+        if marked:
+            scores.plot(*zip(*marked, strict=True), marker="o", label=path.parent.name)
+    losses.set_ylabel("loss on training samples")
+    losses.set_yscale("log")
+    scores.set_ylabel("Dice on positives, threshold 0.5")
+    for ax in (losses, scores):
+        ax.set_xlabel("epoch")
+    if len(paths) > 1:
+        losses.legend(frameon=False, ncols=2)
+    return figure
+
+
+def threshold_curves(judged: Judged, names: Names) -> Figure:
+    """Draw Dice on positives over the pixel threshold; dots are the thresholds in use."""
+    figure, axes = _figure(CLASS_COUNT, height=2.8)
+    levels = np.arange(1, 256) / 255
+    for index, ax in enumerate(axes):
+        holds = judged.truth[:, index]
+        if holds.any():
+            dice = judged.curves.dice()[holds, index, 1:].mean(axis=0)
+            ax.plot(levels, dice, color=colour(index + 1))
+            for point in judged.points:
+                level = point.byte_threshold(index)
+                ax.plot(level / 255, dice[max(level, 1) - 1], "o", color=INK, markersize=4)
+        ax.set_ylim(0, 1)
+        ax.set_title(f"{index + 1} {names[index]}")
+        ax.set_xlabel("pixel threshold")
+    axes[0].set_ylabel("Dice on positives, no gate")
+    return figure
+
+
+def gate_curves(judged: Judged, names: Names) -> Figure:
+    """Draw recall and false alarms over the class threshold, other thresholds as in use."""
+    figure, axes = _figure(CLASS_COUNT, height=2.8)
+    steps = np.linspace(0, 1, 101)
+    for index, ax in enumerate(axes):
+        holds = judged.truth[:, index]
+        area = np.array(
+            [
+                judged.curves.predicted[row, index, judged.point(row).byte_threshold(index)]
+                >= max(1, judged.point(row).min_area[index])
+                for row in range(len(judged.strips))
+            ]
+        )
+        kept = area[:, None] & (judged.curves.probability[:, index, None] >= steps)
+        if holds.any():
+            ax.plot(steps, kept[holds].mean(axis=0), color=colour(index + 1), label="recall")
+        if (~holds).any():
+            ax.plot(steps, kept[~holds].mean(axis=0), color=INK, linestyle="--", label="false alarms")
+        for point in judged.points:
+            ax.axvline(point.class_threshold[index], color=FAINT, linewidth=1, zorder=0)
+        ax.set_ylim(0, 1.02)
+        ax.set_title(f"{index + 1} {names[index]}")
+        ax.set_xlabel("class threshold")
+    axes[0].set_ylabel("share of strips")
+    axes[-1].legend(frameon=False)
+    return figure
+
+
+def reliability(judged: Judged, names: Names) -> Figure:
+    """Hold class probabilities against how often the class was there, in ten bins of equal width."""
+    figure, (ax, counts) = _figure(2, height=3.2)
+    ax.plot([0, 1], [0, 1], color=FAINT)
+    edges = np.linspace(0, 1, 11)
+    pooled_p, pooled_t = judged.curves.probability.reshape(-1), judged.truth.reshape(-1)
+    bins = np.clip(np.digitize(pooled_p, edges) - 1, 0, 9)
+    filled = [number for number in range(10) if (bins == number).any()]
+    means = [pooled_p[bins == number].mean() for number in filled]
+    shares = [pooled_t[bins == number].mean() for number in filled]
+    sizes = [int((bins == number).sum()) for number in filled]
+    errors = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(shares, sizes, strict=True)]
+    ax.errorbar(means, shares, yerr=errors, color=INK, marker="o", capsize=3)
+    gap = calibration_error(pooled_p, pooled_t)
+    ax.set_title(f"mean gap (expected calibration error) {gap:.3f}")
+    ax.set_xlabel("probability that the model answers")
+    ax.set_ylabel("share of strips that hold the class")
+    ax.set_xlim(-0.02, 1.02)
+    ax.set_ylim(-0.02, 1.02)
+    for index, name in enumerate(names):
+        counts.hist(
+            judged.curves.probability[:, index],
+            bins=list(edges),
+            histtype="step",
+            linewidth=2,
+            color=colour(index + 1),
+            label=f"{index + 1} {name}",
+        )
+    counts.set_xlabel("probability that the model answers")
+    counts.set_ylabel("strips")
+    counts.legend(frameon=False)
+    return figure
+
+
+def calibration_error(
+    probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], bins: int = 10
+) -> float:
+    """Mean gap between probability and frequency over bins of equal width, weighted by their size.
+
+    Source: the expected calibration error of Guo et al., "On Calibration of Modern Neural Networks", 2017.
+    """
+    number = np.clip((probability * bins).astype(int), 0, bins - 1)
+    gaps = [
+        abs(float(truth[number == one].mean()) - float(probability[number == one].mean()))
+        * float((number == one).mean())
+        for one in range(bins)
+        if (number == one).any()
+    ]
+    return float(sum(gaps))
+
+
+def clean_gate(judged: Judged) -> Figure:
+    """Draw what share of clean strips the gate rejects at each recall of defective ones."""
+    figure, (ax,) = _figure(1, height=3.4, width=6)
+    score, defective = judged.curves.probability.max(axis=1), judged.truth.any(axis=1)
+    recalls = np.linspace(0.5, 1, 101)
+    ax.plot(recalls, [rejected_at_recall(score, defective, recall)[1] for recall in recalls], color=INK)
+    _, rejected = rejected_at_recall(score, defective, 0.98)
+    ax.plot(0.98, rejected, "o", color=colour(3))
+    ax.set_title(f"where 98 % of the defective strips pass, {rejected:.0%} of the clean ones are rejected")
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel("defective strips that pass the gate")
+    ax.set_ylabel("clean strips rejected")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter("{x:.0%}")
+    return figure
+
+
+def confusion(judged: Judged, names: Names) -> Figure:
+    """Show which classes are reported on strips that hold a class (rows), or nothing."""
+    figure, (ax,) = _figure(1, height=3.6, width=7.5)
+    truth, reported = judged.truth, judged.reported
+    rows = [*(truth[:, index] for index in range(CLASS_COUNT)), ~truth.any(axis=1)]
+    columns = np.column_stack([reported, ~reported.any(axis=1)])
+    table = np.array(
+        [columns[row].mean(axis=0) if row.any() else np.full(CLASS_COUNT + 1, np.nan) for row in rows]
+    )
+    ax.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for y, row in enumerate(rows):
+        for x in range(CLASS_COUNT + 1):
+            if row.any():
+                text = f"{table[y, x]:.0%}\n{int(columns[row, x].sum())} of {int(row.sum())}"
+                shade = "white" if table[y, x] > 0.6 else INK
+                ax.text(x, y, text, ha="center", va="center", color=shade, fontsize=8)
+    labels = [f"{number} {name}" for number, name in enumerate(names, 1)]
+    ax.set_xticks(range(CLASS_COUNT + 1), [*labels, "nothing"])
+    ax.set_yticks(range(CLASS_COUNT + 1), [*labels, "clean"])
+    ax.set_xlabel("reported")
+    ax.set_ylabel("the strip holds")
+    return figure
+
+
+def dice_by_strip(judged: Judged, names: Names) -> Figure:
+    """Show the Dice of every strip that holds a class, largest first."""
+    figure, axes = _figure(CLASS_COUNT, height=2.6)
+    for index, ax in enumerate(axes):
+        dice = judged.dice[:, index]
+        dice = np.sort(dice[~np.isnan(dice)])[::-1]
+        ax.bar(np.arange(dice.size), dice, 0.9, color=colour(index + 1))
+        missed = int((dice == 0).sum())
+        ax.set_title(
+            f"{index + 1} {names[index]}: mean {dice.mean():.2f}, {missed} missed"
+            if dice.size
+            else names[index]
+        )
+        ax.set_ylim(0, 1)
+        ax.set_xlabel("strips")
+    axes[0].set_ylabel("Dice")
+    return figure
+
+
+def probability_maps(
+    image: npt.NDArray[np.uint8], masks: npt.NDArray[np.uint8], titles: Mapping[str, int]
+) -> Figure:
+    """Show a strip above its pixel probabilities, uint8 ``[4, 1600, 256]``; ``titles`` name the classes to show."""
+    figure, axes = _figure(1 + len(titles), height=1.75 * (1 + len(titles)), width=10, rows=1 + len(titles))
+    axes[0].imshow(image, cmap="gray", vmin=0, vmax=255)
+    axes[0].set_title("strip")
+    for ax, (title, index) in zip(axes[1:], titles.items(), strict=True):
+        picture = ax.imshow(masks[index].T / 255, cmap="magma", vmin=0, vmax=1)
+        ax.set_title(title)
+    figure.colorbar(picture, ax=list(axes), fraction=0.02, label="pixel probability")
+    for ax in axes:
+        ax.set_axis_off()
+    return figure
+
+
+def _figure(count: int, *, height: float, width: float = 12, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, count // rows, squeeze=False).reshape(-1).tolist()
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.title.set_fontsize(10)
+        ax.tick_params(labelsize=8)
+    return figure, axes
+
+
+def _kind_name(kind: frozenset[int], names: Names) -> str:
+    return "\n+ ".join(f"{class_id} {names[class_id - 1]}" for class_id in sorted(kind)) or "clean"
+
+
+def _kind_colour(kind: frozenset[int]) -> str:
+    return colour(next(iter(kind))) if len(kind) == 1 else ("#8a97a3" if kind else "#5b6873")

@@ -1,0 +1,75 @@
+"""Several processes that train one network, as torchrun starts them."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_export import checkpoint as checkpoints
+from model_export.data import BalancedSampler
+from model_export.processes import joined
+from model_export.synthetic import drawn_strips
+from tests.serving import ROOT
+
+COMMAND = [
+    *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
+    *("-m", "model_export", "train"),
+]
+OPTIONS = [
+    *("--drawn", "6", "--epochs", "2", "--samples-per-epoch", "8", "--batch-size", "4", "--workers", "0"),
+    *("--crop-width", "64", "--precision", "fp32", "--validate-every", "1", "--encoder-depth", "4"),
+    *("--decoder-channels", "8", "4", "--threads", "1", "--device", "cpu", "--patience", "5"),
+]
+
+
+def torchrun(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *COMMAND, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """Its layer4 is not part of the network at depth 4: what is not used must not be waited for."""
+    done = torchrun("--out", str(tmp_path), *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 2:") == 1  # the first one speaks for both
+    state = checkpoints.load(tmp_path / "last.pt")
+    assert state.epoch == 2
+    assert all(torch.isfinite(tensor.float()).all() for tensor in state.averaged.values())
+    assert state.scheduler["last_epoch"] == 4  # 2 epochs of 8 samples, 4 a batch, 2 of them here
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+
+
+def test_processes_share_the_samples_of_an_epoch() -> None:
+    strips = drawn_strips(9, seed=0)
+    whole = list(BalancedSampler(strips, 7, [(range(9), 1.0)], seed=3))
+    parts = [list(BalancedSampler(strips, 7, [(range(9), 1.0)], 3, (rank, 2))) for rank in range(2)]
+    assert [len(part) for part in parts] == [4, 4]  # one of them would wait for the other's last batch
+    assert [pick for pair in zip(*parts, strict=True) for pick in pair][:7] == whole
+
+
+def test_a_batch_falls_into_equal_parts(tmp_path: Path) -> None:
+    done = torchrun("--out", str(tmp_path), *OPTIONS, "--batch-size", "3")
+    assert done.returncode != 0
+    assert "--batch-size 3 is that of all processes together" in done.stderr
+
+
+def test_processes_cannot_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="2 processes cannot share --device cuda:1"), joined("cuda:1"):
+        pass
+
+
+def test_one_process_is_its_own_mean() -> None:
+    with joined("auto") as processes:
+        assert processes.is_first
+        assert processes.mean(torch.tensor([1.0, 3.0])).tolist() == [1.0, 3.0]
+        assert processes.from_first(0.5) == 0.5

@@ -1,0 +1,116 @@
+"""The report: what it chooses to show, what it counts, and what it refuses."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_export.data import DataError, read_kaggle
+from model_export.draw import DrawConfig, draw
+from model_export.overlaps import overlaps_at
+from model_export.report import charts, pictures
+from model_export.report.command import ReportConfig, report
+from model_export.report.judged import Judged, judge
+from service.session import OrtSession
+
+
+@pytest.fixture(scope="module")
+def judged(tiny_model: Path) -> Judged:
+    """Drawn strips with the answers of the tiny model."""
+    return judge(tiny_model, "inspection", data=None, drawn=20, skip_bad=False)
+
+
+def test_what_is_counted_is_what_serves(judged: Judged, tiny_session: OrtSession) -> None:
+    (expected,) = overlaps_at(tiny_session, judged.strips, judged.points)
+    assert judged.overlaps == expected
+    assert any(one.predicted for strip in expected for one in strip)
+
+
+def test_the_best_and_the_worst_are_shown(judged: Judged) -> None:
+    for index in range(4):
+        picks = list(pictures.pick_single(judged, index))
+        assert picks
+        assert len({pick.row for pick in picks}) == len(picks)
+        rows = [row for row, strip in enumerate(judged.strips) if strip.classes == {index + 1}]
+        dice = judged.dice[rows, index]
+        shown = [judged.dice[pick.row, index] for pick in picks]
+        assert shown[0] == dice.max()
+        assert shown[-1] == dice.min()
+        assert {pick.row for pick in picks} <= set(rows)
+    assert all(len(judged.strips[pick.row].classes) > 1 for pick in pictures.pick_several(judged))
+    quiet, *_, loud = pictures.pick_clean(judged)
+    assert not judged.strips[quiet.row].classes
+    highest = judged.curves.probability.max(axis=1)
+    assert highest[quiet.row] <= highest[loud.row]
+
+
+def test_a_strip_is_looked_at_with_the_thresholds_that_judged_it(judged: Judged) -> None:
+    row = next(row for row, strip in enumerate(judged.overlaps) if any(one.predicted for one in strip))
+    looked = judged.look(row)
+    assert [one.area for one in looked.found] == [one.predicted for one in judged.overlaps[row]]
+    with Image.open(io.BytesIO(pictures.compared_picture(looked, ["a", "b", "c", "d"]))) as image:
+        assert image.width == 1200
+        assert image.height == 2 * round(284 * 1200 / 1600)
+
+
+@pytest.mark.parametrize(
+    ("probability", "truth", "expected"),
+    [
+        ([0.25, 0.25, 0.25, 0.25], [1, 0, 0, 0], 0.0),
+        ([0.95, 0.95, 0.15, 0.15], [1, 0, 0, 0], (0.45 + 0.15) / 2),
+        ([1.0, 0.0], [1, 0], 0.0),
+    ],
+)
+def test_calibration_error(probability: list[float], truth: list[int], expected: float) -> None:
+    error = charts.calibration_error(np.array(probability), np.array(truth, dtype=np.bool_))
+    assert error == pytest.approx(expected)
+
+
+def test_places_are_shares_of_cells() -> None:
+    masks = np.zeros((4, 256, 1600), dtype=np.bool_)
+    masks[2, :8, 32:48] = True
+    places = charts.count_places(masks)
+    assert places.shape == (4, 16, 100)
+    assert places[2, 0, 2] == 0.5
+    assert places.sum() == 0.5
+
+
+def test_a_report_on_a_data_set_with_its_training(tiny_model: Path, tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path / "data", count=10, seed=3))
+    (tmp_path / "run").mkdir()
+    log = tmp_path / "run" / "metrics.csv"
+    log.write_text("epoch,loss,dice_positive\n1,2.0,\n2,1.5,0.4\n")
+    config = ReportConfig(
+        data=tmp_path / "data", model=tiny_model, out=tmp_path / "out", training=tmp_path / "run"
+    )
+    text = report(config).read_text()
+    assert "10 strips that neither trained nor tuned the model" in text
+    assert "Loss and score over the epochs." in text
+    assert text.count("data:image/png;base64,") == len(list((tmp_path / "out").glob("*.png")))
+    for problem, changed in {
+        "holds no metrics.csv": replace(config, training=tmp_path / "data"),
+        "has no profile 'best'": replace(config, profile="best"),
+        "name strips to report on": replace(config, data=None),
+    }.items():
+        with pytest.raises(DataError, match=problem):
+            report(changed)
+    log.write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"is no metrics\.csv of a training"):
+        report(config)
+
+
+def test_classes_that_are_not_there_leave_their_charts_empty(tiny_model: Path, tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path / "data", count=10, seed=3))
+    labels = (tmp_path / "data" / "train.csv").read_text().splitlines()
+    for only in (labels[:1], [line for line in labels if ",1," in line or line == labels[0]]):
+        (tmp_path / "data" / "train.csv").write_text("\n".join(only))
+        for path in (tmp_path / "data" / "train_images").iterdir():
+            if len(only) > 1 and not any(path.name in line for line in only):
+                path.unlink()
+        out = tmp_path / f"out-{len(only)}"
+        text = report(ReportConfig(data=tmp_path / "data", model=tiny_model, out=out)).read_text()
+        assert "There are no such strips here." in text
+    assert all(strip.classes == {1} for strip in read_kaggle(tmp_path / "data"))
