@@ -45,5 +45,22 @@ def fit_temperature(logits: Logits, truth: Logits) -> Calibration:
     )
 
 
+def calibration_error(
+    probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], bins: int = 10
+) -> float:
+    """Mean gap between probability and frequency over bins of equal width, weighted by their size.
+
+    Source: the expected calibration error of Guo et al., "On Calibration of Modern Neural Networks", 2017.
+    """
+    number = np.clip((probability * bins).astype(int), 0, bins - 1)
+    gaps = [
+        abs(float(truth[number == one].mean()) - float(probability[number == one].mean()))
+        * float((number == one).mean())
+        for one in range(bins)
+        if (number == one).any()
+    ]
+    return float(sum(gaps))
+
+
 def _cross_entropy(logits: Logits, truth: Logits) -> float:
     return float(np.mean(np.logaddexp(0, logits) - truth * logits))

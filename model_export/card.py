@@ -71,7 +71,8 @@ def model_card(metadata: ModelMetadata) -> str:
         "",
         f"The file equals the network in torch on {parity.strips} strips: class probabilities within "
         f"{parity.max_class_probability_difference:.1e}, mask bytes within {parity.max_mask_byte_difference} of "
-        f"255, {parity.pixel_agreement:.4%} of the pixels on the same side of the thresholds.",
+        f"255, {parity.pixel_agreement:.4%} of the pixels on the same side of the thresholds, Dice on positives of "
+        f"each class within {parity.max_dice_difference:.4f}.",
         "",
         "| | |",
         "| --- | --- |",

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from model_export.calibrate import calibration_error
 from model_export.data import DataError, LabelledStrip, read_kaggle
 from model_export.metrics import class_scores, format_table, mean_of, rejected_at_recall
 from model_export.mill import CLEAN_SHARE, mill_weights
@@ -100,6 +101,11 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     for profile in profiles:
         print(f"\nprofile  {profile.name}: {profile.description}")
         print_out_of_fold(found, profile.name, names)
+    gap = calibration_error(found.curves.probability, found.curves.true > 0)
+    print(
+        f"\ncalibration: class probabilities are off by {gap:.3f} in the mean of ten bins (expected "
+        "calibration error)"
+    )
     clean = int((~found.defective).sum())
     if not 0 < clean < len(found.strips):
         return

@@ -105,7 +105,7 @@ class Draft:
             ParityError: if the file answers differently.
         """
         inspection = findings.points["inspection"]
-        compared = [self._golden_strip, *(strip.load()[0] for strip in strips)]
+        compared = [_GOLDEN, *strips]
         parity = check_parity(self.reference, self.session, compared, inspection, halved=self.halved)
         metadata = self._metadata.model_copy(
             update={
@@ -172,7 +172,11 @@ def _draft(
         provenance=provenance(state, train, label.notice),
         calibration=calibration,
         parity=Parity(
-            strips=0, max_class_probability_difference=0, max_mask_byte_difference=0, pixel_agreement=0
+            strips=0,
+            max_class_probability_difference=0,
+            max_mask_byte_difference=0,
+            pixel_agreement=0,
+            max_dice_difference=0,
         ),
         golden=Golden(strip_png=png_base64(golden), class_probability=(0, 0, 0, 0), rle=("", "", "", "")),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come before smp)
 
@@ -29,6 +29,9 @@ class NetworkConfig:
     """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two fewer than
     the encoder has, logits come at a quarter of the strip's and are upsampled (the truth is coarse
     polygons)."""
+    classifier_channels: int = 0
+    """For unet: channels of a convolution of the classifier's own, at half the resolution of the encoder's
+    last stage; 0 classifies that stage directly."""
     dropout: float = 0.2
     """In front of the classifier."""
     mean: float = 0.449
@@ -44,7 +47,7 @@ class SteelNetwork(nn.Module):
 
     def __init__(self, config: NetworkConfig, encoder_weights: str | None = None) -> None:
         super().__init__()
-        head = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
+        head: dict[str, Any] = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
         channels = config.decoder_channels
         if config.decoder == "unet":
             encoder = smp.encoders.get_encoder(
@@ -53,7 +56,9 @@ class SteelNetwork(nn.Module):
             self.encoder: nn.Module = encoder
             self.decoder: nn.Module = UnetDecoder(encoder.out_channels, channels, n_blocks=len(channels))
             self.segmentation_head: nn.Module = nn.Conv2d(channels[-1], CLASS_COUNT, 3, padding=1)
-            self.classification_head: nn.Module = ClassificationHead(encoder.out_channels[-1], **head)
+            self.classification_head: nn.Module = _classifier(
+                encoder.out_channels[-1], config.classifier_channels, head
+            )
             self.upsampling = 2 ** (config.encoder_depth - len(channels))
         else:
             model = smp.create_model(
@@ -132,6 +137,18 @@ class SteelNetwork(nn.Module):
         """Answer mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""
         masks, classes = self.decoder_logits(images)
         return self.upsample(masks), classes.float()
+
+
+def _classifier(features: int, channels: int, head: dict[str, Any]) -> nn.Module:
+    if not channels:
+        direct: nn.Module = ClassificationHead(features, **head)
+        return direct
+    return nn.Sequential(
+        nn.Conv2d(features, channels, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        ClassificationHead(channels, **head),
+    )
 
 
 class ServedNetwork(nn.Module):

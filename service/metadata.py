@@ -125,6 +125,9 @@ class Parity(_Frozen):
     max_class_probability_difference: float
     max_mask_byte_difference: int = Field(description="of 255")
     pixel_agreement: Fraction = Field(description="share of equal pixels at the inspection thresholds")
+    max_dice_difference: Fraction = Field(
+        description="of a class's mean Dice on positives, inspection profile"
+    )
 
 
 class Golden(_Frozen):

@@ -77,7 +77,11 @@ def tiny_metadata() -> ModelMetadata:
         ),
         calibration=Calibration(temperature=1, strips=0, cross_entropy_before=0, cross_entropy_after=0),
         parity=Parity(
-            strips=0, max_class_probability_difference=0, max_mask_byte_difference=0, pixel_agreement=1
+            strips=0,
+            max_class_probability_difference=0,
+            max_mask_byte_difference=0,
+            pixel_agreement=1,
+            max_dice_difference=0,
         ),
         golden=Golden(
             strip_png=png_base64(golden),

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from model_export.calibrate import calibration_error
 from model_export.data import DataError, LabelledStrip
 from model_export.metrics import rejected_at_recall
 from model_export.mill import BALANCE
@@ -191,23 +192,6 @@ def reliability(judged: Judged, names: Names) -> Figure:
     counts.set_ylabel("strips")
     counts.legend(frameon=False)
     return figure
-
-
-def calibration_error(
-    probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], bins: int = 10
-) -> float:
-    """Mean gap between probability and frequency over bins of equal width, weighted by their size.
-
-    Source: the expected calibration error of Guo et al., "On Calibration of Modern Neural Networks", 2017.
-    """
-    number = np.clip((probability * bins).astype(int), 0, bins - 1)
-    gaps = [
-        abs(float(truth[number == one].mean()) - float(probability[number == one].mean()))
-        * float((number == one).mean())
-        for one in range(bins)
-        if (number == one).any()
-    ]
-    return float(sum(gaps))
 
 
 def clean_gate(judged: Judged) -> Figure:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from model_export.data import read_image, read_kaggle
-from model_export.evaluate import score_points
+from model_export.metrics import class_scores
+from model_export.out_of_fold import fold_sessions, out_of_fold
 from service import rle
 from service.app import create_app
 from service.model_repository import find_model
@@ -80,15 +81,14 @@ async def test_the_service_gives_the_masks_that_evaluate_uses(
     assert masks > 10
 
 
-def test_its_scores_are_those_of_the_card(session: OrtSession, severstal: Path) -> None:
-    """Measured anew on the test strips, through the path that serves."""
-    test = set(session.metadata.split.test)
-    strips = [strip for strip in read_kaggle(severstal) if strip.name in test]
-    assert len(strips) == len(test)
-    profile = session.metadata.profiles[0]
-    (scores,) = score_points(session, strips, [profile])
-    for measured, stated in zip(scores, profile.scores, strict=True):
-        assert measured.strips_with == stated.strips_with
-        assert measured.dice_positive == pytest.approx(stated.dice_positive, abs=0.01)
-        assert measured.recall == pytest.approx(stated.recall, abs=0.01)
-        assert measured.false_alarm_rate == pytest.approx(stated.false_alarm_rate, abs=0.05)
+def test_its_scores_are_those_of_its_folds(session: OrtSession, default_model: Path, severstal: Path) -> None:
+    """Measured anew, each strip by the file of the fold that held it out, through the path that serves."""
+    found = out_of_fold(fold_sessions(find_model(default_model)), read_kaggle(severstal))
+    assert sorted(strip.name for strip in found.strips) == sorted(session.metadata.split.train)
+    for profile in session.metadata.profiles:
+        measured = class_scores(found.overlaps[profile.name])
+        for now, stated in zip(measured, profile.scores, strict=True):
+            assert now.strips_with == stated.strips_with
+            assert now.dice_positive == pytest.approx(stated.dice_positive, abs=0.01)
+            assert now.recall == pytest.approx(stated.recall, abs=0.05)
+            assert now.false_alarm_rate == pytest.approx(stated.false_alarm_rate, abs=0.05)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_export.calibrate import calibration_error
 from model_export.data import DataError, read_kaggle
 from model_export.draw import DrawConfig, draw
 from model_export.overlaps import overlaps_at
@@ -65,7 +66,7 @@ def test_a_strip_is_looked_at_with_the_thresholds_that_judged_it(judged: Judged)
     ],
 )
 def test_calibration_error(probability: list[float], truth: list[int], expected: float) -> None:
-    error = charts.calibration_error(np.array(probability), np.array(truth, dtype=np.bool_))
+    error = calibration_error(np.array(probability), np.array(truth, dtype=np.bool_))
     assert error == pytest.approx(expected)
 
 

@@ -163,14 +163,13 @@ def test_the_file_answers_as_torch_does_in_any_batch(trained: Path, exported: Pa
 def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path) -> None:
     session = OrtSession(exported)
     network = served(trained, exported)
-    check_parity(TorchSession(network), session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0])
+    strips = [DrawnStrip(9, 1)]
+    check_parity(TorchSession(network), session, strips, session.metadata.profiles[0])
     with torch.no_grad():
         for parameter in network.network.segmentation_head.parameters():
             parameter.add_(0.5)
     with pytest.raises(ParityError, match=r"differs from torch on 1 strips.*nothing was written"):
-        check_parity(
-            TorchSession(network), session, [DrawnStrip(9, 1).load()[0]], session.metadata.profiles[0]
-        )
+        check_parity(TorchSession(network), session, strips, session.metadata.profiles[0])
 
 
 def test_drawn_strips_on_disk_are_read_back(tmp_path: Path) -> None:
