@@ -11,9 +11,15 @@ from service.metadata import CLASS_COUNT, OperatingPoint
 
 RECALL_FLOOR = 0.9
 
-_THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 19))
+
+def _even_in_log_odds(first: float, last: float, count: int) -> tuple[float, ...]:
+    return tuple(round(float(1 / (1 + np.exp(-x))), 4) for x in np.linspace(first, last, count))
+
+
+# A rare class is seldom sure of itself: its thresholds lie far below 0.1, where even steps would be coarse.
+_THRESHOLDS = _even_in_log_odds(-4.8, 2.4, 19)
 _MIN_AREAS = (0, 100, 200, 300, 500, 800, 1200, 2000, 3000, 4500)
-_CLASS_THRESHOLDS = (0.0, 0.02, 0.05, *(round(0.1 * step, 1) for step in range(1, 10)), 0.95)
+_CLASS_THRESHOLDS = (0.0, *_even_in_log_odds(-7.2, 3.2, 27))
 
 Scores = npt.NDArray[np.float64]
 
@@ -42,14 +48,21 @@ def tune_kaggle(curves: ThresholdCurves) -> OperatingPoint:
 
 
 def tune_inspection(curves: ThresholdCurves, recall_floor: float = RECALL_FLOOR) -> OperatingPoint:
-    """Keep image-level recall at the floor, or as near to it as can be had.
+    """Keep image-level recall at the floor on strips to come, or as near to it as can be had.
 
     Under that condition maximise Dice on positives minus the false-alarm rate, class by class.
+
+    Of ``n`` strips with the class that tune, ``recall_floor * (n + 1)`` have to be found, rounded up: a point
+    that just keeps the floor on the strips that chose it falls short of it on others.
+    Source: the rank of split conformal prediction, e.g. Angelopoulos and Bates, "A Gentle Introduction to
+    Conformal Prediction and Distribution-Free Uncertainty Quantification", 2021.
     """
     chosen = []
     for index in range(CLASS_COUNT):
         candidates = _candidates(curves, index)
-        floor = min(recall_floor, float(candidates.recall.max()))
+        count = max(1, int(np.count_nonzero(curves.true[:, index])))
+        wanted = np.ceil(recall_floor * (count + 1) - 1e-9) / count
+        floor = min(wanted, float(candidates.recall.max()))
         score = candidates.dice_positive - candidates.false_alarm_rate
         chosen.append(_choose(candidates.points, np.where(candidates.recall >= floor - 1e-9, score, -np.inf)))
     return _join(chosen)
