@@ -202,7 +202,7 @@ def clean_gate(judged: Judged) -> Figure:
     ax.plot(recalls, [rejected_at_recall(score, defective, recall)[1] for recall in recalls], color=INK)
     _, rejected = rejected_at_recall(score, defective, 0.98)
     ax.plot(0.98, rejected, "o", color=colour(3))
-    ax.set_title(f"where 98 % of the defective strips pass, {rejected:.0%} of the clean ones are rejected")
+    ax.set_title(f"98 % of the defective pass: {rejected:.0%} of the clean rejected")
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("defective strips that pass the gate")
     ax.set_ylabel("clean strips rejected")

@@ -443,6 +443,27 @@ def test_inspection_keeps_recall_where_kaggle_gives_it_up() -> None:
     assert kept == [False, True]
 
 
+@pytest.mark.parametrize(("count", "hard_one_is_given_up"), [(19, True), (18, False)])
+def test_the_recall_floor_is_meant_for_strips_to_come(count: int, hard_one_is_given_up: bool) -> None:
+    """Of 19 strips, 18 have to be found; of 18, all: 0.9 x 19 is 17.1, and 17 of 18 promise less than 0.9.
+
+    The last strip is answered less surely than two clean ones, which are false alarms where it is found.
+    """
+    strips = count + 2
+    probability = np.zeros((strips, 4))
+    probability[:count, 0] = [0.9] * (count - 1) + [0.2]
+    probability[count:, 0] = 0.4
+    true = np.zeros((strips, 4), dtype=np.int64)
+    true[:count, 0] = 1000
+    predicted = np.zeros((strips, 4, 256), dtype=np.int64)
+    predicted[:, 0, :181] = 1000
+    both = np.minimum(predicted, true[:, :, None])
+    names = tuple(str(number) for number in range(strips))
+    point = tune_inspection(ThresholdCurves(names, probability, true, predicted, both))
+    assert (point.class_threshold[0] > 0.4) is hard_one_is_given_up
+    assert (point.class_threshold[0] <= 0.2) is not hard_one_is_given_up
+
+
 # Calibration
 
 
