@@ -101,8 +101,10 @@ def _train(config: TrainConfig, processes: Processes) -> Path:
         start, best_score, best_epoch = resumed.epoch, resumed.best_score, resumed.best_epoch
     answer: nn.Module = DecoderLogits(network)
     if processes.count > 1:
-        # An encoder may have stages that this network does not use.
-        answer = nn.parallel.DistributedDataParallel(answer, find_unused_parameters=True)
+        # An encoder that ends early keeps its later stages, which nothing waits for.
+        answer = nn.parallel.DistributedDataParallel(
+            answer, find_unused_parameters=config.network.encoder_depth < 5
+        )
 
     log = TrainingLog(config.out, start) if processes.is_first else None
     for epoch in range(start, config.epochs):
