@@ -90,24 +90,29 @@ def training_curves(paths: Sequence[Path]) -> Figure:
         DataError: if a file is no ``metrics.csv`` of ``train``.
     """
     figure, (losses, scores) = _figure(2, height=3.0)
-    for path in paths:
+    last = 1
+    for number, path in enumerate(paths):
+        line, name = f"C{number}", path.parent.name
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         try:
             epochs = [int(row["epoch"]) for row in rows]
-            losses.plot(epochs, [float(row["loss"]) for row in rows], label=path.parent.name)
+            losses.plot(epochs, [float(row["loss"]) for row in rows], color=line, label=name)
+            last = max([last, *epochs])
             marked = [
                 (int(row["epoch"]), float(row["dice_positive"])) for row in rows if row["dice_positive"]
             ]
         except (KeyError, ValueError) as error:
             raise DataError(f"{path} is no metrics.csv of a training: {error!r}") from error
         if marked:
-            scores.plot(*zip(*marked, strict=True), marker="o", label=path.parent.name)
+            scored, dice = zip(*marked, strict=True)
+            scores.plot(scored, dice, marker="o", color=line, label=name)
     losses.set_ylabel("loss on training samples")
     losses.set_yscale("log")
     scores.set_ylabel("Dice on positives, threshold 0.5")
     for ax in (losses, scores):
         ax.set_xlabel("epoch")
+        ax.set_xlim(0, last + 1)
     if len(paths) > 1:
         losses.legend(frameon=False, ncols=2)
     return figure
