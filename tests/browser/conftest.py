@@ -18,9 +18,12 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium without a network of its own; tests that use it are skipped without it."""
+    """Chromium without a network of its own; tests that use it are skipped without it.
+
+    It runs an event loop for as long as it lives, so it must not outlive its module.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium here (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
