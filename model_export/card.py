@@ -95,7 +95,9 @@ def _choice(split: Split) -> str:
         "All strips trained this model, so nothing is left to measure it on: the scores are those of the "
         "models of the folds, the same recipe with one fold less, each at thresholds tuned on the other "
         "folds. The thresholds below, which this model uses, were tuned on all answers out of fold. Every "
-        "training ended with its last epoch; nothing was chosen by the strips that are reported."
+        "training ended with its last epoch: neither a checkpoint nor a threshold was chosen by the strips that it is "
+        "reported on. Recipes and rules for thresholds may have been compared on these strips before, which only new "
+        "strips can make up for."
     )
 
 
