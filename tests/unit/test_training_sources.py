@@ -10,13 +10,14 @@ from PIL import Image
 
 from model_export import checkpoint as checkpoints
 from model_export.compare import RunScore, paired_change
-from model_export.data import DataError, read_kaggle
+from model_export.data import DataError, Pick, StripDataset, read_kaggle
 from model_export.draw import DrawConfig, draw
 from model_export.metrics import Overlap, area_under_roc, class_score, rejected_at_recall
 from model_export.mill import BALANCE, mill_weights
 from model_export.network import NetworkConfig, SteelNetwork
 from model_export.neu import TileConfig, tile_neu
 from model_export.paste import PastedStrip, paste
+from model_export.sources import Background, labelled_strips, make_split, training_samples
 from model_export.split import hold_out
 from model_export.synthetic import DrawnStrip, drawn_strips
 from model_export.train import train
@@ -76,6 +77,33 @@ def test_every_load_is_another_picture() -> None:
     assert {index + 1 for index in range(4) if first[1][index].any()} <= donor.classes
     assert (first[0] != second[0]).any()
     np.testing.assert_array_equal(first[0], again[0])
+
+
+# Beside the defects
+
+
+def test_background_is_a_defective_strip_where_it_is_clean() -> None:
+    strip = DrawnStrip(5, 3)
+    background = Background(strip)
+    assert strip.classes
+    assert background.classes == frozenset()
+    assert background.name == f"background-{strip.name}"
+    for seed in range(10):
+        torch.manual_seed(seed)
+        _, masks = StripDataset([background], crop_width=64)[Pick(0, 0)]
+        assert not masks.any()
+
+
+def test_every_kind_of_sample_gets_its_share(tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path, count=10))
+    config = replace(
+        TINY, data=tmp_path, fold=0, drawn_share=0.1, background_share=0.2, pasted_share=0.3, folds=2
+    )
+    strips = labelled_strips(config)
+    samples, groups = training_samples(config, strips, make_split(config, strips))
+    kinds = {type(samples[indices[0]]).__name__: share for indices, share in groups}
+    shares = {"KaggleStrip": 0.4, "DrawnStrip": 0.1, "Background": 0.2, "PastedStrip": 0.3}
+    assert kinds == pytest.approx(shares)
 
 
 # Shaped and tiled
@@ -190,7 +218,7 @@ def test_options_that_cannot_be(tmp_path: Path) -> None:
         hold_out(drawn_strips(3, 0), 6, 1, seed=0)
     draw(DrawConfig(out=tmp_path / "data", count=8))
     greedy = replace(TINY, data=tmp_path / "data", out=tmp_path, folds=3, drawn_share=0.7, pasted_share=0.4)
-    with pytest.raises(ValueError, match="leave no share for real strips"):
+    with pytest.raises(ValueError, match="are more than all samples"):
         train(greedy)
 
 
