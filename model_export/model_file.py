@@ -4,13 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from model_export import checkpoint as checkpoints
 from model_export import onnx_file
 from model_export.checkpoint import Checkpoint
 from model_export.data import LabelledStrip
+from model_export.float16 import to_float16
+from model_export.gate import gate_decoder
 from model_export.network import ServedNetwork
-from model_export.parity import check_parity
+from model_export.parity import Arithmetic, ParityError, check_parity
 from model_export.provenance import provenance
+from model_export.quantize import quantize
 from model_export.synthetic import DrawnStrip
 from model_export.torch_session import TorchSession
 from service import rle
@@ -22,6 +27,7 @@ from service.metadata import (
     Calibration,
     ClassScore,
     DefectClass,
+    FourFractions,
     Golden,
     ModelMetadata,
     OperatingPoint,
@@ -39,6 +45,10 @@ _DESCRIPTIONS = {
     "then Dice on positives minus false alarms",
     "kaggle": "maximises Kaggle's mean Dice, which pays for missing rare defects",
 }
+
+
+_CALIBRATION_STRIPS = 64
+"""Strips that the ranges of int8 activations are read from; more changed nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +79,9 @@ class Draft:
         state: the checkpoint.
         calibration: the temperature for its class probabilities.
         label: what to call the model.
-        train: the strips that it learned from.
+        train: the strips that it learned from; int8 takes the ranges of its activations from some.
         path: where to write.
-        halved: keep the weights in float16.
+        arithmetic: of the file.
     """
 
     def __init__(
@@ -81,32 +91,41 @@ class Draft:
         label: Label,
         train: Sequence[LabelledStrip],
         path: Path,
-        *,
-        halved: bool = False,
+        arithmetic: Arithmetic,
     ) -> None:
         network = ServedNetwork(
             checkpoints.restore_network(state), calibration.temperature, soft_gate=label.soft_gate
         )
         self.reference = TorchSession(network)
         self.path = path
-        self.halved = halved
+        self.arithmetic = arithmetic
         self._graph = onnx_file.to_onnx(network)
-        if halved:
+        if arithmetic == "half weights":
             onnx_file.halve_weights(self._graph)
+        elif arithmetic == "fp16":
+            self._graph = to_float16(self._graph)
+        elif arithmetic == "int8":
+            self._graph = quantize(self._graph, _some(train, _CALIBRATION_STRIPS))
         self._golden_strip: Strip = _GOLDEN.load()[0] // 8 * 8  # fewer grey values make a smaller PNG
-        self._metadata = _draft(state, calibration, label, train, self._golden_strip, halved=halved)
+        self._metadata = _draft(state, calibration, label, train, self._golden_strip, arithmetic)
         onnx_file.write(self._graph, self._metadata, path)
         self.session = OrtSession(path)
 
-    def finish(self, findings: Findings, strips: Sequence[LabelledStrip]) -> ModelMetadata:
+    def finish(self, findings: Findings, strips: Sequence[LabelledStrip], *, gated: bool) -> ModelMetadata:
         """Compare the file with torch on ``strips`` and write the findings into it.
+
+        Args:
+            findings: thresholds and scores.
+            strips: what file and network are compared on.
+            gated: whether strips without any class should skip the decoder.
 
         Raises:
             ParityError: if the file answers differently.
         """
         inspection = findings.points["inspection"]
         compared = [_GOLDEN, *strips]
-        parity = check_parity(self.reference, self.session, compared, inspection, halved=self.halved)
+        parity = check_parity(self.reference, self.session, compared, inspection, self.arithmetic)
+        gate = _lowest_class_thresholds(list(findings.points.values())) if gated else None
         metadata = self._metadata.model_copy(
             update={
                 "profiles": tuple(
@@ -122,10 +141,16 @@ class Draft:
                 ),
                 "parity": parity,
                 "golden": self._golden(inspection),
+                "gate": gate,
             }
         )
+        if gate is not None:
+            gate_decoder(self._graph, gate)
         onnx_file.write(self._graph, metadata, self.path)
-        prove(OrtSession(self.path))
+        session = OrtSession(self.path)
+        prove(session)
+        if gate is not None:
+            _check_gate(self.session, session, gate, compared)
         return metadata
 
     def _golden(self, point: OperatingPoint) -> Golden:
@@ -141,14 +166,39 @@ class Draft:
         )
 
 
+def _some(strips: Sequence[LabelledStrip], count: int) -> list[Strip]:
+    """Load some strips, evenly from the whole list."""
+    chosen = np.unique(np.linspace(0, len(strips) - 1, min(count, len(strips))).astype(int))
+    return [strips[index].load()[0] for index in chosen]
+
+
+def _lowest_class_thresholds(points: Sequence[OperatingPoint]) -> FourFractions:
+    first, second, third, fourth = (
+        min(point.class_threshold[index] for point in points) for index in range(CLASS_COUNT)
+    )
+    return first, second, third, fourth
+
+
+def _check_gate(
+    open_: OrtSession, gated: OrtSession, gate: FourFractions, strips: Sequence[LabelledStrip]
+) -> None:
+    """Raise ParityError unless the gated file answers as the open one, or no masks where no class shows."""
+    for strip in strips:
+        image, _ = strip.load()
+        (expected,), (answer,) = open_.infer([image]), gated.infer([image])
+        shows = any(float(value) >= least for value, least in zip(expected.classes, gate, strict=True))
+        masks = expected.masks if shows else np.zeros_like(expected.masks)
+        if not (np.array_equal(answer.classes, expected.classes) and np.array_equal(answer.masks, masks)):
+            raise ParityError(f"the gated graph answers {strip.name} differently; nothing was written")
+
+
 def _draft(
     state: Checkpoint,
     calibration: Calibration,
     label: Label,
     train: Sequence[LabelledStrip],
     golden: Strip,
-    *,
-    halved: bool,
+    arithmetic: Arithmetic,
 ) -> ModelMetadata:
     """Metadata before anything was measured: enough to open a session."""
     half = OperatingPoint(class_threshold=(0, 0, 0, 0), threshold=(0.5,) * 4, min_area=(0, 0, 0, 0))
@@ -159,7 +209,7 @@ def _draft(
         format_version=FORMAT_VERSION,
         name=label.name,
         version=str(label.version),
-        precision="fp32, weights kept in fp16" if halved else "fp32",
+        precision="fp32, weights kept in fp16" if arithmetic == "half weights" else arithmetic,
         height=HEIGHT,
         width=WIDTH,
         classes=(first, second, third, fourth),

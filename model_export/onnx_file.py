@@ -1,5 +1,6 @@
 """The ONNX file itself: the graph, and what it says of itself."""
 
+import copy
 import warnings
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 
 from model_export.network import ServedNetwork
 from model_export.parity import ParityError
+from model_export.stem import UnshuffledStem
 from service.metadata import HEIGHT, METADATA_KEY, WIDTH, ModelMetadata
 
 _SMALL = 1024
@@ -17,6 +19,11 @@ _SMALL = 1024
 
 def to_onnx(network: ServedNetwork) -> onnx.ModelProto:
     """Trace a network into a graph that takes any number of strips."""
+    network = copy.deepcopy(network)
+    encoder = network.network.encoder
+    stem = getattr(encoder, "conv1", None)
+    if isinstance(stem, torch.nn.Conv2d) and UnshuffledStem.matches(stem):
+        encoder.conv1 = UnshuffledStem(stem)
     example = torch.zeros((2, HEIGHT, WIDTH), dtype=torch.uint8)
     with warnings.catch_warnings():
         # torch's exporter warns of deprecations in its own tree, which nobody here can mend.
@@ -34,7 +41,30 @@ def to_onnx(network: ServedNetwork) -> onnx.ModelProto:
     if program is None:
         raise ParityError("torch exported nothing")
     model: onnx.ModelProto = program.model_proto
+    _quantize_masks(model.graph)
     return model
+
+
+def _quantize_masks(graph: onnx.GraphProto) -> None:
+    """Write the last three steps, times 255, round and cast, as the one operator that does them all."""
+    producers = {node.output[0]: node for node in graph.node}
+    cast = producers["mask_probability"]
+    rounding = producers[cast.input[0]]
+    product = producers[rounding.input[0]]
+    if [node.op_type for node in (product, rounding, cast)] != ["Mul", "Round", "Cast"]:
+        raise ParityError("the traced graph does not end as ServedNetwork does")
+    graph.initializer.extend(
+        [
+            onnx.numpy_helper.from_array(np.array(1 / 255, dtype=np.float32), "mask_scale"),
+            onnx.numpy_helper.from_array(np.array(0, dtype=np.uint8), "mask_zero"),
+        ]
+    )
+    quantize = onnx.helper.make_node(
+        "QuantizeLinear", [product.input[0], "mask_scale", "mask_zero"], list(cast.output), "mask_bytes"
+    )
+    kept = [node for node in graph.node if node not in (product, rounding, cast)]
+    del graph.node[:]
+    graph.node.extend([*kept, quantize])
 
 
 def halve_weights(model: onnx.ModelProto) -> None:

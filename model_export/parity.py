@@ -1,6 +1,7 @@
 """A model file against its network in torch."""
 
 from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -10,6 +11,28 @@ from model_export.metrics import Overlap, class_scores
 from model_export.overlaps import overlaps_of
 from model_export.torch_session import Answers
 from service.metadata import CLASS_COUNT, HEIGHT, WIDTH, OperatingPoint, Parity
+
+Arithmetic = Literal["fp32", "half weights", "fp16", "int8"]
+
+
+class Tolerance(NamedTuple):
+    """How far a file may be from its network."""
+
+    class_probability: float
+    mask_byte: int
+    """Of 255, in any one pixel; 255 where a few may differ by anything."""
+    pixels: float
+    """Share that falls on the other side of the thresholds."""
+    dice: float
+    """Mean Dice on positives of a class."""
+
+
+TOLERANCE: dict[Arithmetic, Tolerance] = {
+    "fp32": Tolerance(1e-3, 1, 1e-3, 0.005),
+    "half weights": Tolerance(1e-2, 255, 1e-3, 0.005),
+    "fp16": Tolerance(2e-2, 255, 2e-3, 0.005),
+    "int8": Tolerance(0.25, 255, 1e-2, 0.1),  # of a dozen strips, one at a threshold moves a class by that
+}
 
 
 class ParityError(Exception):
@@ -21,16 +44,12 @@ def check_parity(
     session: Answers,
     strips: Sequence[LabelledStrip],
     point: OperatingPoint,
-    *,
-    halved: bool = False,
+    arithmetic: Arithmetic = "fp32",
 ) -> Parity:
     """Compare a file with torch in float32, strip by strip.
 
     Raises:
-        ParityError: if a class probability differs by more than 0.001, a mask byte by more than 1, fewer
-            than 99.9 % of the pixels fall on the same side of the thresholds, or the mean Dice on
-            positives of a class differs by more than 0.005. For a file with ``halved`` weights the first
-            is 0.01 and, since a few bytes may differ more, the second does not count.
+        ParityError: if they differ by more than ``TOLERANCE`` allows this arithmetic.
     """
     class_difference = 0.0
     byte_difference = 0
@@ -57,18 +76,19 @@ def check_parity(
         abs((first.dice_positive or 0.0) - (second.dice_positive or 0.0))
         for first, second in zip(*map(class_scores, overlaps), strict=True)
     )
-    most_class, most_byte = (1e-2, 255) if halved else (1e-3, 1)
+    allowed = TOLERANCE[arithmetic]
     if not (
-        class_difference <= most_class
-        and byte_difference <= most_byte
-        and agreement >= 0.999
-        and dice_difference <= 0.005
+        class_difference <= allowed.class_probability
+        and byte_difference <= allowed.mask_byte
+        and agreement >= 1 - allowed.pixels
+        and dice_difference <= allowed.dice
     ):
         raise ParityError(
-            f"the exported graph differs from torch on {len(strips)} strips: class probabilities by up to "
-            f"{class_difference:.4f}, mask bytes by up to {byte_difference} of 255, {agreement:.4%} of the "
-            f"pixels agree, Dice on positives of a class differs by up to {dice_difference:.4f}; nothing was "
-            "written"
+            f"the exported {arithmetic} graph differs from torch on {len(strips)} strips: class "
+            f"probabilities by up to {class_difference:.4f}, mask bytes by up to {byte_difference} of 255, "
+            f"{agreement:.4%} of the pixels agree, Dice on positives of a class differs by up to "
+            f"{dice_difference:.4f}; nothing was written"
+            + ("; --precision fp32 keeps the network as it is" if arithmetic == "int8" else "")
         )
     return Parity(
         strips=len(strips),

@@ -159,6 +159,11 @@ class ModelMetadata(_Frozen):
     calibration: Calibration
     parity: Parity
     golden: Golden
+    gate: FourFractions | None = Field(
+        None,
+        description="masks are computed only for strips on which a class reaches this probability and are "
+        "empty elsewhere; no profile's class threshold is lower. None: for every strip",
+    )
 
     def profile(self, name: str) -> Profile | None:
         """Return the profile of this name, or None."""

@@ -22,6 +22,7 @@ from service.metadata import (
     Strip,
     sha256_of,
 )
+from service.model_repository import gpu_variant
 from service.rle import decode
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -180,6 +181,8 @@ def open_session(
 ) -> OrtSession:
     """Open a model file, prove it on its golden strip and warm it up.
 
+    On a GPU, the file for GPUs beside it is opened instead, if there is one.
+
     ``auto`` tries CUDA and falls back to the CPU, whatever it is that does not work there; the session
     then carries the reason.
 
@@ -190,7 +193,11 @@ def open_session(
 
     def ready(device: Literal["cpu", "cuda", "tensorrt"], reason: str | None = None) -> OrtSession:
         session = OrtSession(
-            path, device=device, threads=threads, max_batch_size=max_batch_size, fallback_reason=reason
+            path if device == "cpu" else gpu_variant(path),
+            device=device,
+            threads=threads,
+            max_batch_size=max_batch_size,
+            fallback_reason=reason,
         )
         prove(session)
         session.warm_up()

@@ -1,0 +1,120 @@
+"""Clean strips pay for the encoder only: the decoder inside an ``If`` of the graph."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import onnx
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from service.metadata import CLASS_COUNT, HEIGHT, WIDTH
+
+_CLASSES, _MASKS = "class_probability", "mask_probability"
+_INSIDE = "gated/"
+"""In front of names inside the branch: they must differ from those outside."""
+
+
+def gate_decoder(model: ModelProto, thresholds: Sequence[float]) -> None:
+    """Run what only masks need just where a class of the batch reaches its threshold; elsewhere 0.
+
+    Args:
+        model: a graph with the contract's outputs; changed in place.
+        thresholds: one per class, not above the class threshold of any operating point, so that no
+            answer changes.
+    """
+    graph = model.graph
+    needed = _ancestors(graph, _CLASSES)
+    outside = [node for node in graph.node if node.output[0] in needed]
+    inside = [node for node in graph.node if node.output[0] not in needed]
+    branch = _decoder_branch(graph, outside, inside)
+    del graph.node[:]
+    graph.node.extend(outside)
+    graph.node.extend(_condition(graph, thresholds))
+    graph.node.append(
+        helper.make_node("If", ["any_present"], [_MASKS], "gate", then_branch=branch, else_branch=_no_masks())
+    )
+
+
+def _ancestors(graph: GraphProto, tensor: str) -> set[str]:
+    """Name the tensors that one is computed from, itself included."""
+    producers = {output: node for node in graph.node for output in node.output}
+    found: set[str] = set()
+    open_: list[str] = [tensor]
+    while open_:
+        name = open_.pop()
+        if name in producers and name not in found:
+            node = producers[name]
+            found.update(node.output)
+            open_.extend(node.input)
+    return found
+
+
+def _decoder_branch(
+    graph: GraphProto, outside: Iterable[NodeProto], inside: Sequence[NodeProto]
+) -> GraphProto:
+    """Build the branch: the decoder's nodes with what they need of constants and dequantized features.
+
+    Features come in as int8 and are dequantized inside, and constants lie inside: onnxruntime fuses
+    integer kernels only out of what it sees within one graph.
+    """
+    dequantizers = {node.output[0]: node for node in outside if node.op_type == "DequantizeLinear"}
+    constants = {constant.name: constant for constant in graph.initializer}
+    read = {name for node in inside for name in node.input}
+    nodes = [dequantizers[name] for name in sorted(read & dequantizers.keys())]
+    nodes.extend(inside)
+    own = {name for node in nodes for name in node.output}
+    own |= {name for node in nodes for name in node.input if name in constants}
+    renamed = []
+    for node in nodes:
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.name = _INSIDE + node.name
+        for names in (copy.input, copy.output):
+            names[:] = [_INSIDE + name if name in own else name for name in names]
+        renamed.append(copy)
+    initializers = []
+    for name in sorted(own & constants.keys()):
+        constant = TensorProto()
+        constant.CopyFrom(constants[name])
+        constant.name = _INSIDE + name
+        initializers.append(constant)
+    still_read = {name for node in outside for name in node.input}
+    kept = [constant for constant in graph.initializer if constant.name in still_read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    return helper.make_graph(renamed, "decoder", [], [_mask_info(_INSIDE + _MASKS)], initializers)
+
+
+def _condition(graph: GraphProto, thresholds: Sequence[float]) -> list[NodeProto]:
+    graph.initializer.append(
+        numpy_helper.from_array(np.array(thresholds, dtype=np.float32), "gate_thresholds")
+    )
+    return [
+        helper.make_node("GreaterOrEqual", [_CLASSES, "gate_thresholds"], ["present"]),
+        helper.make_node("Cast", ["present"], ["present_number"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMax", ["present_number"], ["any_number"], keepdims=0),
+        helper.make_node("Cast", ["any_number"], ["any_present"], to=TensorProto.BOOL),
+    ]
+
+
+def _no_masks() -> GraphProto:
+    constants = [
+        numpy_helper.from_array(np.array([CLASS_COUNT, WIDTH, HEIGHT], dtype=np.int64), "mask_shape"),
+        numpy_helper.from_array(np.array([0], dtype=np.int64), "first_axis"),
+        numpy_helper.from_array(np.array([1], dtype=np.int64), "second_axis"),
+    ]
+    nodes = [
+        helper.make_node("Shape", [_CLASSES], ["class_shape"]),
+        helper.make_node("Slice", ["class_shape", "first_axis", "second_axis"], ["strips"]),
+        helper.make_node("Concat", ["strips", "mask_shape"], ["no_mask_shape"], axis=0),
+        helper.make_node(
+            "ConstantOfShape",
+            ["no_mask_shape"],
+            ["no_masks"],
+            value=numpy_helper.from_array(np.zeros(1, dtype=np.uint8)),
+        ),
+    ]
+    return helper.make_graph(nodes, "nothing", [], [_mask_info("no_masks")], constants)
+
+
+def _mask_info(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["n", CLASS_COUNT, WIDTH, HEIGHT])
