@@ -6,6 +6,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, UploadFile
@@ -25,8 +26,8 @@ def create_app() -> FastAPI:
     app = FastAPI(lifespan=lifespan)
 
     @app.post("/predict")
-    def predict(file: UploadFile) -> dict[str, object]:
-        answer: dict[str, object] = app.state.pipeline.answer_json(file.file.read())
+    def predict(file: UploadFile) -> dict[str, Any]:
+        answer: dict[str, Any] = app.state.pipeline.answer_json(file.file.read())
         return answer
 
     return app
