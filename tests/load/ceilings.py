@@ -82,9 +82,7 @@ def open_ceiling(model: Path, jobs: Path) -> Iterator[Ceiling]:
 
 def measure_ceilings(ceiling: Ceiling, rounds: int, seconds: float) -> Ceilings:
     """Measure every setting in turn, ``rounds`` times: what disturbs the machine then disturbs all."""
-    found: dict[tuple[Work, Setting], list[float]] = {
-        pair: [] for pair in itertools.product(WORKS, SETTINGS)
-    }
+    found: dict[tuple[Work, Setting], list[float]] = {pair: [] for pair in itertools.product(WORKS, SETTINGS)}
     for _ in range(rounds):
         for (work, setting), values in found.items():
             values.append(ceiling.throughput(work, setting, seconds))

@@ -1,6 +1,5 @@
 """Runs the generator as its own process, and takes what it prints."""
 
-import dataclasses
 import json
 import subprocess
 import sys
@@ -59,8 +58,7 @@ def drive(server: Server, jobs: Path, **options: object) -> Measured:
 
 def read_report(values: dict[str, Any]) -> Report:
     """Read a report from its JSON."""
-    latencies = {name: Latency(**values[name]) for name in _LATENCIES}
-    return dataclasses.replace(Report(**values), **latencies)
+    return Report(**{**values, **{name: Latency(**values[name]) for name in _LATENCIES}})
 
 
 def _per(total: float, count: int) -> float | None:

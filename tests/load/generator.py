@@ -1,4 +1,4 @@
-"""``python -m tests.load.generator``: sends strips to a server, checks every answer, prints what came as JSON.
+"""``python -m tests.load.generator``: sends strips to a server, checks every answer, prints a report as JSON.
 
 Open loop: arrivals are drawn beforehand and nothing waits for an answer. Latency counts from the moment
 at which a request was due, so that a slow server, or a slow generator, cannot hide a queue. Closed loop:

@@ -78,17 +78,18 @@ def measure_model(
     ours = OrtSession(model, device="cpu", threads=threads)
     theirs = _open(textbook, threads)
     picture = np.random.default_rng(0).random(INPUT_SHAPE, dtype=np.float32)
-    times: tuple[list[float], list[float], list[float]] = ([], [], [])
+    works: tuple[Callable[[int], object], ...] = (
+        lambda _: theirs.run(None, {"image": picture}),
+        lambda number: ours.infer([defective[number % len(defective)]]),
+        lambda number: ours.infer([clean[number % len(clean)]]),
+    )
+    times: tuple[list[float], ...] = ([], [], [])
     for number in range(rounds + 1):
-        works: tuple[Callable[[], object], ...] = (
-            lambda: theirs.run(None, {"image": picture}),
-            lambda n=number: ours.infer([defective[n % len(defective)]]),
-            lambda n=number: ours.infer([clean[n % len(clean)]]),
-        )
         for work, found in zip(works, times, strict=True):
-            milliseconds = _time_ms(work)
+            started = time.perf_counter()
+            work(number)
             if number:  # the first round pays for memory
-                found.append(milliseconds)
+                found.append(1000 * (time.perf_counter() - started))
     textbook_ms, defective_ms, clean_ms = (statistics.median(found) for found in times)
     return ModelSpeed(threads, rounds, textbook_ms, defective_ms, clean_ms)
 
@@ -104,12 +105,6 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-
-def _time_ms(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return 1000 * (time.perf_counter() - started)
 
 
 def _strip(job: Job) -> Strip:

@@ -89,7 +89,9 @@ def _measure_peer(bench: Bench, environments: Path, peer: Peer, rate: float) -> 
     if peer.environment is not None:
         python = environments.absolute() / peer.environment / "bin" / "python"
         if not python.is_file():
-            return PeerLoad(peer.name, f"not installed: there is no {python}; make bench installs it", None, None)
+            return PeerLoad(
+                peer.name, f"not installed: there is no {python}; make bench installs it", None, None
+            )
     port = free_port()
     folder = bench.out.absolute() / "peers" / peer.module
     folder.mkdir(parents=True, exist_ok=True)

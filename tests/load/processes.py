@@ -1,4 +1,4 @@
-"""Servers as processes of their own: started with their output in a file, measured with all their children."""
+"""Servers as processes of their own: output in a file, measured with all their children."""
 
 import contextlib
 import os

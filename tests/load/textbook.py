@@ -12,7 +12,7 @@ INPUT_SHAPE = (1, 3, HEIGHT, WIDTH)
 
 
 def export_textbook(path: Path) -> None:
-    """Write U-Net with a ResNet-18 encoder to ONNX: float32 ``[1, 3, 256, 1600]`` to ``[1, 4, 256, 1600]``."""
+    """Write a U-Net with a ResNet-18 encoder: float32 ``[1, 3, 256, 1600]`` to ``[1, 4, 256, 1600]``."""
     import segmentation_models_pytorch as smp  # torchvision has to be imported before it
 
     torch.manual_seed(0)

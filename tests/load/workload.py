@@ -44,8 +44,7 @@ def answer_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
     for data in files:
         found = pipeline.answer(data)
         passed = sum(
-            one.probability >= least
-            for one, least in zip(found, pipeline.point.class_threshold, strict=True)
+            one.probability >= least for one, least in zip(found, pipeline.point.class_threshold, strict=True)
         )
         jobs.append(Job(data, tuple((one.present, one.rle) for one in found), passed))
     return jobs

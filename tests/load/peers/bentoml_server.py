@@ -1,7 +1,7 @@
 """BentoML: a worker process per core.
 
-Its documentation ("Parallelize requests handling") sets ``workers``, and gives each one thread for a synchronous
-API. The image is the body itself ("Root input"), as a file.
+Its documentation ("Parallelize requests handling") sets ``workers``, and each has one thread for a
+synchronous API. The image is the body itself ("Root input"), as a file.
 """
 
 import os

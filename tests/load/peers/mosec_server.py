@@ -1,7 +1,7 @@
 """mosec: one stage with a worker process per core.
 
-Its documentation splits work into stages where they use different devices; here all of it runs on the same cores,
-and a second stage would send every strip through another process. The body is the image itself.
+Its documentation splits work into stages where they use different devices; here all of it runs on the same
+cores, and a second stage would send every strip through another process. The body is the image itself.
 """
 
 import sys
