@@ -89,7 +89,7 @@ def run(options: Options, folder: Path) -> Results:
         results.overload = measure_overload(bench, options.deadline_ms)
     if "tiny" in options.only:
         _say("the tiny model")
-        results.tiny = measure_tiny(files, folder / "tiny", bench.logs, times)
+        results.tiny = measure_tiny(folder / "tiny", bench.logs, times)
     if "peers" in options.only:
         _say("peers")
         results.peers = measure_peers(bench, options.peer_envs, peers())

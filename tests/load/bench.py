@@ -43,12 +43,12 @@ class Bench:
             warm_up=self.lengths.warm_up,
         )
 
-    def open_loop(self, server: Server, rate: float) -> Measured:
+    def open_loop(self, server: Server, rate: float, seconds: float | None = None) -> Measured:
         """Send at a rate, whatever comes back."""
         return drive(
             server,
             self.jobs_folder,
             rate=rate,
-            seconds=self.lengths.open_seconds,
+            seconds=seconds or self.lengths.open_seconds,
             warm_up=self.lengths.warm_up,
         )

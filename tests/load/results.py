@@ -34,7 +34,7 @@ class Models:
     """Speed of the networks."""
 
     speeds: list[ModelSpeed]
-    clean_passed: int | None
+    clean_passed: int
     """Classes that pass on the strips taken as clean: 0, or they are not what the model takes for clean."""
 
 

@@ -64,7 +64,7 @@ def measure_service(bench: Bench, ceiling: Ceiling, setting: Setting) -> Service
         saturation = statistics.median(one.service for one in rounds)
         half = bench.open_loop(server, saturation / 2)
         after_half = scrape(server)
-        low = bench.open_loop(server, saturation / 10)
+        low = bench.open_loop(server, saturation / 10, bench.lengths.low_seconds)
         after_low = scrape(server)
     inside = between(start, saturated)
     answered = sum(run.report.all_answered for run in runs)

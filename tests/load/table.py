@@ -22,7 +22,7 @@ def table(results: Results, checks: Sequence[Check]) -> str:
         *_tiny(results),
         *_peers(results),
         *_problems(results),
-        _checks(checks),
+        check_table(checks),
     ]
     return "\n\n".join(parts)
 
@@ -189,13 +189,14 @@ def _problems(results: Results) -> Iterable[str]:
         yield "wrong or failed, the first few:\n" + "\n".join(problems[:10])
 
 
-def _checks(checks: Sequence[Check]) -> str:
+def check_table(checks: Sequence[Check]) -> str:
+    """Write targets beside values, and which were met."""
     verdicts = {True: "met", False: "MISSED", None: "not measured"}
     rows = [
         (
             check.name,
             f"{check.relation} {check.target:g} {check.unit}".rstrip(),
-            _number(check.value, 3),
+            _value(check.value),
             verdicts[check.passed],
             check.note,
         )
@@ -252,6 +253,11 @@ def _percentiles(latency: Latency) -> str:
 
 def _number(value: float | None, digits: int = 1) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _value(value: float | None) -> str:
+    """Three digits after the point for ratios, fewer for what is large, none for counts."""
+    return "-" if value is None else f"{value:.3f}" if 0 < value < 10 else f"{value:.1f}" if value else "0"
 
 
 def _grid(head: Row, rows: Sequence[Row]) -> str:

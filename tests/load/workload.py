@@ -34,7 +34,7 @@ def image_files(data: Path | None, count: int) -> list[bytes]:
     # Every fifth drawn strip is clean.
     drawn = drawn_strips(5 * count, _SEED)
     picked = _halves([s for s in drawn if s.classes], [s for s in drawn if not s.classes], count)
-    return [_jpeg(strip.load()[0]) for strip in picked]
+    return [jpeg(strip.load()[0]) for strip in picked]
 
 
 def answer_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
@@ -50,12 +50,13 @@ def answer_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
     return jobs
 
 
-def _halves(defective: Sequence[S], clean: Sequence[S], count: int) -> list[S]:
-    half = min(count // 2, len(defective), len(clean))
-    return [strip for pair in zip(defective[:half], clean[:half], strict=True) for strip in pair]
-
-
-def _jpeg(strip: Strip) -> bytes:
+def jpeg(strip: Strip) -> bytes:
+    """Write a strip as a camera does."""
     buffer = io.BytesIO()
     Image.fromarray(strip).save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()
+
+
+def _halves(defective: Sequence[S], clean: Sequence[S], count: int) -> list[S]:
+    half = min(count // 2, len(defective), len(clean))
+    return [strip for pair in zip(defective[:half], clean[:half], strict=True) for strip in pair]

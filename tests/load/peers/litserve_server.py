@@ -1,7 +1,8 @@
 """LitServe: a worker process per core, without batches.
 
 Its documentation ("Autoscaling") starts ``workers_per_device`` copies of the model. Batches are advised where
-a device runs them faster than strip by strip, which a CPU does not. A file comes as a form, as in its examples.
+a device runs them faster than strip by strip, which a CPU does not. A file comes as a form, as in the
+examples.
 """
 
 import litserve

@@ -1,7 +1,7 @@
 """MLServer: a custom runtime, with ``parallel_workers`` processes.
 
-Its documentation ("Custom Inference Runtimes", "Parallel Inference") derives from ``MLModel``. The image comes
-as a BYTES tensor in base64, as its codecs write it; the answer goes out as a string that holds JSON.
+Its documentation ("Custom Inference Runtimes", "Parallel Inference") derives from ``MLModel``. The image
+comes as a BYTES tensor in base64, as its codecs write it; the answer goes out as a string that holds JSON.
 """
 
 import json
