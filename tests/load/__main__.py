@@ -15,9 +15,9 @@ from service.session import OrtSession
 from tests.load.bench import Bench
 from tests.load.ceilings import measure_ceilings, open_ceiling
 from tests.load.checks import all_checks
-from tests.load.jobs import write_jobs
+from tests.load.jobs import Job, write_jobs
 from tests.load.machine import describe_machine, stolen_seconds
-from tests.load.model_speed import clean_strips, defective_strips, measure_model, thread_counts
+from tests.load.model_speed import measure_model, thread_counts
 from tests.load.options import Options, lengths
 from tests.load.overload import measure_overload
 from tests.load.peer_servers import measure_peers, peers
@@ -27,7 +27,7 @@ from tests.load.results import Models, Results, Strips, write_json
 from tests.load.service_load import measure_service
 from tests.load.table import table
 from tests.load.tiny import measure_tiny
-from tests.load.workload import answer_jobs, image_files
+from tests.load.workload import answer_jobs, clean_jobs, image_files
 
 
 def main() -> int:
@@ -59,7 +59,8 @@ def run(options: Options, folder: Path) -> Results:
     machine = describe_machine(model, options.peer_envs)
     _say("working out the right answers")
     files = image_files(options.data, options.strips)
-    jobs = answer_jobs(files, OrtSession(model, device="cpu"))
+    session = OrtSession(model, device="cpu")
+    jobs = answer_jobs(files, session)
     write_jobs(jobs, folder / "jobs")
     options.out.mkdir(parents=True, exist_ok=True)
     times = lengths(options.quick)
@@ -75,7 +76,7 @@ def run(options: Options, folder: Path) -> Results:
         quick=options.quick,
     )
     if "model" in options.only:
-        results.model = _measure_models(bench)
+        results.model = _measure_models(bench, clean_jobs(jobs, options.data, session))
     with ExitStack() as stack:
         if "ceilings" in options.only or "service" in options.only:
             _say("ceilings")
@@ -98,18 +99,17 @@ def run(options: Options, folder: Path) -> Results:
     return results
 
 
-def _measure_models(bench: Bench) -> Models:
+def _measure_models(bench: Bench, clean: list[Job]) -> Models:
     _say("the model beside the textbook's")
-    defective = defective_strips(bench.jobs)
+    defective = [job for job in bench.jobs if job.defective]
     if not defective:
         raise ValueError("the model finds no defect on any strip; name others with --data")
-    clean, passed = clean_strips(bench.jobs)
     textbook = bench.out / "textbook.onnx"
     speeds = [
         measure_model(bench.model, textbook, defective, clean, threads, bench.lengths.model_rounds)
         for threads in thread_counts()
     ]
-    return Models(speeds, passed)
+    return Models(speeds, clean_passed=clean[0].passed)
 
 
 def _say(what: str) -> None:

@@ -33,14 +33,14 @@ class Bench:
         """The strip by which a server shows that it works: one with a defect, if there is one."""
         return next((job for job in self.jobs if job.defective), self.jobs[0])
 
-    def saturate(self, server: Server) -> Measured:
-        """Keep every core busy: a closed loop."""
+    def saturate(self, server: Server, settle: float = 0.0) -> Measured:
+        """Keep every core busy: a closed loop, with ``settle`` seconds more of warm-up."""
         return drive(
             server,
             self.jobs_folder,
             connections=_CONNECTIONS_PER_CORE * cpu_quota(),
-            seconds=self.lengths.closed_seconds,
-            warm_up=self.lengths.warm_up,
+            seconds=self.lengths.closed_seconds + settle,
+            warm_up=self.lengths.warm_up + settle,
         )
 
     def open_loop(self, server: Server, rate: float, seconds: float | None = None) -> Measured:

@@ -40,26 +40,11 @@ class ModelSpeed:
         return self.textbook_ms / self.clean_ms
 
 
-def defective_strips(jobs: Sequence[Job]) -> list[Strip]:
-    """Pick strips on which the model finds a defect."""
-    return [_strip(job) for job in jobs if job.defective][:_STRIPS_OF_A_KIND]
-
-
-def clean_strips(jobs: Sequence[Job]) -> tuple[list[Strip], int]:
-    """Pick strips that the model takes for clean: those on which the fewest classes pass their threshold.
-
-    Returns:
-        The strips and how many classes pass on them; 0 is what is wanted.
-    """
-    fewest = min(job.passed for job in jobs)
-    return [_strip(job) for job in jobs if job.passed == fewest][:_STRIPS_OF_A_KIND], fewest
-
-
 def measure_model(
     model: Path,
     textbook: Path,
-    defective: Sequence[Strip],
-    clean: Sequence[Strip],
+    defective: Sequence[Job],
+    clean: Sequence[Job],
     threads: int,
     rounds: int,
 ) -> ModelSpeed:
@@ -68,8 +53,8 @@ def measure_model(
     Args:
         model: the model that serves, through the service's own session.
         textbook: ONNX file of the textbook's network; written where there is none.
-        defective: strips with a defect.
-        clean: strips without.
+        defective: strips on which the model finds a defect.
+        clean: strips on which it finds none.
         threads: of each session.
         rounds: times of each.
     """
@@ -77,11 +62,12 @@ def measure_model(
         export_textbook(textbook)
     ours = OrtSession(model, device="cpu", threads=threads)
     theirs = _open(textbook, threads)
+    with_defect, without = _strips(defective), _strips(clean)
     picture = np.random.default_rng(0).random(INPUT_SHAPE, dtype=np.float32)
     works: tuple[Callable[[int], object], ...] = (
         lambda _: theirs.run(None, {"image": picture}),
-        lambda number: ours.infer([defective[number % len(defective)]]),
-        lambda number: ours.infer([clean[number % len(clean)]]),
+        lambda number: ours.infer([with_defect[number % len(with_defect)]]),
+        lambda number: ours.infer([without[number % len(without)]]),
     )
     times: tuple[list[float], ...] = ([], [], [])
     for number in range(rounds + 1):
@@ -107,5 +93,5 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _strip(job: Job) -> Strip:
-    return decode(job.jpeg, max_pixels=HEIGHT * WIDTH)
+def _strips(jobs: Sequence[Job]) -> list[Strip]:
+    return [decode(job.jpeg, max_pixels=HEIGHT * WIDTH) for job in jobs[:_STRIPS_OF_A_KIND]]

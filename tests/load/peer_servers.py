@@ -12,6 +12,9 @@ from tests.load.drive import Measured
 from tests.load.our_service import running_service
 from tests.load.processes import ROOT, Server, StartError, free_port, running_server
 
+_SETTLE_SECONDS = 3.0
+"""A first answer shows one worker only; the others may still be loading."""
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -49,8 +52,14 @@ class Peers:
     others: list[PeerLoad]
 
     @property
+    def our_throughput(self) -> float:
+        """This service's saturation, mean of before and after."""
+        found = [load.saturated.report.throughput for load in self.ours if load.saturated is not None]
+        return sum(found) / len(found)
+
+    @property
     def runs(self) -> list[Measured]:
-        """Every run of this service, for wrong answers."""
+        """Every run, for wrong answers."""
         loads = [*self.ours, self.multipart, *self.others]
         return [run for load in loads for run in (load.saturated, load.half) if run is not None]
 
@@ -79,7 +88,7 @@ def measure_peers(bench: Bench, environments: Path, chosen: Sequence[Peer]) -> P
 
 def _measure_ours(bench: Bench, rate: float | None) -> tuple[PeerLoad, float]:
     with running_service(bench.model, bench.logs, bench.first_job()) as server:
-        saturated = bench.saturate(server)
+        saturated = bench.saturate(server, _SETTLE_SECONDS)
         rate = rate or saturated.report.throughput / 2
         return PeerLoad(server.name, None, saturated, bench.open_loop(server, rate)), rate
 
@@ -118,4 +127,4 @@ def _measure_peer(bench: Bench, environments: Path, peer: Peer, rate: float) -> 
 
 
 def _load(bench: Bench, server: Server, rate: float) -> PeerLoad:
-    return PeerLoad(server.name, None, bench.saturate(server), bench.open_loop(server, rate))
+    return PeerLoad(server.name, None, bench.saturate(server, _SETTLE_SECONDS), bench.open_loop(server, rate))

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import matplotlib.axes
 import matplotlib.figure
+import matplotlib.lines
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.load.latency import Latency
 from tests.load.results import Results
 
-_OURS, _OTHER, _CEILING, _INK = "#1f6f8b", "#a9b4bc", "#dfe4e7", "#2b3338"
+_OURS, _OTHER, _CEILING = "#1f6f8b", "#a9b4bc", "#dfe4e7"
+_DOTS, _INK = "#7d8a93", "#2b3338"
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,11 @@ def _bars(results: Results) -> tuple[list[_Bar], float | None]:
         bars.append(_Bar("ceiling: session alone", results.ceilings.best_session, None, _CEILING))
         bars.append(_Bar("ceiling: without HTTP", results.ceilings.best_pipeline, None, _CEILING))
     if results.peers is not None:
-        ours, _ = results.peers.ours
-        for load, colour in [(ours, _OURS), *((load, _OTHER) for load in results.peers.others)]:
+        # Of this service's two runs the later one: peers have no run to choose from either.
+        for load, colour in [
+            (results.peers.ours[-1], _OURS),
+            *((load, _OTHER) for load in results.peers.others),
+        ]:
             if load.saturated is not None and load.half is not None:
                 bars.append(
                     _Bar(load.name, load.saturated.report.throughput, load.half.report.latency, colour)
@@ -76,24 +81,40 @@ def _draw_throughput(axes: matplotlib.axes.Axes, bars: list[_Bar]) -> None:
 
 
 def _draw_latency(axes: matplotlib.axes.Axes, bars: list[_Bar], rate: float | None) -> None:
-    for row, bar in enumerate(bars):
-        found = bar.latency
-        if found is None or found.p50 is None or found.p95 is None or found.p99 is None:
-            continue
-        colour = _OURS if bar.colour == _OURS else "#7d8a93"
-        axes.plot([found.p50, found.p99], [row, row], color=colour, linewidth=2, zorder=1)
-        for value, marker in ((found.p50, "o"), (found.p95, "|"), (found.p99, "D")):
-            axes.plot(value, row, marker, color=colour, markersize=9 if marker == "|" else 6, zorder=2)
+    shown = [(row, found) for row, bar in enumerate(bars) if (found := _percentiles(bar.latency))]
+    for row, found in shown:
+        colour = _OURS if bars[row].colour == _OURS else _DOTS
+        axes.plot([found[0], found[-1]], [row, row], color=colour, linewidth=2, zorder=1)
+        for value, marker, size in zip(found, ("o", "|", "D"), (6, 11, 6), strict=True):
+            axes.plot(value, row, marker, color=colour, markersize=size, markeredgewidth=2, zorder=2)
         axes.annotate(
-            f"{found.p99:.0f}", (found.p99, row), (7, 0), textcoords="offset points", va="center", fontsize=8
+            f"{found[-1]:.0f}",
+            (found[-1], row),
+            (8, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+            color=_INK,
         )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
-    axes.tick_params(axis="x", which="minor", labelsize=7)
-    at = "" if rate is None else f" at {rate:.1f} strips a second"
-    axes.set_xlabel(f"latency in ms{at}: p50 (dot), p95 (line), p99 (diamond)")
+    axes.set_xlabel("latency in ms" + ("" if rate is None else f" at {rate:.1f} strips a second for all"))
+    marks = [
+        matplotlib.lines.Line2D([], [], linestyle="", marker=marker, color=_DOTS, label=label)
+        for marker, label in (("o", "p50"), ("|", "p95"), ("D", "p99"))
+    ]
+    axes.legend(handles=marks, loc="upper right", ncols=3, frameon=False, fontsize=8)
+    values = [value for _, found in shown for value in found]
+    if values and max(values) > 20 * min(values):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+    elif values:
+        axes.set_xlim(0, 1.12 * max(values))
     _tidy(axes)
+
+
+def _percentiles(latency: Latency | None) -> tuple[float, float, float] | None:
+    if latency is None or latency.p50 is None or latency.p95 is None or latency.p99 is None:
+        return None
+    return latency.p50, latency.p95, latency.p99
 
 
 def _tidy(axes: matplotlib.axes.Axes) -> None:

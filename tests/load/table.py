@@ -146,9 +146,7 @@ def _peers(results: Results) -> Iterable[str]:
         return
     first, again = found.ours
     loads = [first, *found.others, again, found.multipart]
-    ours = [load.saturated.report.throughput for load in found.ours if load.saturated is not None]
-    mean = sum(ours) / len(ours)
-    rows = [_peer(load, mean) for load in loads]
+    rows = [_peer(load, found.our_throughput) for load in loads]
     head = (
         "server",
         "strips/s",

@@ -16,6 +16,7 @@ from tests.load.pipeline import Pipeline
 
 _SEED = 2026
 _QUALITY = 92
+_SEARCHED = 200
 
 S = TypeVar("S")
 
@@ -35,6 +36,18 @@ def image_files(data: Path | None, count: int) -> list[bytes]:
     drawn = drawn_strips(5 * count, _SEED)
     picked = _halves([s for s in drawn if s.classes], [s for s in drawn if not s.classes], count)
     return [jpeg(strip.load()[0]) for strip in picked]
+
+
+def clean_jobs(jobs: Sequence[Job], data: Path | None, session: OrtSession) -> list[Job]:
+    """Find strips on which no class passes its threshold, beyond ``jobs`` if need be; perhaps none.
+
+    Where there are none, those come back on which the fewest classes pass.
+    """
+    found = jobs
+    if all(job.passed for job in jobs):
+        found = answer_jobs(image_files(data, _SEARCHED)[1::2], session)
+    fewest = min(job.passed for job in found)
+    return [job for job in found if job.passed == fewest]
 
 
 def answer_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
