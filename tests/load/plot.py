@@ -9,6 +9,7 @@ import matplotlib.lines
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tests.load.latency import Latency
+from tests.load.peer_servers import PeerLoad
 from tests.load.results import Results
 
 _OURS, _OTHER, _CEILING = "#1f6f8b", "#a9b4bc", "#dfe4e7"
@@ -50,11 +51,8 @@ def _bars(results: Results) -> tuple[list[_Bar], float | None]:
         bars.append(_Bar("ceiling: session alone", results.ceilings.best_session, None, _CEILING))
         bars.append(_Bar("ceiling: without HTTP", results.ceilings.best_pipeline, None, _CEILING))
     if results.peers is not None:
-        # Of this service's two runs the later one: peers have no run to choose from either.
-        for load, colour in [
-            (results.peers.ours[-1], _OURS),
-            *((load, _OTHER) for load in results.peers.others),
-        ]:
+        ours = min(results.peers.ours, key=_throughput)  # its worse run, as in the checks
+        for load, colour in [(ours, _OURS), *((load, _OTHER) for load in results.peers.others)]:
             if load.saturated is not None and load.half is not None:
                 bars.append(
                     _Bar(load.name, load.saturated.report.throughput, load.half.report.latency, colour)
@@ -65,6 +63,10 @@ def _bars(results: Results) -> tuple[list[_Bar], float | None]:
         bars.append(_Bar("this service", results.service.saturation, half, _OURS))
         return bars, results.service.saturation / 2
     return bars, None
+
+
+def _throughput(load: PeerLoad) -> float:
+    return load.saturated.report.throughput if load.saturated is not None else 0.0
 
 
 def _draw_throughput(axes: matplotlib.axes.Axes, bars: list[_Bar]) -> None:
@@ -101,7 +103,9 @@ def _draw_latency(axes: matplotlib.axes.Axes, bars: list[_Bar], rate: float | No
         matplotlib.lines.Line2D([], [], linestyle="", marker=marker, color=_DOTS, label=label)
         for marker, label in (("o", "p50"), ("|", "p95"), ("D", "p99"))
     ]
-    axes.legend(handles=marks, loc="upper right", ncols=3, frameon=False, fontsize=8)
+    axes.legend(
+        handles=marks, loc="lower right", bbox_to_anchor=(1, 0.98), ncols=3, frameon=False, fontsize=8
+    )
     values = [value for _, found in shown for value in found]
     if values and max(values) > 20 * min(values):
         axes.set_xscale("log")
