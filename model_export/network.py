@@ -23,11 +23,13 @@ class NetworkConfig:
     """Any encoder of segmentation-models-pytorch, e.g. resnet34, tu-convnext_atto."""
     decoder: str = "unet"
     """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet."""
+    input_reduction: int = 1
+    """The encoder sees the strip this many times smaller on each side, as means of squares of pixels."""
     encoder_depth: int = 5
     """For unet: stages of the encoder, each halving the resolution; with 4 a ResNet ends with layer3."""
     decoder_channels: tuple[int, ...] = (128, 64, 32)
     """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two fewer than
-    the encoder has, logits come at a quarter of the strip's and are upsampled (the truth is coarse
+    the encoder has, logits come at a quarter of its input's and are upsampled (the truth is coarse
     polygons)."""
     classifier_channels: int = 0
     """For unet: channels of a convolution of the classifier's own, at half the resolution of the encoder's
@@ -59,7 +61,7 @@ class SteelNetwork(nn.Module):
             self.classification_head: nn.Module = _classifier(
                 encoder.out_channels[-1], config.classifier_channels, head
             )
-            self.upsampling = 2 ** (config.encoder_depth - len(channels))
+            self.upsampling = config.input_reduction * 2 ** (config.encoder_depth - len(channels))
         else:
             model = smp.create_model(
                 config.decoder,
@@ -73,7 +75,8 @@ class SteelNetwork(nn.Module):
             self.decoder = model.decoder
             self.segmentation_head = model.segmentation_head
             self.classification_head = model.classification_head
-            self.upsampling = 1
+            self.upsampling = config.input_reduction
+        self.input_reduction = config.input_reduction
         self.mean = config.mean * 255
         self.std = config.std * 255
         self.frozen: list[nn.Module] = []
@@ -97,16 +100,23 @@ class SteelNetwork(nn.Module):
             module.eval()
         return self
 
+    def encoder_input(self, images: Tensor) -> Tensor:
+        """Reduce and normalise grey values, as ``decoder_logits`` takes them."""
+        if self.input_reduction > 1:
+            images = nn.functional.avg_pool2d(images, self.input_reduction)
+        return (images - self.mean) / self.std
+
     def decoder_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Answer mask logits at the decoder's own resolution, and class logits.
 
         Args:
-            images: float ``[n, 1, height, width]``, grey values 0..255, sides divisible by 32.
+            images: float ``[n, 1, height, width]``, grey values 0..255, sides divisible by 32 times
+                ``input_reduction``.
 
         Returns:
             ``[n, 4, height / upsampling, width / upsampling]`` and ``[n, 4]``.
         """
-        features = self.encoder((images - self.mean) / self.std)
+        features = self.encoder(self.encoder_input(images))
         masks: Tensor = self.segmentation_head(self.decoder(features))
         classes: Tensor = self.classification_head(features[-1])
         return masks, classes

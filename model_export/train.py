@@ -304,7 +304,7 @@ def _network(config: TrainConfig, strips: Sequence[LabelledStrip], split: Split)
     training = set(split.train)
     sample = [strip for strip in strips if strip.name in training][:8]
     images = torch.stack([image for image, _ in _whole_strips(sample)]).float()
-    load_folded_weights(network.encoder, Path(config.encoder_weights), (images - network.mean) / network.std)
+    load_folded_weights(network.encoder, Path(config.encoder_weights), network.encoder_input(images))
     return network
 
 

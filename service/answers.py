@@ -80,7 +80,7 @@ def timing_ms(predictions: Sequence[Prediction], total: float) -> TimingMs:
     """Give milliseconds of a request: each stage that of its slowest strip, ``total`` from seconds."""
 
     def slowest(stage: str) -> float:
-        return round(1000 * max((getattr(p.timing, stage) for p in predictions), default=0.0), 2)
+        return round(1000 * max((getattr(p.timing, stage).seconds for p in predictions), default=0.0), 2)
 
     return TimingMs(
         decode=slowest("decode"),

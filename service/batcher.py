@@ -1,8 +1,8 @@
-"""Dynamic batching: many callers, one inference thread.
+"""Dynamic batching: many callers, few inference threads.
 
-One queue, one task, one thread, no polling. The rules:
+One queue, one task, no polling; one thread on a GPU, one per processor on a CPU. The rules:
 
-* An idle model never waits: the first input runs at once.
+* An idle thread never waits: the first input runs at once.
 * After a busy spell a batch closes when it is full, or when its oldest input has waited
   ``batch_timeout`` seconds since it arrived.
 * A full queue refuses at once.
@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from service.errors import DeadlineExceededError, InferenceError, QueueFullError, UnavailableError
+from service.stopwatch import Spent, Stopwatch
 
 X = TypeVar("X")
 Y = TypeVar("Y")
@@ -34,7 +35,8 @@ class Answer(Generic[Y]):
 
     output: Y
     queue_seconds: float
-    run_seconds: float
+    run: Spent
+    """Of the whole batch."""
     batch_size: int
 
 
@@ -54,22 +56,24 @@ class Batcher(Generic[X, Y]):
 
     Args:
         run: maps a batch to as many outputs, in order; blocking.
-        thread: where it runs, one batch at a time.
+        threads: where it runs; of ``max_parallel_runs`` threads.
+        max_parallel_runs: batches that run at the same time at most.
         max_batch_size: inputs in one batch at most.
         batch_timeout: seconds; see the rules above.
-        max_queue_size: inputs that may wait, those in the running batch not counted.
-        on_batch: told size and seconds of every batch that ran.
+        max_queue_size: inputs that may wait, those in running batches not counted.
+        on_batch: told the size of every batch that ran.
     """
 
     def __init__(
         self,
         run: Callable[[Sequence[X]], Sequence[Y]],
-        thread: Executor,
+        threads: Executor,
         *,
+        max_parallel_runs: int = 1,
         max_batch_size: int,
         batch_timeout: float,
         max_queue_size: int,
-        on_batch: Callable[[int, float], None] = lambda _size, _seconds: None,
+        on_batch: Callable[[int], None] = lambda _size: None,
     ) -> None:
         self._run = run
         self._max_batch_size = max_batch_size
@@ -80,7 +84,9 @@ class Batcher(Generic[X, Y]):
         self._changed = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
-        self._thread = thread
+        self._threads = threads
+        self._max_parallel_runs = max_parallel_runs
+        self._free = asyncio.Semaphore(max_parallel_runs)
         self._batch_seconds = 0.0
         self._fastest_seconds = 0.0
 
@@ -146,15 +152,21 @@ class Batcher(Generic[X, Y]):
             await asyncio.wait([self._task])
 
     def _seconds_for(self, batches: int) -> int:
-        return max(1, math.ceil(batches * self._batch_seconds))
+        return max(1, math.ceil(batches * self._batch_seconds / self._max_parallel_runs))
 
     async def _serve(self) -> None:
         try:
-            while await self._next_input():
-                batch = self._take()
-                if batch:
-                    await self._run_batch(batch)
-                    await self._fill()
+            async with asyncio.TaskGroup() as runs:
+                while await self._next_input():
+                    busy = self._free.locked()
+                    await self._free.acquire()
+                    if busy:
+                        await self._fill()
+                    batch = self._take()
+                    if batch:
+                        runs.create_task(self._run_batch(batch))
+                    else:
+                        self._free.release()
         finally:
             # Reached with a queue only if this task was cancelled: nobody may be left waiting.
             for item in self._queue:
@@ -206,7 +218,7 @@ class Batcher(Generic[X, Y]):
         started = time.perf_counter()
         try:
             inputs = [item.input for item in batch]
-            outputs = await loop.run_in_executor(self._thread, self._run, inputs)
+            outputs, spent = await loop.run_in_executor(self._threads, self._timed_run, inputs)
             if len(outputs) != len(batch):
                 raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
         except BaseException as error:
@@ -218,10 +230,17 @@ class Batcher(Generic[X, Y]):
             if not isinstance(error, Exception):
                 raise
             return
-        seconds = time.perf_counter() - started
+        finally:
+            self._free.release()
+        seconds = spent.seconds
         self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
         self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
         for item, output in zip(batch, outputs, strict=True):
             if not item.future.done():
-                item.future.set_result(Answer(output, started - item.queued, seconds, len(batch)))
-        self._on_batch(len(batch), seconds)
+                item.future.set_result(Answer(output, started - item.queued, spent, len(batch)))
+        self._on_batch(len(batch))
+
+    def _timed_run(self, inputs: Sequence[X]) -> tuple[Sequence[Y], Spent]:
+        watch = Stopwatch()
+        outputs = self._run(inputs)
+        return outputs, watch.read()

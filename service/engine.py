@@ -47,9 +47,7 @@ class Engine:
             queue_size=lambda: self._batcher.queue_size if self._batcher else 0,
         )
 
-    async def load(
-        self, model: Path, *, device: Device, threads: int | None, max_batch_size: int | None
-    ) -> None:
+    async def load(self, model: Path, *, device: Device, threads: int, max_batch_size: int | None) -> None:
         """Load a model file, prove it on its golden strip, warm it up, and serve it.
 
         Raises:
@@ -70,13 +68,17 @@ class Engine:
 
     async def serve(self, session: Session, *, max_batch_size: int) -> None:
         """Start answering with a session that is ready."""
+        if session.max_parallel_runs > 1:
+            self._inference.shutdown(wait=False)
+            self._inference = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
         batcher = Batcher(
             session.infer,
             self._inference,
+            max_parallel_runs=session.max_parallel_runs,
             max_batch_size=max_batch_size,
             batch_timeout=self._batch_timeout,
             max_queue_size=self._max_queue_size,
-            on_batch=lambda size, _: self._metrics.batch_size.observe(size),
+            on_batch=self._metrics.batch_size.observe,
         )
         self._batcher = await batcher.__aenter__()
         self._session = session

@@ -39,6 +39,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self.stage_cpu_seconds = Counter(
+            "steel_stage_cpu_seconds",
+            "Processor time of strips in a stage; without that of further threads of one inference.",
+            ["stage"],
+            registry=self._registry,
+        )
         self.batch_size = Histogram(
             "steel_batch_size",
             "Strips in one inference.",

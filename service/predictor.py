@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,16 +13,18 @@ from service.metadata import OperatingPoint, Strip
 from service.postprocess import ClassMask, segment
 from service.preprocess import decode
 from service.session import Probabilities
+from service.stopwatch import Spent, Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that one strip spent in each stage."""
+    """What one strip spent in each stage."""
 
-    decode: float
-    queue: float
-    inference: float
-    postprocess: float
+    decode: Spent
+    queue: Spent
+    inference: Spent
+    """Seconds of the whole batch; of its processor seconds, this strip's share."""
+    postprocess: Spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Prediction:
     timing: Timing
 
 
-_Decoded = tuple[Strip, str, float]
-"""Strip, hash of the bytes that came, seconds that it took."""
+_Decoded = tuple[Strip, str, Spent]
+"""Strip, hash of the bytes that came, what it took."""
 
 
 class Predictor:
@@ -72,13 +73,19 @@ class Predictor:
         Raises:
             QueueFullError: at once, if there is no room for all of them.
         """
-        # Counted with the queue, so that no processor time goes into strips that would be refused.
-        if self._batcher.queue_size + self._decoding + len(files) > self._batcher.max_queue_size:
-            raise self._batcher.full_error()
+        self.check_room(len(files))
         decodings = [self._start_decoding(data) for data in files]
         return await asyncio.gather(
             *(self._answer(decoding, point, deadline, encode) for decoding in decodings)
         )
+
+    def check_room(self, files: int) -> None:
+        """Raise QueueFullError unless there is room for so many files.
+
+        Files that are being decoded count, so that no processor time goes into some that are refused.
+        """
+        if self._batcher.queue_size + self._decoding + files > self._batcher.max_queue_size:
+            raise self._batcher.full_error()
 
     def _start_decoding(self, data: bytes) -> asyncio.Future[_Decoded]:
         decoding = asyncio.get_running_loop().run_in_executor(self._threads, self._decode, data)
@@ -110,24 +117,29 @@ class Predictor:
     async def _predict(
         self, decoding: asyncio.Future[_Decoded], point: OperatingPoint, deadline: float, encode: bool
     ) -> Prediction:
-        strip, sha256, decode_seconds = await asyncio.shield(decoding)
+        strip, sha256, decode_spent = await asyncio.shield(decoding)
         answer = await self._batcher.submit(strip, deadline)
-        classes, rles, postprocess_seconds = await asyncio.get_running_loop().run_in_executor(
+        classes, rles, postprocess_spent = await asyncio.get_running_loop().run_in_executor(
             self._threads, _postprocess, answer.output, point, encode
         )
-        timing = Timing(decode_seconds, answer.queue_seconds, answer.run_seconds, postprocess_seconds)
+        timing = Timing(
+            decode=decode_spent,
+            queue=Spent(answer.queue_seconds, 0.0),
+            inference=Spent(answer.run.seconds, answer.run.cpu_seconds / answer.batch_size),
+            postprocess=postprocess_spent,
+        )
         return Prediction(strip, sha256, classes, rles, timing)
 
     def _decode(self, data: bytes) -> _Decoded:
-        started = time.perf_counter()
+        watch = Stopwatch()
         strip = decode(data, max_pixels=self._max_pixels)
-        return strip, hashlib.sha256(data).hexdigest(), time.perf_counter() - started
+        return strip, hashlib.sha256(data).hexdigest(), watch.read()
 
 
 def _postprocess(
     probabilities: Probabilities, point: OperatingPoint, encode: bool
-) -> tuple[list[ClassMask], list[str], float]:
-    started = time.perf_counter()
+) -> tuple[list[ClassMask], list[str], Spent]:
+    watch = Stopwatch()
     classes = segment(probabilities.classes, probabilities.masks, point)
     rles = [rle.encode(found.mask) if encode and found.mask is not None else "" for found in classes]
-    return classes, rles, time.perf_counter() - started
+    return classes, rles, watch.read()

@@ -79,7 +79,7 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
-def _require_key(request: Request, given: Annotated[str | None, Depends(_key_header)]) -> None:
+async def _require_key(request: Request, given: Annotated[str | None, Depends(_key_header)]) -> None:
     wanted = _settings(request).api_key
     if wanted is None:
         return
@@ -241,6 +241,7 @@ async def _segment(
     deadline = asyncio.get_running_loop().time() + seconds
     session, predictor = engine.session, engine.predictor
     point = _operating_point(session.metadata, query)
+    predictor.check_room(1)  # before the body is read: under overload a refusal must cost next to nothing
     try:
         async with asyncio.timeout_at(deadline):
             uploads = await read_uploads(
@@ -317,7 +318,9 @@ def _note(request: Request, done: _Segmented, timing: TimingMs) -> None:
     found_classes: list[int] = []
     for prediction in done.predictions:
         for stage in ("decode", "queue", "inference", "postprocess"):
-            metrics.stage_seconds.labels(stage).observe(getattr(prediction.timing, stage))
+            spent = getattr(prediction.timing, stage)
+            metrics.stage_seconds.labels(stage).observe(spent.seconds)
+            metrics.stage_cpu_seconds.labels(stage).inc(spent.cpu_seconds)
         present = [found.class_id for found in prediction.classes if found.present]
         metrics.strips.labels(str(bool(present)).lower()).inc()
         for class_id in present:

@@ -69,8 +69,13 @@ class Session(Protocol):
         """Why it is not the provider that was hoped for, if it is not."""
         ...
 
+    @property
+    def max_parallel_runs(self) -> int:
+        """Threads that may call ``infer`` at the same time, and gain from it."""
+        ...
+
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Answer every strip, in order. Blocking; called from one thread at a time."""
+        """Answer every strip, in order. Blocking; from ``max_parallel_runs`` threads at most."""
         ...
 
 
@@ -111,6 +116,8 @@ class OrtSession:
         _check_contract(self._session, path)
         # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
         self.batch_sizes = batch_sizes(max_batch_size or (1 if self.provider == CPU else 16))
+        # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
+        self.max_parallel_runs = max(1, cpu_quota() // threads) if self.provider == CPU else 1
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
         """Answer every strip, in order; see ``Session.infer``."""

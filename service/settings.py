@@ -21,10 +21,10 @@ class Settings(BaseSettings):
         "auto",
         description="auto tries CUDA and falls back to the CPU, saying so; the others insist",
     )
-    threads: int | None = Field(
-        None,
+    threads: int = Field(
+        1,
         ge=1,
-        description="processors for one inference on the CPU; default: all that the container may use",
+        description="processors for one inference on the CPU; strips run side by side on all that there are",
     )
     max_batch_size: int | None = Field(
         None,

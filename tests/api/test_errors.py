@@ -32,6 +32,7 @@ class GatedSession:
         self.sha256 = session.sha256
         self.provider = session.provider
         self.fallback_reason = "for tests"
+        self.max_parallel_runs = 1
         self.gate = threading.Semaphore(0)
         self.fails = False
         self.runs = 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.cpu_quota import cpu_quota
 from tests.images import png
 from tests.serving import Server, real_server, start_service
 from tests.tiny_model import block_rle, block_strip, write_slow_model
@@ -22,12 +23,13 @@ PNG = {"Content-Type": "image/png"}
 
 @pytest.fixture(scope="module")
 def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_slow_model(tmp_path_factory.mktemp("slow") / "model.onnx")
+    return write_slow_model(tmp_path_factory.mktemp("slow") / "model.onnx", matmuls=60 * cpu_quota())
 
 
 @pytest.fixture
 def server(slow_model: Path) -> Iterator[Server]:
-    with real_server(slow_model, threads=1) as server:
+    """A server that runs one strip at a time, on all processors."""
+    with real_server(slow_model, threads=cpu_quota()) as server:
         yield server
 
 
@@ -84,8 +86,9 @@ def test_a_stop_finishes_accepted_work_and_exits_with_zero(server: Server) -> No
                 asyncio.create_task(client.post(f"{server.url}/predict", content=STRIP, headers=PNG))
                 for _ in range(4)
             ]
-            while await asyncio.to_thread(metric, server.url, "steel_queue_size") < 3:
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(20):
+                while await asyncio.to_thread(metric, server.url, "steel_queue_size") < 3:
+                    await asyncio.sleep(0.01)
             server.process.terminate()
             return await asyncio.gather(*calls)
 
@@ -94,6 +97,26 @@ def test_a_stop_finishes_accepted_work_and_exits_with_zero(server: Server) -> No
     rles = {response.json()["images"][0]["classes"][0]["rle"] for response in responses}
     assert rles == {block_rle(3, 4, 5, 6)}
     assert server.process.wait(timeout=20) == 0
+
+
+def test_a_full_queue_refuses_before_the_body_arrives_and_keeps_the_connection(slow_model: Path) -> None:
+    with (
+        real_server(slow_model, threads=cpu_quota(), max_queue_size=1, max_files=1) as server,
+        concurrent.futures.ThreadPoolExecutor(2) as pool,
+    ):
+        calls = []
+        for _ in range(2):
+            calls.append(
+                pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
+            )
+            time.sleep(0.2)  # the first runs when the second comes
+        until(lambda: metric(server.url, "steel_queue_size") == 1)
+        with send_head(server.url, len(STRIP)) as refused:
+            assert refused.recv(4096).startswith(b"HTTP/1.1 429")
+            refused.sendall(STRIP)
+            refused.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert refused.recv(4096).startswith(b"HTTP/1.1 200")
+        assert [call.result().status_code for call in calls] == [200] * 2
 
 
 def test_an_open_connection_is_refused_while_the_service_drains(server: Server) -> None:

@@ -43,10 +43,16 @@ class Model:
 
 
 def batcher(model: Model, **options: float) -> Batcher[int, int]:
-    values = {"max_batch_size": 4, "batch_timeout": 0.0, "max_queue_size": 8} | options
+    values = {
+        "max_parallel_runs": 1,
+        "max_batch_size": 4,
+        "batch_timeout": 0.0,
+        "max_queue_size": 8,
+    } | options
     return Batcher(
         model,
-        ThreadPoolExecutor(1),
+        ThreadPoolExecutor(int(values["max_parallel_runs"])),
+        max_parallel_runs=int(values["max_parallel_runs"]),
         max_batch_size=int(values["max_batch_size"]),
         batch_timeout=values["batch_timeout"],
         max_queue_size=int(values["max_queue_size"]),
@@ -182,7 +188,7 @@ async def test_retry_after_grows_with_queue_and_batch_time() -> None:
     )
     async with asyncio.timeout(10), one:
         answer = await one.submit(1)
-        assert one.full_error().retry_after == math.ceil(10 * answer.run_seconds) >= 3
+        assert one.full_error().retry_after == math.ceil(10 * answer.run.seconds) >= 3
 
 
 async def test_a_deadline_that_cannot_be_met_is_refused_before_the_model_runs() -> None:
@@ -261,20 +267,59 @@ async def test_one_thread_runs_everything() -> None:
     assert max(map(len, model.batches)) <= 4
 
 
+async def test_idle_threads_never_wait_and_busy_ones_let_batches_grow() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, max_parallel_runs=2, batch_timeout=60) as one:
+        calls = []
+        for number in (0, 1):
+            calls.append(asyncio.create_task(one.submit(number)))
+            await model.entered(number + 1)
+        calls += [asyncio.create_task(one.submit(number)) for number in (2, 3, 4, 5)]
+        await asyncio.sleep(0.01)
+        assert len(model.batches) == 2
+        model.gate.release(3)
+        answers = await asyncio.gather(*calls)
+    assert model.batches == [[0], [1], [2, 3, 4, 5]]
+    assert [answer.output for answer in answers] == [0, 2, 4, 6, 8, 10]
+    assert len(model.threads) == 2
+
+
+async def test_a_failing_run_gives_its_thread_back() -> None:
+    model = Model()
+    async with asyncio.timeout(10), batcher(model, max_parallel_runs=2) as one:
+        for _ in range(5):
+            with pytest.raises(InferenceError):
+                await one.submit(-1)
+        assert (await one.submit(3)).output == 6
+
+
+async def test_closing_waits_for_every_run() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, max_parallel_runs=2, max_batch_size=1) as one:
+        calls = [asyncio.create_task(one.submit(number)) for number in range(4)]
+        await model.entered(2)
+        closing = asyncio.create_task(one.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        model.gate.release(4)
+        await closing
+        assert [call.result().output for call in calls] == [0, 2, 4, 6]
+
+
 async def test_batches_are_reported() -> None:
-    seen: list[tuple[int, float]] = []
+    seen: list[int] = []
     one: Batcher[int, int] = Batcher(
         list,
         ThreadPoolExecutor(1),
         max_batch_size=4,
         batch_timeout=0,
         max_queue_size=8,
-        on_batch=lambda size, seconds: seen.append((size, seconds)),
+        on_batch=seen.append,
     )
     async with asyncio.timeout(5), one:
-        await asyncio.gather(*(one.submit(number) for number in range(3)))
-    assert [size for size, _ in seen] == [3]
-    assert seen[0][1] > 0
+        answers = await asyncio.gather(*(one.submit(number) for number in range(3)))
+    assert seen == [3]
+    assert all(answer.run.seconds > 0 for answer in answers)
 
 
 caller = st.tuples(
@@ -291,9 +336,10 @@ caller = st.tuples(
     st.integers(1, 5),
     st.integers(1, 12),
     st.sampled_from([0.0, 0.001, 0.003]),
+    st.integers(1, 3),
 )
 def test_every_caller_gets_its_own_answer_or_its_own_error(
-    callers: list[tuple[int, bool, int | None, int | None]], size: int, queue: int, wait: float
+    callers: list[tuple[int, bool, int | None, int | None]], size: int, queue: int, wait: float, runs: int
 ) -> None:
     def run(inputs: Sequence[tuple[int, bool]]) -> list[int]:
         time.sleep(0.001)
@@ -303,7 +349,12 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
 
     async def scenario() -> None:
         one: Batcher[tuple[int, bool], int] = Batcher(
-            run, thread, max_batch_size=size, batch_timeout=wait, max_queue_size=queue
+            run,
+            threads,
+            max_parallel_runs=runs,
+            max_batch_size=size,
+            batch_timeout=wait,
+            max_queue_size=queue,
         )
         loop = asyncio.get_running_loop()
 
@@ -340,5 +391,5 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
         async with asyncio.timeout(10):
             await scenario()
 
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(runs) as threads:
         asyncio.run(limited())
