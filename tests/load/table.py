@@ -103,7 +103,9 @@ def _service(results: Results) -> Iterable[str]:
     ]
     yield "inside it, ms a strip\n" + _grid(("load", *stages, "mean batch", "batches by size"), rows)
     cpu = load.cpu_ms_by_stage or {}
-    by_stage = ", ".join(f"{stage} {value:.2f}" for stage, value in cpu.items()) or "not counted by stage"
+    by_stage = (
+        ", ".join(f"{stage} {value:.2f}" for stage, value in cpu.items() if value) or "not counted by stage"
+    )
     yield (
         f"saturation {load.saturation:.1f} strips/s is {load.share_of_ceiling:.3f} of the pipeline's ceiling "
         f"(rounds: {', '.join(f'{one.service:.1f}/{one.ceiling:.1f}' for one in load.rounds)})\n"
