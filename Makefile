@@ -9,9 +9,12 @@ PIP = -m pip --disable-pip-version-check install --constraint constraints.txt
 SERVE_ENV = .venv-$(EXTRA)
 DEV_ENV = .venv
 DEV = $(DEV_ENV)/bin
+# An environment each: BentoML and MLServer want different versions of opentelemetry.
+PEERS = litserve bentoml mosec mlserver
+PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve env test check format clean
+.PHONY: help serve env test bench check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +30,9 @@ test: $(DEV_ENV)/.installed ## run every test, with branch coverage
 	$(DEV)/python -m coverage run -m pytest $(ARGS)
 	$(DEV)/python -m coverage combine --quiet
 	$(DEV)/python -m coverage report
+
+bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and its peers (ARGS="--quick")
+	$(DEV)/python -m tests.load $(ARGS)
 
 check: $(DEV_ENV)/.installed ## lint, format, types, architecture
 	$(DEV)/ruff check .
@@ -46,6 +52,12 @@ $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 
 $(DEV_ENV)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(DEV_ENV),cpu$(comma)train$(comma)dev)
+
+# A peer that does not install, MLServer on Python 3.13 say, is a row of the table that says so.
+.venv-peers/%/.installed: tests/load/peers/requirements-%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	-.venv-peers/$*/bin/python -m pip --disable-pip-version-check install --requirement $<
+	@touch $@
 
 comma := ,
 define make_env

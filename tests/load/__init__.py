@@ -1,0 +1,1 @@
+"""The benchmark: the service, its ceilings and its peers, measured side by side on one machine."""

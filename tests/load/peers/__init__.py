@@ -1,0 +1,1 @@
+"""Peers: each file starts one server in its own environment, set up as its documentation advises."""

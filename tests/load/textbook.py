@@ -1,0 +1,35 @@
+"""The network of the textbook, to compare the default model with: time only, so its weights are random."""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+import model_export.torchvision_import  # noqa: F401  (before anything that imports torchvision)
+from service.metadata import CLASS_COUNT, HEIGHT, WIDTH
+
+INPUT_SHAPE = (1, 3, HEIGHT, WIDTH)
+
+
+def export_textbook(path: Path) -> None:
+    """Write a U-Net with a ResNet-18 encoder: float32 ``[1, 3, 256, 1600]`` to ``[1, 4, 256, 1600]``."""
+    import segmentation_models_pytorch as smp  # torchvision has to be imported before it
+
+    torch.manual_seed(0)
+    network = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=CLASS_COUNT).eval()
+    with warnings.catch_warnings():
+        # torch's exporter warns of deprecations in its own tree, which nobody here can mend.
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (torch.zeros(INPUT_SHAPE),),
+            input_names=["image"],
+            output_names=["logits"],
+            dynamo=True,
+            opset_version=18,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError("torch exported nothing")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    program.save(path)
