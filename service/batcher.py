@@ -112,10 +112,20 @@ class Batcher(Generic[X, Y]):
         """Inputs that wait."""
         return len(self._queue)
 
+    def expected_seconds(self, inputs: int) -> float:
+        """Estimate how long so many inputs take, from recent batches; 0 before the first."""
+        batches = math.ceil(inputs / self._max_batch_size)
+        return batches * self._batch_seconds / self._max_parallel_runs
+
     def full_error(self) -> QueueFullError:
         """Build the refusal for a full queue, with the seconds until there should be room."""
-        batches = math.ceil(self.max_queue_size / self._max_batch_size)
-        return QueueFullError(f"{self.max_queue_size} strips are waiting already", self._seconds_for(batches))
+        return QueueFullError(
+            f"{self.max_queue_size} strips are waiting already", self.retry_after(self.max_queue_size)
+        )
+
+    def retry_after(self, inputs: int) -> int:
+        """Return whole seconds, at least one, after which so many inputs should be answered."""
+        return max(1, math.ceil(self.expected_seconds(inputs)))
 
     async def submit(self, x: X, deadline: float | None = None) -> Answer[Y]:
         """Queue an input and wait for its output.
@@ -131,7 +141,7 @@ class Batcher(Generic[X, Y]):
             InferenceError: if the model failed.
         """
         if not self.alive:
-            raise UnavailableError("the service takes no more strips", self._seconds_for(1))
+            raise UnavailableError("the service takes no more strips", self.retry_after(1))
         if len(self._queue) >= self.max_queue_size:
             raise self.full_error()
         loop = asyncio.get_running_loop()
@@ -150,9 +160,6 @@ class Batcher(Generic[X, Y]):
         self._changed.set()
         if self._task is not None:
             await asyncio.wait([self._task])
-
-    def _seconds_for(self, batches: int) -> int:
-        return max(1, math.ceil(batches * self._batch_seconds / self._max_parallel_runs))
 
     async def _serve(self) -> None:
         try:

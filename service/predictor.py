@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from service import rle
 from service.batcher import Batcher
-from service.errors import DeadlineExceededError, InferenceError, ServiceError
+from service.errors import DeadlineExceededError, InferenceError, QueueFullError, ServiceError
 from service.metadata import OperatingPoint, Strip
 from service.postprocess import ClassMask, segment
 from service.preprocess import decode
@@ -71,21 +71,29 @@ class Predictor:
             encode: whether to write run-length codes.
 
         Raises:
-            QueueFullError: at once, if there is no room for all of them.
+            QueueFullError: at once, if there is no room for all of them, or no time.
         """
-        self.check_room(len(files))
+        self.check_room(len(files), deadline)
         decodings = [self._start_decoding(data) for data in files]
         return await asyncio.gather(
             *(self._answer(decoding, point, deadline, encode) for decoding in decodings)
         )
 
-    def check_room(self, files: int) -> None:
-        """Raise QueueFullError unless there is room for so many files.
+    def check_room(self, files: int, deadline: float) -> None:
+        """Raise QueueFullError unless there is room for so many files, and time before the deadline.
 
-        Files that are being decoded count, so that no processor time goes into some that are refused.
+        Files that are being decoded count, so that no processor time goes into some that are refused. An
+        idle service takes whatever comes: an estimate from a slow spell must not lock it.
         """
-        if self._batcher.queue_size + self._decoding + files > self._batcher.max_queue_size:
+        waiting = self._batcher.queue_size + self._decoding
+        if waiting + files > self._batcher.max_queue_size:
             raise self._batcher.full_error()
+        left = deadline - asyncio.get_running_loop().time()
+        if waiting and self._batcher.expected_seconds(waiting + files) > left:
+            raise QueueFullError(
+                f"{waiting} strips are waiting, too many for an answer before the deadline in {left:.2f} s",
+                self._batcher.retry_after(waiting),
+            )
 
     def _start_decoding(self, data: bytes) -> asyncio.Future[_Decoded]:
         decoding = asyncio.get_running_loop().run_in_executor(self._threads, self._decode, data)

@@ -266,6 +266,26 @@ async def test_429_a_full_queue(gated: GatedSession) -> None:
         assert 'steel_requests_total{route="/predict",status="429"} 2.0' in text
 
 
+async def test_429_a_queue_too_long_for_the_deadline(gated: GatedSession) -> None:
+    async with running_app(create_app(Settings(), session=gated)) as client:
+        calls = [asyncio.create_task(client.post("/predict", content=STRIP, headers=PNG))]
+        await asyncio.sleep(0.4)  # the service learns that a strip takes so long
+        gated.gate.release()
+        await calls[0]
+        hurried = PNG | {"X-Deadline-Ms": "200"}
+        calls = [asyncio.create_task(client.post("/predict", content=STRIP, headers=PNG)) for _ in range(3)]
+        while gated.runs < 2:
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(0.1)
+        response = await client.post("/predict", content=STRIP, headers=hurried)
+        check(response, 429, "queue-full", "too many for an answer before the deadline in 0.")
+        assert int(response.headers["retry-after"]) >= 1
+        gated.gate.release(4)
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [200, 200, 200]
+        # Nobody waits now: however slow the last spell was, the strip is taken.
+        assert (await client.post("/predict", content=STRIP, headers=hurried)).status_code == 200
+
+
 async def test_504_a_deadline(gated: GatedSession) -> None:
     async with running_app(create_app(Settings(), session=gated)) as client:
         headers = PNG | {"X-Deadline-Ms": "100"}
