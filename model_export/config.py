@@ -25,7 +25,13 @@ class TrainConfig:
     """none, imagenet (downloaded), or the path of an .npz with batch norm folded into it."""
 
     start_from: Path | None = None
-    """A checkpoint of the same network whose weights this training starts from, e.g. a pre-training."""
+    """A checkpoint of the same network, at any --input-reduction, whose weights this training starts from;
+    for cross-validate also a folder that it wrote, of which each fold takes its own."""
+    teacher: Path | None = None
+    """A checkpoint whose answers are learned besides the truth; for cross-validate also a folder that it
+    wrote, so that no strip is judged by a network whose teacher had seen it."""
+    teacher_share: float = 0.5
+    """Share of the teacher in the loss."""
     frozen: tuple[str, ...] = ()
     """Parts of the encoder that keep their first weights, e.g. conv1 bn1 layer1: they cost no backward
     pass."""

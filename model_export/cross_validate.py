@@ -35,8 +35,18 @@ def cross_validate(config: CrossValidateConfig) -> list[Path]:
             out = run_folder(config.out, fold)
             print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
             resume = (out / "last.pt").exists()
-            checkpoints.append(train(replace(shared, fold=fold, out=out, resume=resume)))
+            own = replace(
+                shared,
+                start_from=_of_fold(shared.start_from, fold),
+                teacher=_of_fold(shared.teacher, fold),
+            )
+            checkpoints.append(train(replace(own, fold=fold, out=out, resume=resume)))
     return checkpoints
+
+
+def _of_fold(path: Path | None, fold: int) -> Path | None:
+    """Return the checkpoint of the same fold where a whole cross-validation is meant."""
+    return run_folder(path, fold) / "best.pt" if path is not None and path.is_dir() else path
 
 
 def run_folder(out: Path, fold: int) -> Path:

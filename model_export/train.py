@@ -13,6 +13,7 @@ import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come 
 import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -33,6 +34,7 @@ from model_export.metrics import Overlap, class_scores, mean_of
 from model_export.network import SteelNetwork
 from model_export.processes import Processes, joined
 from model_export.sources import labelled_strips, make_split, named, training_samples
+from model_export.teacher import Teacher
 from model_export.training_log import TrainingLog, score_columns
 from model_export.transforms import build_transform
 from service.metadata import WIDTH, ClassScore, Split
@@ -73,6 +75,7 @@ def _train(config: TrainConfig, processes: Processes) -> Path:
     # The average follows quickly at first: short runs would otherwise be averaged with their beginning.
     averaged = ModelEmaV3(network, decay=config.ema_decay, use_warmup=True)
     mask_loss = MaskLoss(config.mask_loss, config.class_weights).to(device)
+    teacher = Teacher(config.teacher, device) if config.teacher is not None else None
     network.freeze(config.frozen)
     trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     encoder = [p for name, p in trained if name.startswith("encoder.")]
@@ -135,8 +138,16 @@ def _train(config: TrainConfig, processes: Processes) -> Path:
                 mask_logits, class_logits = answer(images)
             loss_of_masks = mask_loss(mask_logits.float(), network.downsample(masks))
             present = masks.amax(dim=(2, 3))
-            loss_of_classes = nn.functional.binary_cross_entropy_with_logits(class_logits.float(), present)
+            loss_of_classes = binary_cross_entropy_with_logits(class_logits.float(), present)
             loss = loss_of_masks + config.class_loss * loss_of_classes
+            if teacher is not None:
+                with _autocast(device, precision):
+                    pixels, classes = teacher.answer(images, mask_logits.shape[2:])
+                imitation = _TEACHER_FACTOR * binary_cross_entropy_with_logits(mask_logits.float(), pixels)
+                imitation += config.class_loss * binary_cross_entropy_with_logits(
+                    class_logits.float(), classes
+                )
+                loss = (1 - config.teacher_share) * loss + config.teacher_share * imitation
 
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(loss).backward()
@@ -196,6 +207,8 @@ def _train(config: TrainConfig, processes: Processes) -> Path:
 
 
 _LOSSES = ("loss", "mask_loss", "class_loss")
+_TEACHER_FACTOR = 5.0
+"""Of the teacher's masks, as bce has it in the default --mask-loss."""
 
 
 class DecoderLogits(nn.Module):
@@ -295,9 +308,9 @@ def _loader(
 def _network(config: TrainConfig, strips: Sequence[LabelledStrip], split: Split) -> SteelNetwork:
     if config.start_from is not None:
         before = checkpoints.load(config.start_from)
-        if before.config.network != config.network:
+        if replace(before.config.network, input_reduction=config.network.input_reduction) != config.network:
             raise DataError(f"{config.start_from} holds another network: {before.config.network}")
-        return checkpoints.restore_network(before)
+        return checkpoints.restore_network(replace(before, config=config))
     if config.encoder_weights in ("none", "imagenet"):
         return SteelNetwork(config.network, None if config.encoder_weights == "none" else "imagenet")
     network = SteelNetwork(config.network)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from service.app import create_app
 from service.logs import configure_logs
-from service.settings import Settings
+from service.settings import Settings, explain
 
 
 def main() -> int:
@@ -17,10 +17,7 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        for problem in error.errors():
-            name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])
-            came = f"; got {problem['input']!r}" if problem["loc"] else ""
-            print(f"error: {name}{problem['msg']}{came}", file=sys.stderr)  # noqa: T201  (no log yet)
+        print(explain(error), file=sys.stderr)  # noqa: T201  (no log yet)
         return 2
     configure_logs(settings.log_level)
     # uvicorn drains on these signals and raises them again when it is done: that is a normal end.

@@ -16,6 +16,7 @@ from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import BodyLimit, RequestContext
 from service.openapi import DESCRIPTION, add_parameter_examples
+from service.providers import GpuOptions
 from service.routes import protected, router
 from service.session import Session
 from service.settings import Settings
@@ -54,6 +55,7 @@ def create_app(
                     device=settings.device,
                     threads=settings.threads,
                     max_batch_size=settings.max_batch_size,
+                    gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
                 )
         except Exception as error:
             known = isinstance(error, ModelFileError | DeviceError)

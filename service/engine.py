@@ -13,6 +13,7 @@ from service.metadata import Strip
 from service.metrics import Metrics
 from service.model_repository import find_model
 from service.predictor import Predictor
+from service.providers import GpuOptions
 from service.session import Device, OrtSession, Probabilities, Session, open_session
 
 _log = structlog.get_logger()
@@ -47,7 +48,9 @@ class Engine:
             queue_size=lambda: self._batcher.queue_size if self._batcher else 0,
         )
 
-    async def load(self, model: Path, *, device: Device, threads: int, max_batch_size: int | None) -> None:
+    async def load(
+        self, model: Path, *, device: Device, threads: int, max_batch_size: int | None, gpu: GpuOptions
+    ) -> None:
         """Load a model file, prove it on its golden strip, warm it up, and serve it.
 
         Raises:
@@ -57,7 +60,7 @@ class Engine:
 
         def open_model() -> OrtSession:
             return open_session(
-                find_model(model), device=device, threads=threads, max_batch_size=max_batch_size
+                find_model(model), device=device, threads=threads, max_batch_size=max_batch_size, gpu=gpu
             )
 
         # On the thread that will serve: CUDA's libraries keep handles and memory per thread.

@@ -241,7 +241,9 @@ async def _segment(
     deadline = asyncio.get_running_loop().time() + seconds
     session, predictor = engine.session, engine.predictor
     point = _operating_point(session.metadata, query)
-    predictor.check_room(1, deadline)  # before the body is read: under overload a refusal must cost next to nothing
+    predictor.check_room(
+        1, deadline
+    )  # before the body is read: under overload a refusal must cost next to nothing
     try:
         async with asyncio.timeout_at(deadline):
             uploads = await read_uploads(

@@ -1,7 +1,5 @@
 """The loaded model: onnxruntime behind a small protocol, proven before it serves."""
 
-import contextlib
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -11,8 +9,9 @@ import numpy.typing as npt
 import onnxruntime
 from pydantic import ValidationError
 
+from service.bindings import BoundRuns
 from service.cpu_quota import cpu_quota
-from service.errors import DeviceError, ModelFileError
+from service.errors import ModelFileError
 from service.metadata import (
     CLASS_COUNT,
     HEIGHT,
@@ -23,13 +22,10 @@ from service.metadata import (
     sha256_of,
 )
 from service.model_repository import gpu_variant
+from service.providers import CPU, GpuOptions, open_cpu, open_gpu
 from service.rle import decode
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
-TENSORRT = "TensorrtExecutionProvider"
 
 _INPUT = ("image", "tensor(uint8)", [HEIGHT, WIDTH])
 _OUTPUTS = (
@@ -90,6 +86,7 @@ class OrtSession:
         max_batch_size: strips in one call at most; None takes 1 on the CPU, 16 on a GPU. Calls run in
             fixed sizes (1, 2, 4, ... and this one) filled up with black strips, so that memory does not
             grow with new shapes.
+        gpu: options of a GPU.
         fallback_reason: why this is not the device that was hoped for.
 
     Raises:
@@ -104,6 +101,7 @@ class OrtSession:
         device: Literal["cpu", "cuda", "tensorrt"] = "cpu",
         threads: int | None = None,
         max_batch_size: int | None = None,
+        gpu: GpuOptions | None = None,
         fallback_reason: str | None = None,
     ) -> None:
         if not path.is_file():
@@ -111,12 +109,18 @@ class OrtSession:
         self.sha256 = sha256_of(path)
         self.fallback_reason = fallback_reason
         threads = threads or cpu_quota()
-        self._session = _open_cpu(path, threads) if device == "cpu" else _open_gpu(path, device, threads)
+        # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
+        self.batch_sizes = batch_sizes(max_batch_size or (1 if device == "cpu" else 16))
+        options = gpu or GpuOptions()
+        self._session = (
+            open_cpu(path, threads)
+            if device == "cpu"
+            else open_gpu(path, device, threads, self.batch_sizes[-1], options)
+        )
         self.provider: str = self._session.get_providers()[0]
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
-        # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
-        self.batch_sizes = batch_sizes(max_batch_size or (1 if self.provider == CPU else 16))
+        self._bound = None if device == "cpu" else self._bind(options)
         # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
         self.max_parallel_runs = max(1, cpu_quota() // threads) if self.provider == CPU else 1
 
@@ -142,8 +146,24 @@ class OrtSession:
         return [Probabilities(classes[row], masks[row]) for row in range(len(strips))]
 
     def _run(self, images: npt.NDArray[np.uint8]) -> Any:
+        if self._bound is not None:
+            return self._bound.run(images)
         names = [name for name, _, _ in _OUTPUTS]
         return self._session.run(names, {_INPUT[0]: images})
+
+    def _bind(self, options: GpuOptions) -> BoundRuns:
+        return BoundRuns(
+            self._session,
+            device="cuda",
+            input_name=_INPUT[0],
+            input_shape=(HEIGHT, WIDTH),
+            outputs={
+                "class_probability": ((CLASS_COUNT,), np.float32),
+                "mask_probability": ((CLASS_COUNT, WIDTH, HEIGHT), np.uint8),
+            },
+            batch_sizes=self.batch_sizes,
+            graphs=options.graphs,
+        )
 
 
 def prove(session: Session) -> None:
@@ -177,7 +197,12 @@ def batch_sizes(largest: int) -> tuple[int, ...]:
 
 
 def open_session(
-    path: Path, *, device: Device, threads: int | None = None, max_batch_size: int | None = None
+    path: Path,
+    *,
+    device: Device,
+    threads: int | None = None,
+    max_batch_size: int | None = None,
+    gpu: GpuOptions | None = None,
 ) -> OrtSession:
     """Open a model file, prove it on its golden strip and warm it up.
 
@@ -197,6 +222,7 @@ def open_session(
             device=device,
             threads=threads,
             max_batch_size=max_batch_size,
+            gpu=gpu,
             fallback_reason=reason,
         )
         prove(session)
@@ -209,57 +235,6 @@ def open_session(
         return ready("cuda")
     except Exception as error:  # a GPU that opens may still fail to run: no memory, no kernel for it
         return ready("cpu", f"no GPU: {error}")
-
-
-def _open_cpu(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    try:
-        return _create(path, [CPU], threads)
-    except Exception as error:
-        raise ModelFileError(f"{path} cannot be loaded by onnxruntime: {error}") from error
-
-
-def _open_gpu(path: Path, device: Literal["cuda", "tensorrt"], threads: int) -> onnxruntime.InferenceSession:
-    """Open on a GPU provider and believe only what the session itself reports.
-
-    onnxruntime lists providers that were compiled in, and falls back to the CPU with nothing but a
-    warning when CUDA's libraries are missing.
-    """
-    wanted = [TENSORRT, CUDA] if device == "tensorrt" else [CUDA]
-    if wanted[0] not in onnxruntime.get_available_providers():
-        raise DeviceError(
-            "the installed onnxruntime is built for the CPU only; install the 'gpu' extra instead of 'cpu'"
-        )
-    onnxruntime.preload_dlls()
-    if device == "tensorrt":
-        with contextlib.suppress(ImportError):
-            importlib.import_module("tensorrt")  # loads libnvinfer from its own wheel
-    try:
-        session = _create(path, [*wanted, CPU], threads)
-    except Exception as error:  # the binding raises its own RuntimeError kinds per missing library
-        raise DeviceError(f"device={device} does not work here: {error}") from error
-    if session.get_providers()[0] != wanted[0]:
-        raise DeviceError(
-            f"device={device} does not work here: the session reports {session.get_providers()}; the driver "
-            "or the CUDA, cuDNN or TensorRT libraries were not found"
-        )
-    return session
-
-
-def _create(path: Path, providers: list[str], threads: int) -> onnxruntime.InferenceSession:
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # EXHAUSTIVE measures every algorithm anew for each shape, seconds at a time, for no gain in
-    # steady state; kSameAsRequested keeps the arena from doubling at every growth.
-    cuda = {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"}
-    return onnxruntime.InferenceSession(
-        str(path),
-        options,
-        providers=[(name, cuda) if name == CUDA else name for name in providers],
-        enable_fallback=0,  # or a failing run would go on on the CPU without a word
-    )
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:

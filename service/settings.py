@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -31,6 +31,14 @@ class Settings(BaseSettings):
         ge=1,
         le=256,
         description="strips in one inference at most; default: 1 on the CPU, 16 on a GPU",
+    )
+    cuda_graphs: bool = Field(
+        False, description="on a GPU: replay each batch size as a CUDA graph (not verified on a GPU yet)"
+    )
+    engine_cache: Path | None = Field(
+        None,
+        description="folder of TensorRT's engines, filled by `python -m service.build_engines`; default: "
+        "they are built at every start",
     )
     batch_timeout_ms: float = Field(
         2.0,
@@ -68,3 +76,13 @@ class Settings(BaseSettings):
                 "such a request could never be taken"
             )
         return self
+
+
+def explain(error: ValidationError) -> str:
+    """Say line by line which setting is wrong, what is wanted, and what came."""
+    lines = []
+    for problem in error.errors():
+        name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])
+        came = f"; got {problem['input']!r}" if problem["loc"] else ""
+        lines.append(f"error: {name}{problem['msg']}{came}")
+    return "\n".join(lines)

@@ -105,8 +105,22 @@ def test_huge_dimensions_are_refused_from_the_header(side: int) -> None:
         read(png_header(side, side) + struct.pack(">I", 0) + b"IDAT" + bytes(4))
 
 
-def test_a_jpeg_thumbnail_draft_keeps_the_size() -> None:
-    assert read(encoded(Image.fromarray(RAMP), "JPEG")).shape == (256, 1600)
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"progressive": True}, {"keep_rgb": True}, {"quality": 1}]
+)
+def test_a_jpegs_luma_is_what_pillow_reads(options: dict[str, object]) -> None:
+    data = encoded(Image.fromarray(np.stack([RAMP, RAMP[::-1], 255 - RAMP], axis=2)), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("L", image.size)
+        np.testing.assert_array_equal(read(data), np.asarray(image))
+
+
+def test_a_jpeg_with_corrupt_data_is_refused() -> None:
+    data = bytearray(encoded(Image.fromarray(RAMP), "JPEG", quality=95))
+    middle = len(data) // 2
+    data[middle : middle + 40] = bytes(range(40))
+    with pytest.raises(InvalidImageError, match="the JPEG cannot be decoded"):
+        read(bytes(data))
 
 
 @given(st.data())

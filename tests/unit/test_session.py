@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 
 from service.errors import DeviceError, ModelFileError
-from service.session import CPU, Device, OrtSession, batch_sizes, open_session, prove
+from service.providers import CPU
+from service.session import Device, OrtSession, batch_sizes, open_session, prove
 from tests.tiny_model import block_strip, tiny_graph, tiny_metadata, write_model
 
 GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -156,7 +157,7 @@ def test_a_gpu_that_opens_but_cannot_run_falls_back_too(
         def __getattr__(self, name: str) -> object:
             return getattr(self.session, name)
 
-        def run(self, *_: object) -> object:
+        def io_binding(self) -> object:
             raise RuntimeError("no kernel image is available for execution on the device")
 
     def create(path: str, options: object, providers: list[object], **_: object) -> object:

@@ -1,0 +1,51 @@
+"""``python -m service.build_engines``: build TensorRT's engines before the first start.
+
+An engine fits one GPU model, driver and TensorRT version; built here, it is only read when the service
+starts.
+"""
+
+import sys
+import time
+
+from pydantic import ValidationError
+
+from service.errors import DeviceError, ModelFileError
+from service.model_repository import find_model
+from service.providers import GpuOptions
+from service.session import open_session
+from service.settings import Settings, explain
+
+
+def main() -> int:
+    """Build engines for every batch size of the settings; return the exit code."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        print(explain(error), file=sys.stderr)  # noqa: T201  (a command)
+        return 2
+    if settings.engine_cache is None:
+        print("error: STEEL_ENGINE_CACHE names the folder where engines are kept; set it", file=sys.stderr)  # noqa: T201
+        return 2
+    settings.engine_cache.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    try:
+        session = open_session(
+            find_model(settings.model),
+            device="tensorrt",
+            threads=settings.threads,
+            max_batch_size=settings.max_batch_size,
+            gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
+        )
+    except (ModelFileError, DeviceError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    print(  # noqa: T201
+        f"{session.metadata.name} {session.metadata.version}: engines for batches of "
+        f"{', '.join(map(str, session.batch_sizes))} are in {settings.engine_cache}, built and proven in "
+        f"{time.perf_counter() - started:.0f} s"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
