@@ -49,7 +49,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That checkpoint as a model file."""
     out = tmp_path_factory.mktemp("exported")
-    return export(ExportConfig(checkpoint=trained, out=out, name="tiny-unet", parity_strips=3))
+    return export(
+        ExportConfig(
+            checkpoint=trained,
+            out=out,
+            name="tiny-unet",
+            parity_strips=3,
+            precision="fp32",
+            gate=False,
+            gpu=False,
+        )
+    )
 
 
 def served(checkpoint: Path, exported: Path) -> ServedNetwork:
