@@ -22,7 +22,7 @@ from service.metadata import (
     sha256_of,
 )
 from service.model_repository import gpu_variant
-from service.providers import CPU, GpuOptions, open_cpu, open_gpu
+from service.providers import GpuOptions, open_cpu, open_gpu
 from service.rle import decode
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -121,8 +121,10 @@ class OrtSession:
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
         self._bound = None if device == "cpu" else self._bind(options)
-        # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
-        self.max_parallel_runs = max(1, cpu_quota() // threads) if self.provider == CPU else 1
+        # onnxruntime's own threads scale worse than strips side by side, and one more than there are
+        # processors keeps them busy while answers go out: docs/adr/0010.
+        processors = cpu_quota()
+        self.max_parallel_runs = 1 if device != "cpu" or threads >= processors else processors // threads + 1
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
         """Answer every strip, in order; see ``Session.infer``."""

@@ -38,15 +38,15 @@ def _service_checks(load: ServiceLoad) -> Iterable[Check]:
 
 
 def _model_checks(models: Models) -> Iterable[Check]:
-    least = "least over numbers of threads"
-    defective = min(speed.defective_ratio for speed in models.speeds)
-    yield Check("textbook / default model, defective strip", ">=", 15, defective, "x", least)
+    (speed,) = (speed for speed in models.speeds if speed.threads == 1)
+    note = "at one thread, as the service runs strips"
+    yield Check("textbook / default model, defective strip", ">=", 15, speed.defective_ratio, "x", note)
     name = "textbook / default model, clean strip"
     if models.clean_passed:
         note = f"the model takes no strip for clean: at least {models.clean_passed} classes pass on each"
         yield Check(name, ">=", 30, None, "x", note)
     else:
-        yield Check(name, ">=", 30, min(speed.clean_ratio for speed in models.speeds), "x", least)
+        yield Check(name, ">=", 30, speed.clean_ratio, "x", note)
 
 
 def _peer_checks(peers: Peers) -> Iterable[Check]:

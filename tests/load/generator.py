@@ -15,10 +15,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import aiohttp
 import tyro
 import uvloop
 
+from tests.load.connections import Connections, post
 from tests.load.jobs import Job, read_jobs
 from tests.load.latency import Latency, latency_of
 from tests.load.protocols import Protocol, protocols
@@ -122,18 +122,19 @@ class Generator:
         load: the options.
         protocol: how to ask.
         jobs: what to ask.
-        client: where connections live.
+        connections: to the server.
     """
 
-    def __init__(
-        self, load: Load, protocol: Protocol, jobs: Sequence[Job], client: aiohttp.ClientSession
-    ) -> None:
+    def __init__(self, load: Load, protocol: Protocol, jobs: Sequence[Job], connections: Connections) -> None:
         self._load = load
         self._protocol = protocol
-        self._client = client
-        self._url = load.url + protocol.path
+        self._connections = connections
+        # Compressed replies would cost both sides processor time that nobody asked for.
+        headers = {**protocol.headers, "Accept-Encoding": "identity"}
+        if load.deadline_ms is not None:
+            headers["X-Deadline-Ms"] = str(load.deadline_ms)
         # Encoded once: base64 or multipart must cost the server, not the generator.
-        self._bodies = [protocol.body(job.jpeg) for job in jobs]
+        self._requests = [post(load.url, protocol.path, headers, protocol.body(job.jpeg)) for job in jobs]
         self._answers = [job.answer for job in jobs]
         self._next = 0
         self._cpu_at_start = 0.0
@@ -198,7 +199,7 @@ class Generator:
                 group.create_task(connection())
 
     async def _ask(self, due: float, counts: _Counts) -> None:
-        index = self._next % len(self._bodies)
+        index = self._next % len(self._requests)
         self._next += 1
         counted = due >= counts.counted_from
         sent = time.perf_counter()
@@ -206,10 +207,8 @@ class Generator:
             counts.sent += 1
             counts.lags.append(sent - due)
         try:
-            async with self._client.post(self._url, data=self._bodies[index]) as response:
-                body = await response.read()
-                status = response.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            status, body = await self._connections.ask(self._requests[index])
+        except (TimeoutError, OSError) as error:
             counts.failed += 1
             counts.statuses[type(error).__name__] += 1
             counts.problem(repr(error))
@@ -262,17 +261,8 @@ async def generate(load: Load) -> Report:
     if (load.rate is None) == (load.connections is None):
         raise ValueError("exactly one of --rate and --connections is wanted")
     protocol = protocols()[load.protocol]
-    # Compressed replies would cost both sides processor time that nobody asked for.
-    headers = {**protocol.headers, "Accept-Encoding": "identity"}
-    if load.deadline_ms is not None:
-        headers["X-Deadline-Ms"] = str(load.deadline_ms)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
-        headers=headers,
-        timeout=aiohttp.ClientTimeout(total=load.timeout),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    ) as client:
-        return await Generator(load, protocol, read_jobs(load.jobs), client).run()
+    async with Connections(load.url, load.timeout) as connections:
+        return await Generator(load, protocol, read_jobs(load.jobs), connections).run()
 
 
 def main() -> None:
