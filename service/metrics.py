@@ -1,6 +1,7 @@
 """What Prometheus may read at /metrics."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -11,7 +12,24 @@ from prometheus_client import (
     generate_latest,
 )
 
+from service.stopwatch import Spent
+
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_STAGES = ("decode", "queue", "inference", "postprocess")
+
+
+@dataclass(frozen=True, slots=True)
+class StageMeter:
+    """Where the time of one stage is counted; looked up once, not for every strip."""
+
+    seconds: Histogram
+    cpu_seconds: Counter
+
+    def record(self, spent: Spent) -> None:
+        """Count one strip."""
+        self.seconds.observe(spent.seconds)
+        self.cpu_seconds.inc(spent.cpu_seconds)
 
 
 class Metrics:
@@ -32,19 +50,22 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self.stage_seconds = Histogram(
+        seconds = Histogram(
             "steel_stage_seconds",
             "Time of one strip in a stage: decode, queue, inference, postprocess.",
             ["stage"],
             buckets=_SECONDS,
             registry=self._registry,
         )
-        self.stage_cpu_seconds = Counter(
+        cpu_seconds = Counter(
             "steel_stage_cpu_seconds",
             "Processor time of strips in a stage; without that of further threads of one inference.",
             ["stage"],
             registry=self._registry,
         )
+        self.stages = {
+            stage: StageMeter(seconds.labels(stage), cpu_seconds.labels(stage)) for stage in _STAGES
+        }
         self.batch_size = Histogram(
             "steel_batch_size",
             "Strips in one inference.",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.security import APIKeyHeader
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 
 from service import openapi
 from service.answers import image_result, model_info, model_summary, server_timing, timing_ms
@@ -46,12 +46,6 @@ T = TypeVar("T")
 
 _log = structlog.get_logger()
 
-_key_header = APIKeyHeader(
-    name="X-API-Key",
-    auto_error=False,
-    description="Only where the service was started with STEEL_API_KEY.",
-)
-
 Deadline = Annotated[
     int | None,
     Header(
@@ -74,18 +68,23 @@ def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-def _settings(request: Request) -> Settings:
+def _settings(request: HTTPConnection) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 
 
-async def _require_key(request: Request, given: Annotated[str | None, Depends(_key_header)]) -> None:
-    wanted = _settings(request).api_key
-    if wanted is None:
-        return
-    # Header values arrive as latin-1; a key is compared by its bytes.
-    if not secrets.compare_digest((given or "").encode("latin-1"), wanted.get_secret_value().encode()):
-        raise UnauthorizedError("X-API-Key is missing or wrong")
+class _ApiKey(APIKeyHeader):
+    """Lets those through who know the key, if one is set."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Raise UnauthorizedError for the others."""
+        wanted = _settings(request).api_key
+        if wanted is None:
+            return
+        given = await super().__call__(request) or ""
+        # Header values arrive as latin-1; a key is compared by its bytes.
+        if not secrets.compare_digest(given.encode("latin-1"), wanted.get_secret_value().encode()):
+            raise UnauthorizedError("X-API-Key is missing or wrong")
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,17 @@ class _Segmented:
 
 
 router = APIRouter()
-protected = APIRouter(dependencies=[Depends(_require_key)])
+protected = APIRouter(
+    dependencies=[
+        Depends(
+            _ApiKey(
+                name="X-API-Key",
+                auto_error=False,
+                description="Only where the service was started with STEEL_API_KEY.",
+            )
+        )
+    ]
+)
 
 
 @protected.post(
@@ -319,10 +328,8 @@ def _note(request: Request, done: _Segmented, timing: TimingMs) -> None:
     metrics = _metrics(request)
     found_classes: list[int] = []
     for prediction in done.predictions:
-        for stage in ("decode", "queue", "inference", "postprocess"):
-            spent = getattr(prediction.timing, stage)
-            metrics.stage_seconds.labels(stage).observe(spent.seconds)
-            metrics.stage_cpu_seconds.labels(stage).inc(spent.cpu_seconds)
+        for stage, meter in metrics.stages.items():
+            meter.record(getattr(prediction.timing, stage))
         present = [found.class_id for found in prediction.classes if found.present]
         metrics.strips.labels(str(bool(present)).lower()).inc()
         for class_id in present:

@@ -157,13 +157,18 @@ def test_a_gpu_that_opens_but_cannot_run_falls_back_too(
         def __getattr__(self, name: str) -> object:
             return getattr(self.session, name)
 
-        def io_binding(self) -> object:
-            raise RuntimeError("no kernel image is available for execution on the device")
-
     def create(path: str, options: object, providers: list[object], **_: object) -> object:
         return Broken(path, options, [CPU]) if len(providers) > 1 else real(path, options, [CPU])
 
+    class BrokenRuns:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def run(self, *_: object) -> object:
+            raise RuntimeError("no kernel image is available for execution on the device")
+
     monkeypatch.setattr(onnxruntime, "InferenceSession", create)
+    monkeypatch.setattr("service.session.BoundRuns", BrokenRuns)
     session = open_session(tiny_model, device="auto")
     assert session.provider == CPU
     assert session.fallback_reason is not None
