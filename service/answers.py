@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from service.errors import ServiceError
 from service.metadata import HEIGHT, WIDTH, ModelMetadata
-from service.predictor import Prediction
 from service.problems import problem_of
 from service.schemas import ClassResult, ImageResult, ModelInfo, ModelSummary, SplitInfo, TimingMs
 from service.session import Session
+from service.stages import Prediction
 
 
 def model_summary(session: Session) -> ModelSummary:

@@ -14,10 +14,10 @@ from service import __version__, problems
 from service.engine import Engine
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
-from service.middleware import BodyLimit, RequestContext
+from service.middleware import Admission, BodyLimit, RequestContext
 from service.openapi import DESCRIPTION, add_parameter_examples
 from service.providers import GpuOptions
-from service.routes import protected, router
+from service.routes import UPLOAD_PATHS, protected, router
 from service.session import Session
 from service.settings import Settings
 
@@ -91,6 +91,7 @@ def create_app(
     app.add_middleware(
         BodyLimit, max_bytes=settings.max_body_bytes, max_buffered_bytes=settings.max_buffered_bytes
     )
+    app.add_middleware(Admission, paths=UPLOAD_PATHS, refusal=lambda: engine.refusal)
     app.add_middleware(RequestContext, metrics=metrics)
     describe = app.openapi
     app.openapi = lambda: add_parameter_examples(describe())  # type: ignore[method-assign]  # FastAPI's documented way

@@ -112,6 +112,11 @@ class Batcher(Generic[X, Y]):
         """Inputs that wait."""
         return len(self._queue)
 
+    @property
+    def full(self) -> bool:
+        """Whether the next input would be refused."""
+        return len(self._queue) >= self.max_queue_size
+
     def expected_seconds(self, inputs: int) -> float:
         """Estimate how long so many inputs take, from recent batches; 0 before the first."""
         batches = math.ceil(inputs / self._max_batch_size)
@@ -128,7 +133,16 @@ class Batcher(Generic[X, Y]):
         return max(1, math.ceil(self.expected_seconds(inputs)))
 
     async def submit(self, x: X, deadline: float | None = None) -> Answer[Y]:
-        """Queue an input and wait for its output.
+        """Queue an input and wait for its output; see ``put``.
+
+        Raises:
+            DeadlineExceededError: if the deadline cannot be met any more when the model is free.
+            InferenceError: if the model failed.
+        """
+        return await self.put(x, deadline)
+
+    def put(self, x: X, deadline: float | None = None) -> asyncio.Future[Answer[Y]]:
+        """Queue an input; cancelling what comes back takes it off the queue.
 
         Args:
             x: the input.
@@ -137,22 +151,21 @@ class Batcher(Generic[X, Y]):
         Raises:
             QueueFullError: at once, if the queue is full.
             UnavailableError: if the batcher is closing or has died.
-            DeadlineExceededError: if the deadline cannot be met any more when the model is free.
-            InferenceError: if the model failed.
         """
         if not self.alive:
             raise UnavailableError("the service takes no more strips", self.retry_after(1))
-        if len(self._queue) >= self.max_queue_size:
+        if self.full:
             raise self.full_error()
         loop = asyncio.get_running_loop()
         item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), time.perf_counter(), deadline)
+        item.future.add_done_callback(lambda future: self._forget(item) if future.cancelled() else None)
         self._queue.append(item)
         self._changed.set()
-        try:
-            return await item.future
-        finally:
-            if item.future.cancelled() and item in self._queue:
-                self._queue.remove(item)
+        return item.future
+
+    def _forget(self, item: _Item[X, Y]) -> None:
+        if item in self._queue:
+            self._queue.remove(item)
 
     async def close(self) -> None:
         """Finish what was accepted, then stop."""

@@ -1,20 +1,26 @@
 """The running model with everything around it: loaded, proven, warmed up, drained."""
 
 import asyncio
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
 from service.batcher import Batcher
 from service.cpu_quota import cpu_quota
-from service.errors import UnavailableError
-from service.metadata import Strip
+from service.errors import ServiceError, UnavailableError
 from service.metrics import Metrics
 from service.model_repository import find_model
+from service.pipelines import Pipeline, StagedPipeline, WholePipeline, run_jobs
 from service.predictor import Predictor
 from service.providers import GpuOptions
-from service.session import Device, OrtSession, Probabilities, Session, open_session
+from service.session import Device, OrtSession, Session, open_session
+from service.stages import Job, Prediction
+
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 2
@@ -40,7 +46,7 @@ class Engine:
         self._threads = ThreadPoolExecutor(cpu_quota(), thread_name_prefix="images")
         self._inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
         self._session: Session | None = None
-        self._batcher: Batcher[Strip, Probabilities] | None = None
+        self._batcher: Batcher[Any, Any] | None = None
         self._predictor: Predictor | None = None
         self.draining = False
         metrics.watch(
@@ -74,18 +80,18 @@ class Engine:
         if session.max_parallel_runs > 1:
             self._inference.shutdown(wait=False)
             self._inference = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
-        batcher = Batcher(
-            session.infer,
-            self._inference,
-            max_parallel_runs=session.max_parallel_runs,
-            max_batch_size=max_batch_size,
-            batch_timeout=self._batch_timeout,
-            max_queue_size=self._max_queue_size,
-            on_batch=self._metrics.batch_size.observe,
-        )
+            whole: Batcher[Job, Prediction | ServiceError] = self._new_batcher(
+                lambda jobs: run_jobs(session, jobs, self._max_pixels), session, max_batch_size
+            )
+            pipeline: Pipeline = WholePipeline(whole)
+            batcher: Batcher[Any, Any] = whole
+        else:
+            staged = self._new_batcher(session.infer, session, max_batch_size)
+            pipeline = StagedPipeline(staged, self._threads, max_pixels=self._max_pixels)
+            batcher = staged
         self._batcher = await batcher.__aenter__()
         self._session = session
-        self._predictor = Predictor(batcher, self._threads, max_pixels=self._max_pixels)
+        self._predictor = Predictor(pipeline, batcher)
         self._metrics.model.labels(
             session.metadata.name,
             session.metadata.version,
@@ -100,6 +106,19 @@ class Engine:
             version=session.metadata.version,
             sha256=session.sha256,
             provider=session.provider,
+        )
+
+    def _new_batcher(
+        self, run: Callable[[Sequence[X]], Sequence[Y]], session: Session, max_batch_size: int
+    ) -> Batcher[X, Y]:
+        return Batcher(
+            run,
+            self._inference,
+            max_parallel_runs=session.max_parallel_runs,
+            max_batch_size=max_batch_size,
+            batch_timeout=self._batch_timeout,
+            max_queue_size=self._max_queue_size,
+            on_batch=self._metrics.batch_size.observe,
         )
 
     @property
@@ -141,6 +160,13 @@ class Engine:
         if self._predictor is None:
             raise AssertionError("ready without a predictor")
         return self._predictor
+
+    @property
+    def refusal(self) -> ServiceError | None:
+        """Why no strip can be taken now, for every caller alike; None when some can."""
+        if self._batcher is not None and self._batcher.alive and self._batcher.full:
+            return self._batcher.full_error()
+        return None
 
     def check_ready(self) -> None:
         """Raise UnavailableError with the reason unless strips can be answered."""

@@ -114,3 +114,10 @@ class ModelFileError(Exception):
 
 class DeviceError(Exception):
     """The wanted execution provider does not work on this machine."""
+
+
+def unexpected(error: Exception) -> InferenceError:
+    """Wrap what nobody foresaw: a bug, or no memory. One file's misfortune, nobody else's."""
+    failure = InferenceError(repr(error))
+    failure.__cause__ = error
+    return failure

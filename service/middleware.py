@@ -5,6 +5,7 @@ import contextlib
 import re
 import time
 import uuid
+from collections.abc import Callable, Collection
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -62,7 +63,7 @@ class RequestContext:
 
     def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
         # Unknown paths share one label: callers must not be able to create series.
-        route = str(getattr(scope.get("route"), "path", "unknown"))
+        route = str(getattr(scope.get("route"), "path", scope["state"].get("route", "unknown")))
         left = scope["state"].get("left", False)
         self._metrics.requests.labels(route, "left" if left else str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
@@ -88,6 +89,37 @@ class RequestContext:
             _log.debug("request", **fields)  # asked every few seconds
         else:
             _log.info("request", **fields)
+
+
+class Admission:
+    """Refuses uploads while nobody could be served, before anything is spent on them.
+
+    Under overload most requests end here. Reading, routing and validating them would take processor time
+    from those that were accepted.
+
+    Args:
+        app: what comes behind.
+        paths: of the routes that take uploads.
+        refusal: answers why no upload can be taken now, or None.
+    """
+
+    def __init__(
+        self, app: ASGIApp, paths: Collection[str], refusal: Callable[[], ServiceError | None]
+    ) -> None:
+        self._app = app
+        self._paths = frozenset(paths)
+        self._refusal = refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._paths:
+            error = self._refusal()
+            if error is not None:
+                scope["state"]["error"] = error
+                scope["state"]["route"] = scope["path"]
+                await respond(error, scope["state"]["request_id"])(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class BodyLimit:

@@ -26,7 +26,6 @@ from service.errors import (
 from service.metadata import ModelMetadata, Profile
 from service.metrics import Metrics
 from service.overlay import draw_overlay
-from service.predictor import Prediction
 from service.schemas import (
     Health,
     ModelInfo,
@@ -40,9 +39,12 @@ from service.schemas import (
 )
 from service.session import Session
 from service.settings import Settings
+from service.stages import Prediction
 from service.uploads import Upload, read_uploads
 
 T = TypeVar("T")
+
+UPLOAD_PATHS = ("/predict", "/overlay")
 
 _log = structlog.get_logger()
 

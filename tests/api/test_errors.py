@@ -221,7 +221,7 @@ async def test_a_bug_with_one_file_fails_that_file_alone(
             raise MemoryError("secret")
         return decode(data, max_pixels=max_pixels)
 
-    monkeypatch.setattr("service.predictor.decode", breaks)
+    monkeypatch.setattr("service.stages.decode", breaks)
     files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"bad"))]
     response = await client.post("/predict", files=files)
     assert [image["status"] for image in response.json()["images"]] == [200, 500]
