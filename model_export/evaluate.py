@@ -32,7 +32,7 @@ class EvaluateConfig:
     """Folder in Kaggle's layout."""
     drawn: int = 0
     """Score this many drawn strips, none of them ever trained on (instead of --data)."""
-    model: Path = Path("models")
+    model: Path = Path("models/steel-unet-resnet18-fast")
     """An ONNX file or a folder <name>/<version>/model.onnx."""
     profile: str | None = None
     """An operating point of the model; default: each of them."""

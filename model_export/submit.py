@@ -21,7 +21,7 @@ class SubmitConfig:
     """Folder of images, e.g. test_images."""
     out: Path = Path("submission.csv")
     """The file to write."""
-    model: Path = Path("models")
+    model: Path = Path("models/steel-unet-resnet18-fast")
     """An ONNX file or a folder <name>/<version>/model.onnx."""
     profile: str = "kaggle"
     """The operating point."""

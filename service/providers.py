@@ -11,6 +11,7 @@ import onnxruntime
 from service.errors import DeviceError, ModelFileError
 
 CPU = "CPUExecutionProvider"
+OPENVINO = "OpenVINOExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 
@@ -37,6 +38,30 @@ def open_cpu(path: Path, threads: int) -> onnxruntime.InferenceSession:
         return _create(path, [CPU], threads)
     except Exception as error:
         raise ModelFileError(f"{path} cannot be loaded by onnxruntime: {error}") from error
+
+
+def open_openvino(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Open a model on the CPU with Intel's OpenVINO, which the ``openvino`` extra brings.
+
+    Raises:
+        DeviceError: if it does not work here.
+    """
+    if OPENVINO not in onnxruntime.get_available_providers():
+        raise DeviceError(
+            "the installed onnxruntime is built without OpenVINO; "
+            "install the 'openvino' extra instead of 'cpu'"
+        )
+    options = {"device_type": "CPU", "num_of_threads": str(threads)}
+    try:
+        # OpenVINO wants the graph as it was written, not as onnxruntime has fused it.
+        session = _create(path, [(OPENVINO, options), CPU], threads, optimize=False)
+    except Exception as error:
+        raise DeviceError(f"device=openvino does not work here: {error}") from error
+    if session.get_providers()[0] != OPENVINO:
+        raise DeviceError(
+            f"device=openvino does not work here: the session reports {session.get_providers()}"
+        )
+    return session
 
 
 def open_gpu(
@@ -107,12 +132,16 @@ def tensorrt_options(options: GpuOptions, max_batch_size: int) -> dict[str, str]
     return settings
 
 
-def _create(path: Path, providers: list[Any], threads: int) -> onnxruntime.InferenceSession:
+def _create(
+    path: Path, providers: list[Any], threads: int, *, optimize: bool = True
+) -> onnxruntime.InferenceSession:
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    if not optimize:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
         str(path),
         options,

@@ -22,10 +22,14 @@ from service.metadata import (
     sha256_of,
 )
 from service.model_repository import gpu_variant
-from service.providers import GpuOptions, open_cpu, open_gpu
+from service.providers import GpuOptions, open_cpu, open_gpu, open_openvino
 from service.rle import decode
 
-Device = Literal["auto", "cpu", "cuda", "tensorrt"]
+KnownDevice = Literal["cpu", "openvino", "cuda", "tensorrt"]
+Device = KnownDevice | Literal["auto"]
+
+ON_PROCESSORS = ("cpu", "openvino")
+"""Devices on which strips run side by side rather than in batches."""
 
 _INPUT = ("image", "tensor(uint8)", [HEIGHT, WIDTH])
 _OUTPUTS = (
@@ -82,7 +86,7 @@ class OrtSession:
     Args:
         path: the ONNX file.
         device: where to run; ``open_session`` also takes ``auto``.
-        threads: processors for one inference on the CPU; None takes the container's quota.
+        threads: processors for one inference on the CPU or OpenVINO; None takes the container's quota.
         max_batch_size: strips in one call at most; None takes 1 on the CPU, 16 on a GPU. Calls run in
             fixed sizes (1, 2, 4, ... and this one) filled up with black strips, so that memory does not
             grow with new shapes.
@@ -98,7 +102,7 @@ class OrtSession:
         self,
         path: Path,
         *,
-        device: Literal["cpu", "cuda", "tensorrt"] = "cpu",
+        device: KnownDevice = "cpu",
         threads: int | None = None,
         max_batch_size: int | None = None,
         gpu: GpuOptions | None = None,
@@ -110,21 +114,24 @@ class OrtSession:
         self.fallback_reason = fallback_reason
         threads = threads or cpu_quota()
         # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
-        self.batch_sizes = batch_sizes(max_batch_size or (1 if device == "cpu" else 16))
+        self.batch_sizes = batch_sizes(max_batch_size or (1 if device in ON_PROCESSORS else 16))
         options = gpu or GpuOptions()
-        self._session = (
-            open_cpu(path, threads)
-            if device == "cpu"
-            else open_gpu(path, device, threads, self.batch_sizes[-1], options)
-        )
+        if device == "cpu":
+            self._session = open_cpu(path, threads)
+        elif device == "openvino":
+            self._session = open_openvino(path, threads)
+        else:
+            self._session = open_gpu(path, device, threads, self.batch_sizes[-1], options)
         self.provider: str = self._session.get_providers()[0]
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
-        self._bound = None if device == "cpu" else self._bind(options)
+        self._bound = None if device in ON_PROCESSORS else self._bind(options)
         # onnxruntime's own threads scale worse than strips side by side, and one more than there are
         # processors keeps them busy while answers go out: docs/adr/0010.
         processors = cpu_quota()
-        self.max_parallel_runs = 1 if device != "cpu" or threads >= processors else processors // threads + 1
+        self.max_parallel_runs = (
+            1 if device not in ON_PROCESSORS or threads >= processors else processors // threads + 1
+        )
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
         """Answer every strip, in order; see ``Session.infer``."""
@@ -218,9 +225,9 @@ def open_session(
         DeviceError: if the wanted device does not work here.
     """
 
-    def ready(device: Literal["cpu", "cuda", "tensorrt"], reason: str | None = None) -> OrtSession:
+    def ready(device: KnownDevice, reason: str | None = None) -> OrtSession:
         session = OrtSession(
-            path if device == "cpu" else gpu_variant(path),
+            path if device in ON_PROCESSORS else gpu_variant(path),
             device=device,
             threads=threads,
             max_batch_size=max_batch_size,

@@ -15,9 +15,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     model: Path = Field(
-        Path("models"), description="an ONNX file, or a folder that holds NAME/VERSION/model.onnx"
+        Path("models/steel-unet-resnet18-fast"),
+        description="an ONNX file, or the folder of a model, models/NAME, or of one of its versions",
     )
-    device: Literal["auto", "cpu", "cuda", "tensorrt"] = Field(
+    device: Literal["auto", "cpu", "openvino", "cuda", "tensorrt"] = Field(
         "auto",
         description="auto tries CUDA and falls back to the CPU, saying so; the others insist",
     )

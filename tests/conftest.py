@@ -64,5 +64,5 @@ def severstal() -> Path:
 
 @pytest.fixture(scope="session")
 def default_model() -> Path:
-    """The folder with the model that ships."""
-    return ROOT / "models"
+    """The folder of the model that is served by default."""
+    return ROOT / "models/steel-unet-resnet18-fast"

@@ -24,7 +24,7 @@ class ReportConfig:
     held them out, where the model has folds, and are left out elsewhere."""
     drawn: int = 0
     """Report on this many drawn strips, none of them ever trained on (instead of --data)."""
-    model: Path = Path("models")
+    model: Path = Path("models/steel-unet-resnet18-fast")
     """An ONNX file or a folder <name>/<version>/model.onnx."""
     out: Path = Path("runs/report")
     """Folder for report.html and the pictures."""

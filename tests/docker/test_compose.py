@@ -54,7 +54,7 @@ def container() -> Iterator[str]:
 
 
 def test_the_answer_is_that_of_the_model(container: str) -> None:
-    session = OrtSession(find_model(ROOT / "models"))
+    session = OrtSession(find_model(ROOT / "models/steel-unet-resnet18-fast"))
     probabilities = session.infer([decode(EXAMPLE, max_pixels=409_600)])[0]
     expected = segment(probabilities.classes, probabilities.masks, session.metadata.profiles[0])
     answer = httpx.post(f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60).json()

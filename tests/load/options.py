@@ -16,7 +16,7 @@ class Options:
     """Folder for bench.json, bench.png, logs and the textbook's network."""
     data: Path | None = None
     """Strips in Kaggle's layout; drawn ones otherwise."""
-    model: Path = Path("models")
+    model: Path = Path("models/steel-unet-resnet18-fast")
     """The model that every server runs: an ONNX file or a folder, as for the service."""
     only: tuple[Section, ...] = SECTIONS
     """Sections to measure."""
