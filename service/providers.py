@@ -40,8 +40,10 @@ def open_cpu(path: Path, threads: int) -> onnxruntime.InferenceSession:
         raise ModelFileError(f"{path} cannot be loaded by onnxruntime: {error}") from error
 
 
-def open_openvino(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_openvino(path: Path, threads: int, streams: int) -> onnxruntime.InferenceSession:
     """Open a model on the CPU with Intel's OpenVINO, which the ``openvino`` extra brings.
+
+    It would run one inference at a time; ``streams`` run side by side, on ``threads`` processors each.
 
     Raises:
         DeviceError: if it does not work here.
@@ -51,7 +53,11 @@ def open_openvino(path: Path, threads: int) -> onnxruntime.InferenceSession:
             "the installed onnxruntime is built without OpenVINO; "
             "install the 'openvino' extra instead of 'cpu'"
         )
-    options = {"device_type": "CPU", "num_of_threads": str(threads)}
+    options = {
+        "device_type": "CPU",
+        "num_of_threads": str(threads * streams),
+        "num_streams": str(streams),
+    }
     try:
         # OpenVINO wants the graph as it was written, not as onnxruntime has fused it.
         session = _create(path, [(OPENVINO, options), CPU], threads, optimize=False)

@@ -119,7 +119,7 @@ class OrtSession:
         if device == "cpu":
             self._session = open_cpu(path, threads)
         elif device == "openvino":
-            self._session = open_openvino(path, threads)
+            self._session = open_openvino(path, threads, max(1, cpu_quota() // threads))
         else:
             self._session = open_gpu(path, device, threads, self.batch_sizes[-1], options)
         self.provider: str = self._session.get_providers()[0]
