@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= $(or $(STEEL_PORT),8000)
-# cpu, or gpu on a machine with an NVIDIA driver of CUDA 13 (r580 or newer)
+# cpu; openvino for Intel's (with STEEL_DEVICE=openvino); or gpu on a machine with an NVIDIA driver of CUDA 13
+# (r580 or newer)
 EXTRA ?= cpu
 
 PIP = -m pip --disable-pip-version-check install --constraint constraints.txt

@@ -45,6 +45,9 @@ def _describe(config: TrainConfig) -> dict[str, object]:
     plain["data"] = config.data.name if config.data else None
     if config.encoder_weights not in ("none", "imagenet"):
         plain["encoder_weights"] = Path(config.encoder_weights).name
+    for name in ("start_from", "teacher"):
+        path = getattr(config, name)
+        plain[name] = path.name if path else None
     return {name: value for name, value in plain.items() if name not in ("out", "resume")}
 
 

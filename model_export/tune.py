@@ -37,8 +37,17 @@ class _Candidates:
 
 
 def tune(curves: ThresholdCurves) -> dict[str, OperatingPoint]:
-    """Choose the operating point of every profile, by its name."""
-    return {"inspection": tune_inspection(curves), "kaggle": tune_kaggle(curves)}
+    """Choose the operating point of every profile, by its name.
+
+    Kaggle's class thresholds are not below inspection's: it gains next to nothing there, and strips on which
+    inspection finds no class need no masks at all (``model_export.gate``).
+    """
+    inspection, kaggle = tune_inspection(curves), tune_kaggle(curves)
+    first, second, third, fourth = map(max, inspection.class_threshold, kaggle.class_threshold)
+    return {
+        "inspection": inspection,
+        "kaggle": kaggle.model_copy(update={"class_threshold": (first, second, third, fourth)}),
+    }
 
 
 def tune_kaggle(curves: ThresholdCurves) -> OperatingPoint:

@@ -1,4 +1,4 @@
-"""What can be said of the GPU code without a GPU: bindings on the CPU device, options, refusals."""
+"""What can be said of other devices without them: bindings on the CPU device, options, refusals."""
 
 from pathlib import Path
 
@@ -8,8 +8,10 @@ import pytest
 
 from service import build_engines
 from service.bindings import BoundRuns
+from service.errors import DeviceError
 from service.model_repository import GPU_MODEL, gpu_variant
-from service.providers import GpuOptions, cuda_options, open_cpu, tensorrt_options
+from service.providers import OPENVINO, GpuOptions, cuda_options, open_cpu, tensorrt_options
+from service.session import open_session
 from tests.tiny_model import block_strip
 
 GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -66,6 +68,19 @@ def test_the_file_for_gpus_is_taken_where_there_is_one(tmp_path: Path) -> None:
     assert gpu_variant(model) == model
     (tmp_path / GPU_MODEL).touch()
     assert gpu_variant(model) == tmp_path / GPU_MODEL
+
+
+@pytest.mark.skipif(OPENVINO in onnxruntime.get_available_providers(), reason="OpenVINO is installed")
+def test_openvino_is_insisted_on(tiny_model: Path) -> None:
+    with pytest.raises(DeviceError, match="install the 'openvino' extra"):
+        open_session(tiny_model, device="openvino")
+
+
+@pytest.mark.skipif(OPENVINO not in onnxruntime.get_available_providers(), reason="OpenVINO is not installed")
+def test_openvino_proves_itself_and_runs_strips_side_by_side(tiny_model: Path) -> None:
+    session = open_session(tiny_model, device="openvino", threads=1)
+    assert session.provider == OPENVINO
+    assert session.batch_sizes == (1,)
 
 
 @pytest.mark.parametrize(
