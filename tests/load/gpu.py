@@ -1,5 +1,6 @@
-"""``python -m tests.load.gpu``: everything that wants measuring on a GPU, in one go; run it from ``make env``
-with onnxruntime-gpu (and tensorrt) instead of onnxruntime.
+"""``python -m tests.load.gpu``: everything that wants measuring on a GPU, in one go.
+
+Run it from the environment of ``make env`` with onnxruntime-gpu (and tensorrt) instead of onnxruntime.
 
 Prints strips a second of the session alone by provider, arithmetic, CUDA graphs and batch size; of the same
 network in torch in float16; and end to end over HTTP at saturation and at 450 strips a second, which are two
@@ -10,12 +11,13 @@ service runs the model that ships. A part that fails is a line with its reason.
 import dataclasses
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -25,11 +27,10 @@ import tyro
 from model_export import onnx_file
 from model_export.float16 import to_float16
 from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
-from service.errors import ServiceError
+from service.bindings import BoundRuns
 from service.metadata import CLASS_COUNT, HEIGHT, WIDTH
 from service.model_repository import find_model, gpu_variant
 from service.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
-from service.bindings import BoundRuns
 from service.session import OrtSession
 from tests.load.drive import drive
 from tests.load.jobs import write_jobs
@@ -41,14 +42,14 @@ NETWORK = NetworkConfig(encoder_depth=4, decoder_channels=(64, 32), classifier_c
 
 
 @dataclass(frozen=True)
-class GpuOptionsLine:
+class GpuBench:
     """Measure sessions, torch and the service on a GPU."""
 
     model: Path = Path("models/steel-unet-resnet18")
     """The model that the service runs end to end."""
     out: Path = Path("runs/gpu")
     """Folder for gpu.json and TensorRT's engines."""
-    devices: tuple[str, ...] = ("cuda", "tensorrt")
+    devices: tuple[Literal["cuda", "tensorrt", "cpu"], ...] = ("cuda", "tensorrt")
     """cuda, tensorrt; cpu tries the script itself where there is no GPU."""
     sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Strips in a batch."""
@@ -74,7 +75,7 @@ class Line:
 
 def main() -> None:
     """Measure, print and write."""
-    options = tyro.cli(GpuOptionsLine, prog="python -m tests.load.gpu", description=__doc__)
+    options = tyro.cli(GpuBench, prog="python -m tests.load.gpu", description=__doc__)
     options.out.mkdir(parents=True, exist_ok=True)
     lines = []
     for line in measure(options):
@@ -83,7 +84,7 @@ def main() -> None:
     (options.out / "gpu.json").write_text(json.dumps([dataclasses.asdict(line) for line in lines], indent=1))
 
 
-def measure(options: GpuOptionsLine) -> Iterator[Line]:
+def measure(options: GpuBench) -> Iterator[Line]:
     """Give one line after another."""
     torch.manual_seed(0)
     network = ServedNetwork(SteelNetwork(NETWORK)).eval()
@@ -106,16 +107,14 @@ def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _sessions(
-    options: GpuOptionsLine, path: Path, device: str, what: str, graphs: bool
-) -> Iterator[Line]:
+def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: bool) -> Iterator[Line]:
     what += ", CUDA graphs" if graphs else ""
     settings = GpuOptions(graphs=graphs, engine_cache=options.out / f"engines-{path.stem}-{int(graphs)}")
     try:
         bound = _bind(path, device, options.sizes, settings)
         for size in options.sizes:
             images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
-            yield _timed(what, size, options.runs, lambda images=images: bound.run(images))
+            yield _timed(what, size, options.runs, partial(bound.run, images))
     except Exception as error:  # whatever a driver or a library says belongs into the report
         yield Line(what, None, None, None, str(error)[:300])
 
@@ -137,7 +136,7 @@ def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions)
     )
 
 
-def _torch(options: GpuOptionsLine, network: ServedNetwork) -> Iterator[Line]:
+def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Line]:
     if not torch.cuda.is_available():
         yield Line("torch fp16", None, None, None, "torch finds no GPU")
         return
@@ -153,26 +152,35 @@ def _torch(options: GpuOptionsLine, network: ServedNetwork) -> Iterator[Line]:
         yield _timed("torch fp16", size, options.runs, run)
 
 
-def _end_to_end(options: GpuOptionsLine, device: str) -> Iterator[Line]:
+def _end_to_end(options: GpuBench, device: Literal["cuda", "tensorrt", "cpu"]) -> Iterator[Line]:
     model = find_model(options.model)
     try:
         with tempfile.TemporaryDirectory() as folder:
             served = model if device == "cpu" else gpu_variant(model)
             # On the device that will be asked: float16 differs from processors in single pixels.
-            known: GpuDevice | str = device
-            session = OrtSession(served, device=known)  # type: ignore[arg-type]  # from the command line
+            session = OrtSession(served, device=device)
             jobs = answer_jobs(image_files(None, 40), session)
             del session
             write_jobs(jobs, Path(folder))
             with running_service(model, options.out, jobs[0], device=device) as server:
-                for what, load in (
-                    ("saturation", {"connections": 64}),
-                    (f"{options.rate:g} strips/s", {"rate": options.rate}),
-                ):
+                loads: dict[str, dict[str, object]] = {
+                    "saturation": {"connections": 64},
+                    f"{options.rate:g} strips/s": {"rate": options.rate},
+                }
+                for what, load in loads.items():
                     report = drive(server, Path(folder), seconds=options.seconds, **load).report
-                    wrong = f"{report.wrong} wrong, {report.failed} failed" if report.wrong + report.failed else None
+                    bad = report.wrong + report.failed + report.refused
+                    wrong = (
+                        f"{report.wrong} wrong, {report.failed} failed, {report.refused} refused"
+                        if bad
+                        else None
+                    )
                     yield Line(
-                        f"{device} end to end, {what}", None, report.throughput, report.latency.p99, wrong
+                        f"{device} end to end, {what}",
+                        None,
+                        report.throughput,
+                        report.latency.p99,
+                        problem if bad else None,
                     )
     except Exception as error:
         yield Line(f"{device} end to end", None, None, None, str(error)[:300])
@@ -199,4 +207,4 @@ def _text(line: Line) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
