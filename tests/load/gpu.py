@@ -170,11 +170,7 @@ def _end_to_end(options: GpuBench, device: Literal["cuda", "tensorrt", "cpu"]) -
                 for what, load in loads.items():
                     report = drive(server, Path(folder), seconds=options.seconds, **load).report
                     bad = report.wrong + report.failed + report.refused
-                    wrong = (
-                        f"{report.wrong} wrong, {report.failed} failed, {report.refused} refused"
-                        if bad
-                        else None
-                    )
+                    problem = f"{report.wrong} wrong, {report.failed} failed, {report.refused} refused"
                     yield Line(
                         f"{device} end to end, {what}",
                         None,
