@@ -104,19 +104,29 @@ def test_a_full_queue_refuses_before_the_body_arrives_and_keeps_the_connection(s
         real_server(slow_model, threads=cpu_quota(), max_queue_size=1, max_files=1) as server,
         concurrent.futures.ThreadPoolExecutor(2) as pool,
     ):
-        calls = []
-        for _ in range(2):
-            calls.append(
-                pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
-            )
-            time.sleep(0.2)  # the first runs when the second comes
-        until(lambda: metric(server.url, "steel_queue_size") == 1)
+
+        def call() -> concurrent.futures.Future[httpx.Response]:
+            return pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
+
+        calls = [call(), call()]
+
+        def one_runs_and_one_waits() -> bool:
+            for index, future in enumerate(calls):  # one that came before the other ran was refused
+                if future.done():
+                    calls[index] = call()
+            return metric(server.url, "steel_queue_size") == 1
+
+        until(one_runs_and_one_waits)
         with send_head(server.url, len(STRIP)) as refused:
             assert refused.recv(4096).startswith(b"HTTP/1.1 429")
             refused.sendall(STRIP)
             refused.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert refused.recv(4096).startswith(b"HTTP/1.1 200")
-        assert [call.result().status_code for call in calls] == [200] * 2
+            received = b""
+            while b"HTTP/1.1 200 OK" not in received:  # behind the rest of the refusal
+                chunk = refused.recv(4096)
+                assert chunk, "the server closed the connection"
+                received += chunk
+        assert [future.result().status_code for future in calls] == [200] * 2
 
 
 def test_an_open_connection_is_refused_while_the_service_drains(server: Server) -> None:
