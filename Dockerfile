@@ -1,5 +1,5 @@
 FROM python:3.11-slim AS dependencies
-# cpu, or gpu: the CUDA and cuDNN libraries come as Python packages, so no CUDA base image is needed.
+# cpu, openvino or gpu: the CUDA and cuDNN libraries come as Python packages, so no CUDA base image is needed.
 ARG EXTRA=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv

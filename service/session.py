@@ -125,7 +125,11 @@ class OrtSession:
         self.provider: str = self._session.get_providers()[0]
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
-        self._bound = None if device in ON_PROCESSORS else self._bind(options)
+        self._bound = (
+            None
+            if device in ON_PROCESSORS
+            else bind(self._session, device="cuda", batch_sizes=self.batch_sizes, graphs=options.graphs)
+        )
         # onnxruntime's own threads scale worse than strips side by side, and one more than there are
         # processors keeps them busy while answers go out: docs/adr/0010.
         processors = cpu_quota()
@@ -160,19 +164,23 @@ class OrtSession:
         names = [name for name, _, _ in _OUTPUTS]
         return self._session.run(names, {_INPUT[0]: images})
 
-    def _bind(self, options: GpuOptions) -> BoundRuns:
-        return BoundRuns(
-            self._session,
-            device="cuda",
-            input_name=_INPUT[0],
-            input_shape=(HEIGHT, WIDTH),
-            outputs={
-                "class_probability": ((CLASS_COUNT,), np.float32),
-                "mask_probability": ((CLASS_COUNT, WIDTH, HEIGHT), np.uint8),
-            },
-            batch_sizes=self.batch_sizes,
-            graphs=options.graphs,
-        )
+
+def bind(
+    session: onnxruntime.InferenceSession, *, device: str, batch_sizes: Sequence[int], graphs: bool
+) -> BoundRuns:
+    """Bind the contract's input and outputs to memory of a device; see ``BoundRuns``."""
+    return BoundRuns(
+        session,
+        device=device,
+        input_name=_INPUT[0],
+        input_shape=(HEIGHT, WIDTH),
+        outputs={
+            "class_probability": ((CLASS_COUNT,), np.float32),
+            "mask_probability": ((CLASS_COUNT, WIDTH, HEIGHT), np.uint8),
+        },
+        batch_sizes=batch_sizes,
+        graphs=graphs,
+    )
 
 
 def prove(session: Session) -> None:

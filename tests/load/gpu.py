@@ -28,10 +28,10 @@ from model_export import onnx_file
 from model_export.float16 import to_float16
 from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
 from service.bindings import BoundRuns
-from service.metadata import CLASS_COUNT, HEIGHT, WIDTH
+from service.metadata import HEIGHT, WIDTH
 from service.model_repository import find_model, gpu_variant
 from service.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
-from service.session import OrtSession
+from service.session import OrtSession, bind
 from tests.load.drive import drive
 from tests.load.jobs import write_jobs
 from tests.load.our_service import running_service
@@ -122,18 +122,8 @@ def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: boo
 def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions) -> BoundRuns:
     kind: GpuDevice = "tensorrt" if device == "tensorrt" else "cuda"
     session = open_cpu(path, 1) if device == "cpu" else open_gpu(path, kind, 1, max(sizes), settings)
-    return BoundRuns(
-        session,
-        device="cpu" if device == "cpu" else "cuda",
-        input_name="image",
-        input_shape=(HEIGHT, WIDTH),
-        outputs={
-            "class_probability": ((CLASS_COUNT,), np.float32),
-            "mask_probability": ((CLASS_COUNT, WIDTH, HEIGHT), np.uint8),
-        },
-        batch_sizes=sizes,
-        graphs=settings.graphs,
-    )
+    memory = "cpu" if device == "cpu" else "cuda"
+    return bind(session, device=memory, batch_sizes=sizes, graphs=settings.graphs)
 
 
 def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Line]:

@@ -11,24 +11,14 @@ from service.bindings import BoundRuns
 from service.errors import DeviceError
 from service.model_repository import GPU_MODEL, gpu_variant
 from service.providers import OPENVINO, GpuOptions, cuda_options, open_cpu, tensorrt_options
-from service.session import open_session
+from service.session import bind, open_session
 from tests.tiny_model import block_strip
 
 GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def bound_runs(path: Path, sizes: tuple[int, ...]) -> BoundRuns:
-    return BoundRuns(
-        open_cpu(path, threads=1),
-        device="cpu",
-        input_name="image",
-        input_shape=(256, 1600),
-        outputs={
-            "mask_probability": ((4, 1600, 256), np.uint8),
-            "class_probability": ((4,), np.float32),
-        },
-        batch_sizes=sizes,
-    )
+    return bind(open_cpu(path, threads=1), device="cpu", batch_sizes=sizes, graphs=False)
 
 
 def test_bound_runs_answer_as_plain_ones_and_answers_outlive_the_next_run(tiny_model: Path) -> None:
@@ -37,7 +27,7 @@ def test_bound_runs_answer_as_plain_ones_and_answers_outlive_the_next_run(tiny_m
     for size in (1, 2, 1, 2):
         number = len(seen)
         images = np.stack([block_strip(c1=(10 * number + row, 5, 3, 4)) for row in range(size)])
-        names = ["mask_probability", "class_probability"]
+        names = ["class_probability", "mask_probability"]
         seen.append((bound.run(images), plain.run(names, {"image": images})))
     for found, expected in seen:
         for one, other in zip(found, expected, strict=True):
