@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from service.errors import ServiceError
 from service.metadata import HEIGHT, WIDTH, ModelMetadata
 from service.problems import problem_of
-from service.schemas import ClassResult, ImageResult, ModelInfo, ModelSummary, SplitInfo, TimingMs
+from service.regions import Instance
+from service.schemas import (
+    ClassResult,
+    ImageResult,
+    InstanceResult,
+    ModelInfo,
+    ModelSummary,
+    SplitInfo,
+    TimingMs,
+)
 from service.session import Session
 from service.stages import Prediction
 
@@ -48,10 +57,18 @@ def image_result(
     filename: str | None,
     result: Prediction | ServiceError,
     metadata: ModelMetadata,
-    encode: bool,
     request_id: str,
+    mm_per_px: tuple[float, float] | None,
 ) -> ImageResult:
-    """Describe one file's answer; ``encode`` tells whether masks were asked for."""
+    """Describe one file's answer.
+
+    Args:
+        filename: as it came.
+        result: what became of the file.
+        metadata: of the model that answered.
+        request_id: for a problem.
+        mm_per_px: width and height of a pixel, to add millimetres.
+    """
     if isinstance(result, ServiceError):
         return ImageResult(filename=filename, status=result.status, problem=problem_of(result, request_id))
     return ImageResult(
@@ -69,11 +86,37 @@ def image_result(
                 present=found.present,
                 probability=round(found.probability, 4),
                 area=found.area,
-                rle=code if encode else None,
+                area_mm2=None if mm_per_px is None else _round(found.area * mm_per_px[0] * mm_per_px[1]),
+                **code,
             )
-            for kind, found, code in zip(metadata.classes, result.classes, result.rles, strict=True)
+            for kind, found, code in zip(metadata.classes, result.classes, result.codes, strict=True)
         ],
+        png=result.png,
+        instances=None
+        if result.instances is None
+        else [_instance_result(one, mm_per_px) for one in result.instances],
     )
+
+
+def _instance_result(found: Instance, mm_per_px: tuple[float, float] | None) -> InstanceResult:
+    result = InstanceResult(
+        class_id=found.class_id,
+        score=round(found.score, 4),
+        bbox=found.bbox,
+        area=found.area,
+        centroid=(_round(found.centroid[0]), _round(found.centroid[1])),
+    )
+    if mm_per_px is not None:
+        x, y = mm_per_px
+        left, top, width, height = found.bbox
+        result.bbox_mm = (_round(left * x), _round(top * y), _round(width * x), _round(height * y))
+        result.area_mm2 = _round(found.area * x * y)
+        result.centroid_mm = (_round(found.centroid[0] * x), _round(found.centroid[1] * y))
+    return result
+
+
+def _round(value: float) -> float:
+    return round(value, 3)
 
 
 def timing_ms(predictions: Sequence[Prediction], total: float) -> TimingMs:

@@ -77,6 +77,11 @@ _PARAMETER_EXAMPLES = {
         "one": {"summary": "the same for every class", "value": "0.5"},
         "four": {"summary": "one per class", "value": "0.5,0.4,0.5,0.6"},
     },
+    "mm_per_px": {
+        "none": {"summary": "pixels only", "value": ""},
+        "square": {"summary": "as wide as high", "value": "0.5"},
+        "two": {"summary": "width and height", "value": "0.5,0.4"},
+    },
     "min_area": {
         "none": {"summary": "as the profile says", "value": ""},
         "one": {"summary": "the same for every class", "value": "300"},

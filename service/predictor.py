@@ -6,9 +6,8 @@ from typing import Any
 
 from service.batcher import Batcher
 from service.errors import DeadlineExceededError, QueueFullError, ServiceError, unexpected
-from service.metadata import OperatingPoint
 from service.pipelines import Pipeline
-from service.stages import Job, Prediction
+from service.stages import Job, Prediction, Wanted
 
 
 class Predictor:
@@ -24,22 +23,21 @@ class Predictor:
         self._batcher = batcher
 
     async def predict(
-        self, files: Sequence[bytes], point: OperatingPoint, *, deadline: float, encode: bool = True
+        self, files: Sequence[bytes], wanted: Wanted, *, deadline: float
     ) -> list[Prediction | ServiceError]:
         """Answer image files, each with a prediction or with its own error.
 
         Args:
             files: the bytes of the files.
-            point: thresholds and areas.
+            wanted: of each.
             deadline: event-loop time by which the answers are wanted.
-            encode: whether to write run-length codes.
 
         Raises:
             QueueFullError: at once, if there is no room for all of them, or no time.
             UnavailableError: if no strips are taken any more.
         """
         self.check_room(len(files), deadline)
-        works = [self._pipeline.start(Job(data, point, encode), deadline) for data in files]
+        works = [self._pipeline.start(Job(data, wanted), deadline) for data in files]
         return await asyncio.gather(*(self._in_time(work, deadline) for work in works))
 
     def check_room(self, files: int, deadline: float) -> None:

@@ -23,6 +23,7 @@ from service.errors import (
     ServiceError,
     UnauthorizedError,
 )
+from service.mask_formats import MaskFormat
 from service.metadata import ModelMetadata, Profile
 from service.metrics import Metrics
 from service.overlay import draw_overlay
@@ -35,11 +36,12 @@ from service.schemas import (
     SegmentQuery,
     TimingMs,
     parse_areas,
+    parse_mm_per_px,
     parse_thresholds,
 )
 from service.session import Session
 from service.settings import Settings
-from service.stages import Prediction
+from service.stages import Prediction, Wanted
 from service.uploads import Upload, read_uploads
 
 T = TypeVar("T")
@@ -135,8 +137,10 @@ async def predict(
     One bad file never fails the others: its entry has its own `status` and `problem`. A request with
     a single bad file is answered with that status itself.
     """
-    encode = query.mask_format == "rle"
-    done = await _segment(request, query, deadline_ms, encode=encode)
+    mm_per_px = None if query.mm_per_px is None else parse_mm_per_px(query.mm_per_px)
+    done = await _segment(
+        request, query, deadline_ms, mask_format=query.mask_format, instances=query.instances
+    )
     failures = [result for result in done.results if isinstance(result, ServiceError)]
     if len(failures) == len(done.results) and (len(failures) == 1 or _same_refusal(failures)):
         raise failures[0]
@@ -147,7 +151,7 @@ async def predict(
         model=model_summary(done.session),
         profile=ProfileUsed(**done.point.model_dump(include=set(ProfileUsed.model_fields))),
         images=[
-            image_result(upload.filename, result, metadata, encode, request_id)
+            image_result(upload.filename, result, metadata, request_id, mm_per_px)
             for upload, result in zip(done.uploads, done.results, strict=True)
         ],
         timing_ms=timing,
@@ -178,7 +182,7 @@ async def overlay(
     request: Request, query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None
 ) -> Response:
     """Answer a PNG: the strip with coloured masks. Takes one image."""
-    done = await _segment(request, query, deadline_ms, encode=False, max_files=1)
+    done = await _segment(request, query, deadline_ms, max_files=1)
     result = done.results[0]
     if isinstance(result, ServiceError):
         raise result
@@ -241,7 +245,8 @@ async def _segment(
     query: SegmentQuery,
     deadline_ms: int | None,
     *,
-    encode: bool,
+    mask_format: MaskFormat = "none",
+    instances: bool = False,
     max_files: int | None = None,
 ) -> _Segmented:
     """Read the files and answer each with a prediction or its own error."""
@@ -268,7 +273,8 @@ async def _segment(
     except ClientDisconnect as error:
         raise _left(request) from error
     started = time.perf_counter()
-    work = predictor.predict([upload.data for upload in uploads], point, deadline=deadline, encode=encode)
+    wanted = Wanted(point, mask_format, instances)
+    work = predictor.predict([upload.data for upload in uploads], wanted, deadline=deadline)
     results = await _unless_left(request, asyncio.ensure_future(work))
     return _Segmented(uploads, point, session, results, time.perf_counter() - started)
 

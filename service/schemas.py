@@ -4,8 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from service.mask_formats import MaskFormat
 from service.metadata import CLASS_COUNT, Calibration, DefectClass, Parity, Profile, Provenance
 
+_MOST_MM_PER_PX = 1000
 ONE_OR_FOUR = f"one value, or {CLASS_COUNT} separated by commas"
 
 
@@ -39,6 +41,29 @@ def parse_areas(text: str) -> tuple[int, int, int, int]:
     values = [int(part) for part in parts]
     first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
     return first, second, third, fourth
+
+
+def parse_mm_per_px(text: str) -> tuple[float, float]:
+    """Read the size of a pixel in millimetres: one number, or width and height.
+
+    Raises:
+        ValueError: saying what is allowed.
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 2) or not all(0 < value <= _MOST_MM_PER_PX for value in values):
+        raise ValueError(
+            f"millimetres of a pixel, one number or width and height separated by a comma, each above 0 and "
+            f"at most {_MOST_MM_PER_PX}, is wanted; got {text!r}"
+        )
+    return values[0], values[-1]
+
+
+def _checked_mm_per_px(text: str) -> str:
+    parse_mm_per_px(text)
+    return text
 
 
 def _checked_thresholds(text: str) -> str:
@@ -78,10 +103,23 @@ class SegmentQuery(BaseModel):
 class PredictQuery(SegmentQuery):
     """What a caller may choose about the answer of /predict."""
 
-    mask_format: Literal["rle", "none"] = Field(
+    mask_format: MaskFormat = Field(
         "rle",
-        description="How masks are written. `rle` is Kaggle's run-length code: pairs of start and length, "
-        "pixels numbered from 1, top to bottom, then left to right. `none` leaves masks out.",
+        description="How masks are written. `rle`: Kaggle's run-length code, pairs of start and length, "
+        "pixels numbered from 1, top to bottom, then left to right. `coco_rle`: as pycocotools writes it; "
+        "`coco_rle_uncompressed`: with a list of counts. `polygon`: a GeoJSON MultiPolygon along the edges "
+        "of pixels, with holes. `png`: one grey picture for all classes, in base64, bit `class_id - 1` of a "
+        "pixel being its class. `none` leaves masks out.",
+    )
+    instances: bool = Field(
+        False,
+        description="Also list every connected defect with class, score, bounding box, area and centroid.",
+    )
+    mm_per_px: Annotated[str, AfterValidator(_checked_mm_per_px)] | None = Field(
+        None,
+        description="Millimetres of a pixel, or its width and height separated by a comma: adds `_mm` and "
+        "`_mm2` to areas, boxes and centroids.",
+        examples=["0.5", "0.5,0.4"],
     )
 
 
@@ -127,6 +165,38 @@ class ProfileUsed(BaseModel):
     min_area: tuple[int, ...] = Field(description="a mask of fewer pixels than this in all is dropped")
 
 
+class CocoRle(BaseModel):
+    """A mask as COCO writes it."""
+
+    size: tuple[int, int] = Field(description="height and width", examples=[[256, 1600]])
+    counts: str | list[int] = Field(
+        description="compressed, a string; uncompressed, lengths of runs down the columns, background first"
+    )
+
+
+class MultiPolygon(BaseModel):
+    """A mask as GeoJSON (RFC 7946): per polygon its outer ring, then its holes. Units are pixels.
+
+    `[0, 0]` is the upper left corner of the strip, x points to the right and y down.
+    """
+
+    type: Literal["MultiPolygon"]
+    coordinates: list[list[list[tuple[int, int]]]]
+
+
+class InstanceResult(BaseModel):
+    """One connected defect; pixels connect by their edges. Pixels count from the upper left corner."""
+
+    class_id: int = Field(ge=1, le=CLASS_COUNT)
+    score: float = Field(description="mean probability of its pixels")
+    bbox: tuple[int, int, int, int] = Field(description="left, top, width, height")
+    area: int = Field(description="pixels")
+    centroid: tuple[float, float] = Field(description="x and y; the middle of the first pixel is 0.5, 0.5")
+    bbox_mm: tuple[float, float, float, float] | None = Field(None, description="with mm_per_px")
+    area_mm2: float | None = Field(None, description="with mm_per_px")
+    centroid_mm: tuple[float, float] | None = Field(None, description="with mm_per_px")
+
+
 class ClassResult(BaseModel):
     """One class of defect on one strip."""
 
@@ -135,10 +205,12 @@ class ClassResult(BaseModel):
     present: bool
     probability: float = Field(description="probability that the strip holds a defect of this class")
     area: int = Field(description="pixels of the mask")
+    area_mm2: float | None = Field(None, description="with mm_per_px")
     rle: str | None = Field(
-        None,
-        description="Kaggle's run-length code; empty if not present; left out with mask_format=none",
+        None, description="with mask_format=rle: Kaggle's run-length code; empty if not present"
     )
+    coco_rle: CocoRle | None = Field(None, description="with mask_format=coco_rle or coco_rle_uncompressed")
+    polygon: MultiPolygon | None = Field(None, description="with mask_format=polygon")
 
 
 class ImageResult(BaseModel):
@@ -152,6 +224,14 @@ class ImageResult(BaseModel):
     defect: bool | None = Field(None, description="whether any class is present")
     defect_probability: float | None = Field(None, description="the highest of the classes' probabilities")
     classes: list[ClassResult] | None = Field(None, description="all four classes, in order")
+    png: str | None = Field(
+        None,
+        description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit "
+        "`class_id - 1` of a pixel being its class",
+    )
+    instances: list[InstanceResult] | None = Field(
+        None, description="with instances=true: connected defects, the largest of each class first"
+    )
     problem: Problem | None = None
 
 

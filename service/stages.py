@@ -3,13 +3,25 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from service import rle
+from service.mask_formats import MaskFormat, png, write
 from service.metadata import OperatingPoint, Strip
 from service.postprocess import ClassMask, segment
 from service.preprocess import decode
+from service.regions import Instance, instances
 from service.session import Probabilities
 from service.stopwatch import Spent, Stopwatch
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of an image."""
+
+    point: OperatingPoint
+    mask_format: MaskFormat = "none"
+    instances: bool = False
+    """Whether to list connected defects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +29,7 @@ class Job:
     """An image file and what is wanted of it."""
 
     data: bytes
-    point: OperatingPoint
-    encode: bool
-    """Whether to write run-length codes."""
+    wanted: Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +51,12 @@ class Prediction:
     sha256: str
     """Of the bytes that came."""
     classes: Sequence[ClassMask]
-    rles: Sequence[str]
-    """Kaggle's run-length code per class; empty if it was not asked for or there is no mask."""
+    codes: Sequence[dict[str, Any]]
+    """Per class the fields of the answer that hold its mask, as the job's format wants it."""
+    png: str | None
+    """The masks of all classes, if the format is png; see ``mask_formats.png``."""
+    instances: Sequence[Instance] | None
+    """None if they were not asked for."""
     timing: Timing
 
 
@@ -71,7 +85,18 @@ def finish(
 ) -> Prediction:
     """Turn probabilities into masks and codes."""
     watch = Stopwatch()
-    classes = segment(probabilities.classes, probabilities.masks, job.point)
-    rles = [rle.encode(found.mask) if job.encode and found.mask is not None else "" for found in classes]
+    classes = segment(probabilities.classes, probabilities.masks, job.wanted.point)
+    codes = [write(found.mask, job.wanted.mask_format) for found in classes]
+    picture = png([found.mask for found in classes]) if job.wanted.mask_format == "png" else None
+    defects = _instances(classes, probabilities) if job.wanted.instances else None
     timing = Timing(decoded.spent, queue, inference, watch.read())
-    return Prediction(decoded.strip, decoded.sha256, classes, rles, timing)
+    return Prediction(decoded.strip, decoded.sha256, classes, codes, picture, defects, timing)
+
+
+def _instances(classes: Sequence[ClassMask], probabilities: Probabilities) -> list[Instance]:
+    return [
+        one
+        for found, pixels in zip(classes, probabilities.masks, strict=True)
+        if found.mask is not None
+        for one in instances(found.class_id, found.mask, pixels)
+    ]

@@ -96,6 +96,8 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "threshold",
         "min_area",
         "mask_format",
+        "instances",
+        "mm_per_px",
         "X-Deadline-Ms",
         "X-Filename",
         "X-Request-Id",

@@ -12,7 +12,7 @@ from service.errors import InferenceError, InvalidImageError, ServiceError
 from service.metadata import Strip
 from service.pipelines import Pipeline, StagedPipeline, WholePipeline, run_jobs
 from service.session import OrtSession, Probabilities
-from service.stages import Job, Prediction
+from service.stages import Job, Prediction, Wanted
 from tests.images import png
 from tests.tiny_model import block_rle, block_strip
 
@@ -22,7 +22,7 @@ MAX_PIXELS = 1_000_000
 
 
 def job(session: OrtSession, left: int) -> Job:
-    return Job(png(block_strip(c1=(left, 5, 4, 6))), session.metadata.profiles[0], True)
+    return Job(png(block_strip(c1=(left, 5, 4, 6))), Wanted(session.metadata.profiles[0], "rle"))
 
 
 async def answers(pipeline: Pipeline, jobs: Sequence[Job]) -> list[Prediction | BaseException]:
@@ -36,7 +36,7 @@ async def answers(pipeline: Pipeline, jobs: Sequence[Job]) -> list[Prediction | 
 async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
     kind: str, tiny_session: OrtSession
 ) -> None:
-    jobs = [job(tiny_session, 10), Job(b"\xff\xd8\xff no strip", job(tiny_session, 0).point, True)]
+    jobs = [job(tiny_session, 10), Job(b"\xff\xd8\xff no strip", job(tiny_session, 0).wanted)]
     jobs += [job(tiny_session, left) for left in (30, 50)]
     with ThreadPoolExecutor(2) as threads:
         if kind == "staged":
@@ -59,15 +59,14 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
     assert isinstance(found.pop(1), InvalidImageError)
     for one, left in zip(found, (10, 30, 50), strict=True):
         assert isinstance(one, Prediction)
-        assert one.rles[0] == block_rle(left, 5, 4, 6)
+        assert one.codes[0] == {"rle": block_rle(left, 5, 4, 6)}
         assert one.timing.decode.seconds > 0
         assert one.timing.inference.cpu_seconds >= 0
         assert one.timing.queue.seconds >= 0
 
 
 def test_a_batch_of_broken_files_never_reaches_the_model(tiny_session: OrtSession) -> None:
-    point = tiny_session.metadata.profiles[0]
-    (found,) = run_jobs(tiny_session, [Job(b"", point, True)], MAX_PIXELS)
+    (found,) = run_jobs(tiny_session, [Job(b"", job(tiny_session, 0).wanted)], MAX_PIXELS)
     assert isinstance(found, InvalidImageError)
 
 

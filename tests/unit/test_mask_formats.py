@@ -1,0 +1,130 @@
+"""Masks in every format, read back by the libraries that callers have."""
+
+import base64
+from typing import Any
+
+import cv2
+import numpy as np
+import pycocotools.mask
+import pytest
+import shapely
+import shapely.geometry
+import supervision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service import rle
+from service.mask_formats import png, write
+from service.regions import instances
+from service.rle import Mask
+
+HEIGHT, WIDTH = 256, 1600
+
+Blocks = list[tuple[int, int, int, int, bool]]
+
+
+def drawn(blocks: Blocks) -> Mask:
+    """Rectangles, drawn or rubbed out, left, top, width and height each; column-major."""
+    mask = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
+    for left, top, width, height, value in blocks:
+        mask[left : left + width, top : top + height] = value
+    return mask
+
+
+masks = st.lists(
+    st.tuples(
+        st.integers(0, 1599), st.integers(0, 255), st.integers(1, 60), st.integers(1, 60), st.booleans()
+    ),
+    max_size=12,
+).map(drawn)
+
+
+def from_polygon(polygon: dict[str, Any]) -> Mask:
+    """Whether the middle of each pixel lies inside."""
+    x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5, indexing="ij")
+    inside: Mask = shapely.contains_xy(shapely.geometry.shape(polygon), x, y)
+    return inside
+
+
+@given(masks)
+@settings(max_examples=30, deadline=None)
+def test_coco_codes_are_read_by_pycocotools_and_supervision(mask: Mask) -> None:
+    code = write(mask, "coco_rle")["coco_rle"]
+    np.testing.assert_array_equal(pycocotools.mask.decode(code), mask.T)
+    plain = write(mask, "coco_rle_uncompressed")["coco_rle"]
+    assert plain["size"] == code["size"] == [HEIGHT, WIDTH]
+    np.testing.assert_array_equal(
+        pycocotools.mask.decode(pycocotools.mask.frPyObjects(plain, HEIGHT, WIDTH)), mask.T
+    )
+    np.testing.assert_array_equal(supervision.rle_to_mask(plain["counts"], (WIDTH, HEIGHT)), mask.T)
+
+
+@given(masks)
+@settings(max_examples=15, deadline=None)
+def test_polygons_are_valid_and_exact_holes_included(mask: Mask) -> None:
+    polygon = write(mask, "polygon")["polygon"]
+    shape = shapely.geometry.shape(polygon)
+    assert shape.is_valid
+    assert shape.area == np.count_nonzero(mask)
+    np.testing.assert_array_equal(from_polygon(polygon), mask)
+
+
+def test_a_ring_has_a_hole_and_corners_only() -> None:
+    polygon = write(drawn([(10, 20, 30, 40, True), (15, 25, 5, 6, False)]), "polygon")["polygon"]
+    ((outer, hole),) = polygon["coordinates"]
+    assert {tuple(point) for point in outer} == {(10, 20), (40, 20), (40, 60), (10, 60)}
+    assert {tuple(point) for point in hole} == {(15, 25), (20, 25), (20, 31), (15, 31)}
+    assert len(outer) == len(hole) == 5
+    assert outer[0] == outer[-1]
+
+
+@given(st.lists(masks, min_size=4, max_size=4))
+@settings(max_examples=10, deadline=None)
+def test_a_png_holds_a_bit_per_class(found: list[Mask]) -> None:
+    code = png([mask if mask.any() else None for mask in found])
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(code), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    assert image is not None
+    assert image.shape == (HEIGHT, WIDTH)
+    for number, mask in enumerate(found):
+        np.testing.assert_array_equal(np.right_shift(image, number) & 1, mask.T)
+
+
+@pytest.mark.parametrize(
+    ("mask_format", "expected"),
+    [
+        ("rle", {"rle": ""}),
+        ("polygon", {"polygon": {"type": "MultiPolygon", "coordinates": []}}),
+        ("coco_rle_uncompressed", {"coco_rle": {"size": [256, 1600], "counts": [409_600]}}),
+        ("png", {}),
+        ("none", {}),
+    ],
+)
+def test_no_mask_has_a_code_too(mask_format: Any, expected: dict[str, Any]) -> None:
+    assert write(None, mask_format) == expected
+    assert write(np.zeros((WIDTH, HEIGHT), dtype=np.bool_), mask_format) == expected
+
+
+def test_a_mask_from_the_first_pixel_on_begins_with_no_background() -> None:
+    mask = np.ones((WIDTH, HEIGHT), dtype=np.bool_)
+    assert write(mask, "coco_rle_uncompressed")["coco_rle"]["counts"] == [0, 409_600]
+    assert write(mask, "rle")["rle"] == "1 409600" == rle.encode(mask)
+
+
+@given(masks, st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_instances_are_opencvs_connected_components(mask: Mask, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, mask.shape, dtype=np.uint8)
+    found = instances(2, mask, pixels)
+    count, labels, stats, centroids = cv2.connectedComponentsWithStats(
+        mask.T.astype(np.uint8), connectivity=4
+    )
+    expected = [
+        (*stats[label], *(centroids[label] + 0.5), pixels.T[labels == label].mean() / 255)
+        for label in range(1, count)
+    ]
+    answered = [(*one.bbox, one.area, *one.centroid, one.score) for one in found]
+    assert len(answered) == len(expected)
+    for ours, theirs in zip(sorted(answered), sorted(expected), strict=True):
+        assert ours == pytest.approx(theirs)
+    assert [one.area for one in found] == sorted((one.area for one in found), reverse=True)
+    assert {one.class_id for one in found} <= {2}
