@@ -7,9 +7,11 @@ from types import FrameType
 import uvicorn
 from pydantic import ValidationError
 
+from service.api_keys import ApiKeysError
 from service.app import create_app
 from service.logs import configure_logs
 from service.settings import Settings, explain
+from service.tls import TlsError, check_certificate
 
 
 def main() -> int:
@@ -23,7 +25,11 @@ def main() -> int:
     # uvicorn drains on these signals and raises them again when it is done: that is a normal end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    return serve(settings)
+    try:
+        return serve(settings)
+    except (ApiKeysError, TlsError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  (as for the other settings)
+        return 2
 
 
 def serve(settings: Settings) -> int:
@@ -34,6 +40,8 @@ def serve(settings: Settings) -> int:
         failures.append(error)
         server.should_exit = True
 
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        check_certificate(settings.tls_certificate, settings.tls_key)
     app = create_app(settings, on_fatal=stop)
 
     class Server(uvicorn.Server):
@@ -51,6 +59,9 @@ def serve(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             log_config=None,
+            ws="none",  # nothing here speaks it
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=settings.shutdown_timeout_s,
         )
     )
