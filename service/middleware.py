@@ -128,6 +128,9 @@ class Admission:
 class BodyLimit:
     """Refuses a body over the limit: by its announced length, or while it arrives.
 
+    When all bodies together are over theirs, those that hold more than an equal share are refused, so that
+    senders of large bodies cannot shut out strips.
+
     FastAPI reads a whole upload before any dependency runs, so this has to stand in front of it.
 
     Args:
@@ -141,6 +144,7 @@ class BodyLimit:
         self._max_bytes = max_bytes
         self._max_buffered_bytes = max_buffered_bytes
         self._buffered = 0
+        self._bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -158,6 +162,7 @@ class BodyLimit:
             await respond(error, scope["state"]["request_id"])(scope, receive, send)
             return
         received = 0
+        self._bodies += 1
 
         async def counted() -> Message:
             nonlocal received
@@ -167,13 +172,15 @@ class BodyLimit:
             self._buffered += size
             if received > self._max_bytes:
                 raise PayloadTooLargeError(f"the body has more than {self._max_bytes} bytes, the most taken")
-            if self._buffered > self._max_buffered_bytes:
+            share = self._max_buffered_bytes / self._bodies
+            if self._buffered > self._max_buffered_bytes and received > share:
                 raise UnavailableError("too many bytes of other requests are held", retry_after=1)
             return message
 
         try:
             await self._app(scope, counted, send)
         finally:
+            self._bodies -= 1
             self._buffered -= received
 
     async def _discard(self, receive: Receive) -> None:

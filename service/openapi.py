@@ -87,6 +87,7 @@ _PARAMETER_EXAMPLES = {
 
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
+    408: "The body did not arrive in time.",
     413: "Too many bytes, files or pixels.",
     415: "Not an image type that is read.",
     422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
@@ -98,6 +99,7 @@ _DESCRIPTIONS = {
 
 _EXAMPLES: dict[int, tuple[str, str]] = {
     401: ("API key missing or wrong", "X-API-Key is missing or wrong"),
+    408: ("Request Timeout", "the body did not arrive in 10 s"),
     413: ("Payload too large", "the body has 50000000 bytes; at most 33554432 are taken"),
     415: (
         "Unsupported media type",
