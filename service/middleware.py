@@ -23,7 +23,6 @@ from service.problems import respond
 from service.security_headers import add_security_headers
 
 _log = structlog.get_logger()
-_DISCARD_SECONDS = 5
 _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -137,10 +136,12 @@ class BodyLimit:
         app: what comes behind.
         max_bytes: of one body.
         max_buffered_bytes: of all bodies that are held at once.
+        seconds: for which the rest of a refused body is read.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int, seconds: float) -> None:
         self._app = app
+        self._seconds = seconds
         self._max_bytes = max_bytes
         self._max_buffered_bytes = max_buffered_bytes
         self._buffered = 0
@@ -190,7 +191,7 @@ class BodyLimit:
         """
         left = 4 * self._max_bytes
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARD_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 while left > 0:
                     message = await receive()
                     left -= len(message.get("body", b""))
