@@ -11,7 +11,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from service import __version__, problems
-from service.engine import Engine
+from service.engine import Engine, ModelSource
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import Admission, BodyLimit, RequestContext
@@ -35,14 +35,23 @@ def create_app(
     Args:
         settings: the only place where they are read.
         session: answers strips instead of the model file that the settings name; for tests.
-        on_fatal: told when the model cannot be loaded; the process should end.
+        on_fatal: told when the model cannot be loaded, or cannot answer any more; the process should end.
     """
     metrics = Metrics()
     engine = Engine(
         metrics,
+        ModelSource(
+            settings.model,
+            device=settings.device,
+            threads=settings.threads,
+            max_batch_size=settings.max_batch_size,
+            gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
+        ),
         max_queue_size=settings.max_queue_size,
         batch_timeout=settings.batch_timeout_ms / 1000,
         max_pixels=settings.max_pixels,
+        max_run_seconds=settings.inference_timeout_s,
+        on_fatal=on_fatal,
     )
 
     async def load() -> None:
@@ -50,13 +59,7 @@ def create_app(
             if session is not None:
                 await engine.serve(session, max_batch_size=settings.max_batch_size or 1)
             else:
-                await engine.load(
-                    settings.model,
-                    device=settings.device,
-                    threads=settings.threads,
-                    max_batch_size=settings.max_batch_size,
-                    gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
-                )
+                await engine.load()
         except Exception as error:
             known = isinstance(error, ModelFileError | DeviceError)
             _log.error("the model cannot be served", error=str(error), exc_info=None if known else error)

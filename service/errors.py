@@ -2,17 +2,21 @@
 
 ServiceError
 ├── UnauthorizedError          401
+├── ForbiddenError             403
+├── ReloadRunningError         409
 ├── PayloadTooLargeError       413
 ├── UnsupportedMediaTypeError  415
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
+├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
 ├── ClientLeftError            499  (nobody sees it but the log)
 ├── InferenceError             500  (its message is for the log, never for the caller)
 ├── UnavailableError           503  + Retry-After
 └── DeadlineExceededError      504
 
-ModelFileError and DeviceError stop the service before it is ready; no request sees them.
+ModelFileError and DeviceError stop the service before it is ready, and refuse a reload; DeviceLostError and
+EngineFailedError end the process.
 """
 
 from http import HTTPStatus
@@ -34,6 +38,27 @@ class UnauthorizedError(ServiceError):
 
     status = HTTPStatus.UNAUTHORIZED
     title = "API key missing or wrong"
+
+
+class ForbiddenError(ServiceError):
+    """Nobody may do this as the service is configured."""
+
+    status = HTTPStatus.FORBIDDEN
+    title = "Not allowed"
+
+
+class ReloadRunningError(ServiceError):
+    """The model is being reloaded already."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Reload under way"
+
+
+class ModelRefusedError(ServiceError):
+    """The model that should take over cannot be trusted or does not run; the old one goes on."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Model refused"
 
 
 class PayloadTooLargeError(ServiceError):
@@ -114,6 +139,14 @@ class ModelFileError(Exception):
 
 class DeviceError(Exception):
     """The wanted execution provider does not work on this machine."""
+
+
+class DeviceLostError(DeviceError):
+    """The device fails under a model that ran on it; it does not come back to this process."""
+
+
+class EngineFailedError(Exception):
+    """Nothing more can be answered by this process."""
 
 
 def unexpected(error: Exception) -> InferenceError:

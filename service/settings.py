@@ -66,6 +66,9 @@ class Settings(BaseSettings):
         min_length=1,
         description="if set, X-API-Key must carry it on /predict, /overlay and /model",
     )
+    inference_timeout_s: float = Field(
+        60.0, gt=0, description="an inference that lasts longer hangs: the process ends, to be started again"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
 
