@@ -259,7 +259,7 @@ class Batcher(Generic[X, Y]):
         )
         try:
             inputs = [item.input for item in batch]
-            outputs, spent = await loop.run_in_executor(self._threads, self._timed_run, inputs)
+            outputs, spent = await self._start(inputs)
             if len(outputs) != len(batch):
                 raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
         except BaseException as error:
@@ -268,11 +268,11 @@ class Batcher(Generic[X, Y]):
                     failure = InferenceError(f"the model failed: {error!r}")
                     failure.__cause__ = error
                     item.future.set_exception(failure)
+            if isinstance(error, asyncio.CancelledError):
+                raise
             if isinstance(error, DeviceLostError):
                 self._on_failure(str(error))
-            if not isinstance(error, Exception):
-                raise
-            return
+            return  # whatever it was: a SystemExit of a thread is no reason to end anything here
         finally:
             hangs.cancel()
             self._free.release()
@@ -284,7 +284,17 @@ class Batcher(Generic[X, Y]):
                 item.future.set_result(Answer(output, started - item.queued, spent, len(batch)))
         self._on_batch(len(batch))
 
+    def _start(self, inputs: Sequence[X]) -> asyncio.Future[tuple[Sequence[Y], Spent]]:
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, self._timed_run, inputs)
+        except RuntimeError as error:
+            self._on_failure(f"the inference threads take no work: {error}")
+            raise
+
     def _timed_run(self, inputs: Sequence[X]) -> tuple[Sequence[Y], Spent]:
         watch = Stopwatch()
-        outputs = self._run(inputs)
+        try:
+            outputs = self._run(inputs)
+        except StopIteration as error:
+            raise InferenceError(repr(error)) from error  # no future can carry it: its waiter would wait on
         return outputs, watch.read()
