@@ -7,16 +7,19 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
+from service.api_keys import ApiKeysError
 from service.app import create_app
 from service.engine import Engine
-from service.errors import ServiceError
 from service.logs import configure_logs
 from service.settings import Settings, explain
+from service.tls import TlsError, check_certificate
 
 _HANGUP = getattr(signal, "SIGHUP", None)
 """Windows has none."""
@@ -35,7 +38,11 @@ def main() -> int:
         signal.signal(number, lambda *_: sys.exit(0))
     if _HANGUP is not None:
         signal.signal(_HANGUP, signal.SIG_IGN)  # until there is something to reload
-    return serve(settings)
+    try:
+        return serve(settings)
+    except (ApiKeysError, TlsError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201  (as for the other settings)
+        return 2
 
 
 def serve(settings: Settings) -> int:
@@ -46,6 +53,8 @@ def serve(settings: Settings) -> int:
         failures.append(error)
         server.should_exit = True
 
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        check_certificate(settings.tls_certificate, settings.tls_key)
     app = create_app(settings, on_fatal=stop)
     server = _Server(
         uvicorn.Config(
@@ -55,9 +64,12 @@ def serve(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             log_config=None,
+            ws="none",  # nothing here speaks it
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=settings.shutdown_timeout_s,
         ),
-        app.state.engine,
+        app,
     )
     with contextlib.suppress(SystemExit):
         server.run()
@@ -67,9 +79,10 @@ def serve(settings: Settings) -> int:
 class _Server(uvicorn.Server):
     """Answers 503 while it drains, before anything is closed; reloads on SIGHUP."""
 
-    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
         super().__init__(config)
-        self._engine = engine
+        self._engine: Engine = app.state.engine
+        self._reload: Callable[[], Awaitable[bool]] = app.state.reload
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -97,14 +110,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _on_hangup(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._reload())
+        task = asyncio.get_running_loop().create_task(self._reload_quietly())
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
-    async def _reload(self) -> None:
-        """Read again what may change while the service runs; what goes wrong is in the log."""
-        with contextlib.suppress(ServiceError):
-            await self._engine.reload()
+    async def _reload_quietly(self) -> None:
+        with contextlib.suppress(Exception):  # the log has it
+            await self._reload()
 
 
 def _end(code: int) -> None:

@@ -34,7 +34,8 @@ class _Unbreakable(io.TextIOBase):
 def configure_logs(level: str) -> None:
     """Send structlog, and the standard library's loggers, to standard output.
 
-    JSON escapes control characters, so that a file name in a log line cannot forge another line.
+    JSON and repr escape control characters, so that a path in a log line cannot forge another line.
+    Tracebacks show no local variables: these hold images and keys.
     """
     terminal = sys.stdout.isatty()
     output = _Unbreakable(sys.stdout)
@@ -44,7 +45,11 @@ def configure_logs(level: str) -> None:
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [
+            structlog.dev.ConsoleRenderer(
+                repr_native_str=True, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Collection
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
@@ -20,6 +20,7 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.problems import respond
+from service.security_headers import add_security_headers
 
 _log = structlog.get_logger()
 _DISCARD_SECONDS = 5
@@ -51,7 +52,9 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = add_security_headers(message.get("headers", ()))
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
             await send(message)
 
         try:

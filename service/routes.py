@@ -1,7 +1,6 @@
 """The routes: HTTP in, the engine asked, HTTP out."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +10,12 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.security import APIKeyHeader
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 
 from service import openapi
+from service.access import KEY_HEADER
 from service.answers import image_result, model_info, model_summary, server_timing, timing_ms
+from service.api_keys import ApiKeys
 from service.engine import Engine
 from service.errors import (
     ClientLeftError,
@@ -22,7 +23,6 @@ from service.errors import (
     ForbiddenError,
     InvalidParameterError,
     ServiceError,
-    UnauthorizedError,
     UnavailableError,
 )
 from service.metadata import ModelMetadata, Profile
@@ -49,6 +49,8 @@ from service.uploads import Upload, read_uploads
 T = TypeVar("T")
 
 UPLOAD_PATHS = ("/predict", "/overlay")
+HEALTH_PATHS = ("/health/live", "/health/ready")
+METRICS_PATH = "/metrics"
 
 _log = structlog.get_logger()
 
@@ -74,23 +76,9 @@ def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-def _settings(request: HTTPConnection) -> Settings:
+def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
-
-
-class _ApiKey(APIKeyHeader):
-    """Lets those through who know the key, if one is set."""
-
-    async def __call__(self, request: HTTPConnection) -> None:
-        """Raise UnauthorizedError for the others."""
-        wanted = _settings(request).api_key
-        if wanted is None:
-            return
-        given = await super().__call__(request) or ""
-        # Header values arrive as latin-1; a key is compared by its bytes.
-        if not secrets.compare_digest(given.encode("latin-1"), wanted.get_secret_value().encode()):
-            raise UnauthorizedError("X-API-Key is missing or wrong")
 
 
 @dataclass(frozen=True)
@@ -108,18 +96,17 @@ class _Segmented:
         return [result for result in self.results if isinstance(result, Prediction)]
 
 
-router = APIRouter()
-protected = APIRouter(
-    dependencies=[
-        Depends(
-            _ApiKey(
-                name="X-API-Key",
-                auto_error=False,
-                description="Only where the service was started with STEEL_API_KEY.",
-            )
-        )
-    ]
+# Only says so in the OpenAPI document: Access has checked the key long before.
+key_wanted = Depends(
+    APIKeyHeader(
+        name=KEY_HEADER,
+        auto_error=False,
+        description="Only where the service was started with STEEL_API_KEY or STEEL_API_KEYS_FILE.",
+    )
 )
+protected = APIRouter(dependencies=[key_wanted])
+router = APIRouter()
+metrics_route = APIRouter()
 
 
 @protected.post(
@@ -220,15 +207,16 @@ async def reload_model(request: Request) -> ReloadResponse:
     """Look at `STEEL_MODEL` again and switch to what lies there now: a higher version, or a changed file.
 
     The new model is loaded beside the old, proven on its golden strip and warmed up first; no request is
-    lost. If it is bad, the old one goes on. Works only where an API key is configured.
+    lost. If it is bad, the old one goes on. The file of API keys is read again too. Works only where an API
+    key is configured.
     """
-    if _settings(request).api_key is None:
+    keys: ApiKeys = request.app.state.api_keys
+    if not keys.required:
         raise ForbiddenError(
             "the model can be reloaded only where an API key is configured (STEEL_API_KEY), or by SIGHUP"
         )
-    engine = _engine(request)
-    changed = await engine.reload()
-    return ReloadResponse(changed=changed, model=model_summary(engine.session))
+    changed: bool = await request.app.state.reload()
+    return ReloadResponse(changed=changed, model=model_summary(_engine(request).session))
 
 
 @router.get("/health/live", tags=["Health"], summary="Is the process alive?", responses=openapi.problems(503))
@@ -252,8 +240,8 @@ async def ready(request: Request) -> Health:
     return Health(status="ready")
 
 
-@router.get(
-    "/metrics",
+@metrics_route.get(
+    METRICS_PATH,
     tags=["Health"],
     summary="Metrics for Prometheus",
     response_class=Response,

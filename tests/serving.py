@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -49,15 +50,15 @@ class Server:
 
 
 @contextlib.contextmanager
-def real_server(model: Path, **settings: object) -> Iterator[Server]:
-    """Start the service on a free port and wait until it is ready."""
+def real_server(model: Path, *, trust: ssl.SSLContext | bool = True, **settings: object) -> Iterator[Server]:
+    """Start the service on a free port and wait until it is ready; ``trust`` is httpx's ``verify``."""
     process = start_service(model, **settings)
     try:
         url = _read_url(process)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{url}/health/ready").status_code == 200:
+                if httpx.get(f"{url}/health/ready", verify=trust).status_code == 200:
                     break
             time.sleep(0.05)
         yield Server(process, url)

@@ -216,6 +216,22 @@ def test_sighup_reloads_too_and_a_bad_model_changes_nothing(models: Path) -> Non
     assert outcomes == ["refused", "switched"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_sighup_reads_the_keys_again(models: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("old\n")
+    with real_server(models, api_keys_file=keys) as server:
+
+        def status(key: str) -> int:
+            return httpx.get(f"{server.url}/model", headers={"X-API-Key": key}).status_code
+
+        assert (status("old"), status("new")) == (200, 401)
+        keys.write_text("new\n")
+        os.kill(server.process.pid, signal.SIGHUP)
+        until(lambda: status("new") == 200)
+        assert status("old") == 401
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not condition():
