@@ -15,7 +15,7 @@ PEERS = litserve bentoml mosec mlserver
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve env test bench check format clean
+.PHONY: help serve env test bench chaos check format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ test: $(DEV_ENV)/.installed ## run every test, with branch coverage
 
 bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and its peers (ARGS="--quick")
 	$(DEV)/python -m tests.load $(ARGS)
+
+chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, reloads and kills (ARGS="--minutes 1")
+	$(DEV)/python -m tests.load.chaos $(ARGS)
 
 check: $(DEV_ENV)/.installed ## lint, format, types, architecture
 	$(DEV)/ruff check .

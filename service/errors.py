@@ -3,11 +3,14 @@
 ServiceError
 ├── BadRequestError            400
 ├── UnauthorizedError          401
+├── ForbiddenError             403
 ├── RequestTimeoutError        408
+├── ReloadRunningError         409
 ├── PayloadTooLargeError       413
 ├── UnsupportedMediaTypeError  415
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
+├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
 ├── HeadTooLargeError          431
 ├── ClientLeftError            499  (nobody sees it but the log)
@@ -15,7 +18,8 @@ ServiceError
 ├── UnavailableError           503  + Retry-After
 └── DeadlineExceededError      504
 
-ModelFileError and DeviceError stop the service before it is ready; no request sees them.
+ModelFileError and DeviceError stop the service before it is ready, and refuse a reload; DeviceLostError and
+EngineFailedError end the process.
 """
 
 from http import HTTPStatus
@@ -58,6 +62,27 @@ class UnauthorizedError(ServiceError):
 
     status = HTTPStatus.UNAUTHORIZED
     title = "API key missing or wrong"
+
+
+class ForbiddenError(ServiceError):
+    """Nobody may do this as the service is configured."""
+
+    status = HTTPStatus.FORBIDDEN
+    title = "Not allowed"
+
+
+class ReloadRunningError(ServiceError):
+    """The model is being reloaded already."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Reload under way"
+
+
+class ModelRefusedError(ServiceError):
+    """The model that should take over cannot be trusted or does not run; the old one goes on."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Model refused"
 
 
 class PayloadTooLargeError(ServiceError):
@@ -138,6 +163,14 @@ class ModelFileError(Exception):
 
 class DeviceError(Exception):
     """The wanted execution provider does not work on this machine."""
+
+
+class DeviceLostError(DeviceError):
+    """The device fails under a model that ran on it; it does not come back to this process."""
+
+
+class EngineFailedError(Exception):
+    """Nothing more can be answered by this process."""
 
 
 def unexpected(error: Exception) -> InferenceError:

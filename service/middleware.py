@@ -44,6 +44,8 @@ class RequestContext:
         state["request_id"] = request_id
         status: int | None = None
         started = time.perf_counter()
+        self._metrics.received.inc()
+        self._metrics.in_progress.inc()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -67,6 +69,7 @@ class RequestContext:
         # Unknown paths share one label: callers must not be able to create series.
         route = str(getattr(scope.get("route"), "path", scope["state"].get("route", "unknown")))
         left = scope["state"].get("left", False)
+        self._metrics.in_progress.dec()
         self._metrics.requests.labels(route, "left" if left else str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         error = scope["state"].get("error")

@@ -102,6 +102,9 @@ class Settings(BaseSettings):
         None, description="PEM file with the certificate and its chain; with it the service speaks HTTPS only"
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key, unencrypted")
+    inference_timeout_s: float = Field(
+        60.0, gt=0, description="an inference that lasts longer hangs: the process ends, to be started again"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
 
