@@ -2,9 +2,6 @@
 
 import concurrent.futures
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 
 import httpx
@@ -14,43 +11,18 @@ from service.model_repository import find_model
 from service.postprocess import segment
 from service.preprocess import decode
 from service.session import OrtSession
+from tests.docker.engine import URL, docker, running_container, works
 from tests.serving import ROOT
 
-PORT = "8917"
-URL = f"http://127.0.0.1:{PORT}"
 EXAMPLE = (ROOT / "examples" / "strip.png").read_bytes()
 PNG = {"Content-Type": "image/png"}
-
-
-def docker(*arguments: str) -> str:
-    result = subprocess.run(
-        ["docker", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"STEEL_PUBLISH": PORT, "COMPOSE_PROJECT_NAME": "steel-test"},
-        capture_output=True,
-        text=True,
-    )
-    if result.returncode:
-        raise AssertionError(f"docker {' '.join(arguments)}:\n{result.stdout}\n{result.stderr}")
-    return result.stdout
-
-
-def works(*arguments: str) -> bool:
-    """Whether there is a docker client and it can do this."""
-    found = shutil.which("docker") is not None
-    return found and subprocess.run(["docker", *arguments], capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="module")
 def container() -> Iterator[str]:
     """The service's container, up and healthy."""
-    if not works("info") or not works("compose", "version"):
-        pytest.skip("no Docker engine with compose here")
-    try:
-        docker("compose", "up", "--detach", "--build", "--wait")
-        yield docker("compose", "ps", "--quiet").strip()
-    finally:
-        docker("compose", "down")
+    with running_container() as container:
+        yield container
 
 
 def test_the_answer_is_that_of_the_model(container: str) -> None:
