@@ -1,9 +1,11 @@
 """POST /model/reload and SIGHUP: another model without a lost request, or the old one and the reason."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -186,15 +188,21 @@ async def test_requests_are_finished_by_the_model_that_accepted_them(tmp_path: P
         assert await asyncio.gather(*old) == [("1", RLE, "")] * 8
 
 
-async def test_models_that_were_replaced_are_let_go(client: httpx.AsyncClient, models: Path) -> None:
-    for number in range(2, 8):
-        values = VALUES if number % 2 else REVERSED
-        write_tiny_model(models / str(number) / "model.onnx", version=str(number), values=values)
-        assert (await client.post("/model/reload")).json()["model"]["version"] == str(number)
-        assert (await predicted(client))[0] == str(number)
-    async with asyncio.timeout(10):
-        while sum(task.get_name() == "batcher" for task in asyncio.all_tasks()) > 1:
-            await asyncio.sleep(0.01)
+async def test_models_that_were_replaced_are_let_go(models: Path) -> None:
+    app = create_app(Settings(model=models, device="cpu", api_key="key"))
+    async with running_app(app) as client:
+        client.headers["X-API-Key"] = "key"
+        first = weakref.ref(app.state.engine.session)
+        for number in range(2, 8):
+            values = VALUES if number % 2 else REVERSED
+            write_tiny_model(models / str(number) / "model.onnx", version=str(number), values=values)
+            assert (await client.post("/model/reload")).json()["model"]["version"] == str(number)
+            assert (await predicted(client))[0] == str(number)
+        async with asyncio.timeout(10):
+            while sum(task.get_name() == "batcher" for task in asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.01)
+        gc.collect()
+        assert first() is None
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
