@@ -50,8 +50,8 @@ def violations(record: Record) -> list[str]:
     late = [seconds for seconds in waits if seconds > patience]
     if late:
         found.append(
-            f"{len(late)} of {len(waits)} callers waited longer than {patience:.2f} s, one {max(late):.2f} s, "
-            f"and the generator was up to {record.lag:.2f} s late"
+            f"{len(late)} of {len(waits)} callers waited longer than {patience:.2f} s, one "
+            f"{max(late):.2f} s; the generator was up to {record.lag:.2f} s late"
         )
     for outcome, ended in zip(record.outcomes, record.ended, strict=True):
         what = f"{outcome.kind}, life {outcome.life}"
