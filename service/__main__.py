@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from service.api_keys import ApiKeysError
 from service.app import create_app
+from service.connections import ConnectionLimits, guarded_protocol
 from service.engine import Engine
 from service.logs import configure_logs
 from service.settings import Settings, explain
@@ -64,7 +65,15 @@ def serve(settings: Settings) -> int:
             access_log=False,
             server_header=False,
             log_config=None,
+            http=guarded_protocol(
+                ConnectionLimits(
+                    max_connections=settings.max_connections,
+                    max_head_bytes=settings.max_head_bytes,
+                    head_seconds=settings.head_timeout_s,
+                )
+            ),
             ws="none",  # nothing here speaks it
+            timeout_keep_alive=settings.keep_alive_s,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=settings.shutdown_timeout_s,

@@ -125,7 +125,10 @@ def create_app(
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, max_buffered_bytes=settings.max_buffered_bytes
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        max_buffered_bytes=settings.max_buffered_bytes,
+        seconds=settings.body_timeout_s,
     )
     app.add_middleware(Admission, paths=UPLOAD_PATHS, refusal=lambda: engine.refusal)
     app.add_middleware(Access, keys=keys, open_paths=open_paths)

@@ -1,8 +1,10 @@
 """Everything that the service can refuse, each with its HTTP status.
 
 ServiceError
+├── BadRequestError            400
 ├── UnauthorizedError          401
 ├── ForbiddenError             403
+├── RequestTimeoutError        408
 ├── ReloadRunningError         409
 ├── PayloadTooLargeError       413
 ├── UnsupportedMediaTypeError  415
@@ -10,6 +12,7 @@ ServiceError
 ├── InvalidImageError          422
 ├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
+├── HeadTooLargeError          431
 ├── ClientLeftError            499  (nobody sees it but the log)
 ├── InferenceError             500  (its message is for the log, never for the caller)
 ├── UnavailableError           503  + Retry-After
@@ -31,6 +34,27 @@ class ServiceError(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+
+class BadRequestError(ServiceError):
+    """What came is not HTTP."""
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Bad Request"
+
+
+class RequestTimeoutError(ServiceError):
+    """The caller sends too slowly."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    title = "Request Timeout"
+
+
+class HeadTooLargeError(ServiceError):
+    """The request line and headers are longer than the service takes."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    title = "Request Header Fields Too Large"
 
 
 class UnauthorizedError(ServiceError):

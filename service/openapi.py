@@ -88,6 +88,7 @@ _PARAMETER_EXAMPLES = {
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
     403: "No API key is configured, so that nobody may do this.",
+    408: "The body did not arrive in time.",
     409: "Another reload is under way.",
     413: "Too many bytes, files or pixels.",
     415: "Not an image type that is read.",
@@ -101,6 +102,7 @@ _DESCRIPTIONS = {
 _EXAMPLES: dict[int, tuple[str, str]] = {
     401: ("API key missing or wrong", "X-API-Key is missing or wrong"),
     403: ("Not allowed", "the model can be reloaded only where an API key is configured"),
+    408: ("Request Timeout", "the body did not arrive in 10 s"),
     409: ("Reload under way", "another reload is under way; ask again when it is done"),
     413: ("Payload too large", "the body has 50000000 bytes; at most 33554432 are taken"),
     415: (

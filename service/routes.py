@@ -22,6 +22,7 @@ from service.errors import (
     DeadlineExceededError,
     ForbiddenError,
     InvalidParameterError,
+    RequestTimeoutError,
     ServiceError,
     UnavailableError,
 )
@@ -115,7 +116,7 @@ metrics_route = APIRouter()
     summary="Find defects",
     response_model=PredictResponse,
     response_model_exclude_none=True,
-    responses=openapi.problems(401, 413, 415, 422, 429, 500, 503, 504),
+    responses=openapi.problems(401, 408, 413, 415, 422, 429, 500, 503, 504),
     openapi_extra=openapi.BODY,
 )
 async def predict(
@@ -161,7 +162,7 @@ async def predict(
             "content": {"image/png": {}},
             "description": "The strip with coloured masks and a legend.",
         },
-        **openapi.problems(401, 413, 415, 422, 429, 500, 503, 504),
+        **openapi.problems(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
     openapi_extra=openapi.BODY,
 )
@@ -278,14 +279,15 @@ async def _segment_on(
     seconds = settings.request_timeout_s
     if deadline_ms is not None:
         seconds = min(seconds, deadline_ms / 1000)
-    deadline = asyncio.get_running_loop().time() + seconds
+    now = asyncio.get_running_loop().time()
+    deadline, body_deadline = now + seconds, now + settings.body_timeout_s
     session, predictor = serving.session, serving.predictor
     point = _operating_point(session.metadata, query)
     predictor.check_room(
         1, deadline
     )  # before the body is read: under overload a refusal must cost next to nothing
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(min(deadline, body_deadline)):
             uploads = await read_uploads(
                 request,
                 max_files=max_files or settings.max_files,
@@ -293,6 +295,8 @@ async def _segment_on(
                 max_bytes=settings.max_body_bytes,
             )
     except TimeoutError as error:
+        if body_deadline < deadline:
+            raise RequestTimeoutError(f"the body did not arrive in {settings.body_timeout_s:g} s") from error
         raise DeadlineExceededError("the deadline passed before the whole body had arrived") from error
     except ClientDisconnect as error:
         raise _left(request) from error

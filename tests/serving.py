@@ -51,10 +51,11 @@ class Server:
 
 @contextlib.contextmanager
 def real_server(model: Path, *, trust: ssl.SSLContext | bool = True, **settings: object) -> Iterator[Server]:
-    """Start the service on a free port and wait until it is ready; ``trust`` is httpx's ``verify``."""
+    """Start the service on a free port, or ``port``, until it is ready; ``trust`` is httpx's ``verify``."""
     process = start_service(model, **settings)
     try:
-        url = _read_url(process)
+        # A log that tells of errors only does not tell the port.
+        url = f"http://127.0.0.1:{settings['port']}" if "port" in settings else _read_url(process)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):

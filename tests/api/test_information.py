@@ -104,7 +104,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "X-Request-Id",
     }
     assert all(p.get("description") or p["schema"].get("description") for p in predict["parameters"])
-    assert set(predict["responses"]) == {"200", "401", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(predict["responses"]) == {"200", "401", "408", "413", "415", "422", "429", "500", "503", "504"}
     for status, response in predict["responses"].items():
         if status != "200":
             example = response["content"]["application/problem+json"]["example"]
