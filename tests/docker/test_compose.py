@@ -2,7 +2,10 @@
 
 import concurrent.futures
 import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -55,6 +58,30 @@ def test_the_gpu_file_asks_for_a_gpu() -> None:
     assert service["build"]["args"]["EXTRA"] == "gpu"
     assert service["environment"]["STEEL_DEVICE"] == "cuda"
     assert service["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container: str) -> None:
+    """By its process id: Docker does not start again what ``docker kill`` ended."""
+    (state,) = json.loads(docker("inspect", container))
+    pid = state["State"]["Pid"]
+    command = Path(f"/proc/{pid}/cmdline")
+    if not command.is_file() or b"service" not in command.read_bytes().split(b"\0"):
+        pytest.skip("the engine's processes cannot be seen from here")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        calls = [
+            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
+            for _ in range(8)
+        ]
+        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        broken = [call.exception() for call in calls]
+    assert all(error is None or isinstance(error, httpx.TransportError) for error in broken)
+    assert any(broken)
+    docker("compose", "up", "--detach", "--wait")  # changes nothing; waits until it is healthy
+    (state,) = json.loads(docker("inspect", container))
+    assert state["RestartCount"] == 1
+    assert httpx.post(f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60).status_code == 200
 
 
 def test_a_stop_finishes_accepted_work(container: str) -> None:
