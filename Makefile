@@ -1,5 +1,8 @@
 # The two commands: `make serve` and `make test`. Everything else: `make help`.
 
+# onnxruntime reports to its maker otherwise.
+export ORT_DISABLE_TELEMETRY = 1
+
 PYTHON ?= python3
 PORT ?= $(or $(STEEL_PORT),8000)
 # cpu; openvino for Intel's (with STEEL_DEVICE=openvino); or gpu on a machine with an NVIDIA driver of CUDA 13

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from PIL import Image
 from service.logs import configure_logs
 from service.session import OrtSession
 from tests.images import png
-from tests.serving import real_server
+from tests.serving import ROOT, real_server
 from tests.tiny_model import block_rle, block_strip
 
 STRIP = png(block_strip(c1=(3, 4, 5, 6)))
@@ -64,6 +65,7 @@ def test_images_are_never_written_to_disk(
         return real_popen(*arguments, preexec_fn=no_writing, **options)  # type: ignore[call-overload]
 
     monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr("tests.serving.subprocess.Popen", guarded)
     large = STRIP + bytes(3_000_000)  # beyond what multipart parsers keep in memory by default
@@ -204,6 +206,15 @@ def test_a_traceback_on_a_terminal_shows_no_images(
     output = capsys.readouterr().out
     assert "reason" in output
     assert MARKER.decode() not in output
+
+
+@pytest.mark.parametrize("module", ["service.session", "model_export.quantize"])
+def test_onnxruntime_reports_to_nobody(tmp_path: Path, module: str) -> None:
+    """Where its telemetry is on, loading it leaves an id and a database in the home directory."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = f"import {module}, onnxruntime; onnxruntime.SessionOptions()"
+    subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environment, check=True, timeout=120)
+    assert [path.name for path in tmp_path.rglob("*")] == []
 
 
 def test_the_telemetry_of_onnxruntime_is_off_before_a_model_is_opened(
