@@ -20,7 +20,7 @@ TOOLS_ENV = .venv-supply-chain
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve env test bench check audit sbom format clean
+.PHONY: help serve env test bench chaos check audit sbom format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ test: $(DEV_ENV)/.installed ## run every test, with branch coverage
 
 bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and its peers (ARGS="--quick")
 	$(DEV)/python -m tests.load $(ARGS)
+
+chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, reloads and kills (ARGS="--minutes 1")
+	$(DEV)/python -m tests.load.chaos $(ARGS)
 
 check: $(DEV_ENV)/.installed ## lint, format, types, architecture, known vulnerabilities
 	$(DEV)/ruff check .

@@ -14,7 +14,7 @@ from service import __version__, openapi, problems
 from service.access import KEY_HEADER, Access
 from service.api_keys import ApiKeys
 from service.docs_page import DOCS_PATHS, add_docs_page
-from service.engine import Engine
+from service.engine import Engine, ModelSource
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import Admission, BodyLimit, RequestContext
@@ -45,7 +45,7 @@ def create_app(
     Args:
         settings: the only place where they are read.
         session: answers strips instead of the model file that the settings name; for tests.
-        on_fatal: told when the model cannot be loaded; the process should end.
+        on_fatal: told when the model cannot be loaded, or cannot answer any more; the process should end.
 
     Raises:
         ApiKeysError: if the keys that the settings name cannot be used.
@@ -55,9 +55,18 @@ def create_app(
     metrics = Metrics()
     engine = Engine(
         metrics,
+        ModelSource(
+            settings.model,
+            device=settings.device,
+            threads=settings.threads,
+            max_batch_size=settings.max_batch_size,
+            gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
+        ),
         max_queue_size=settings.max_queue_size,
         batch_timeout=settings.batch_timeout_ms / 1000,
         max_pixels=settings.max_pixels,
+        max_run_seconds=settings.inference_timeout_s,
+        on_fatal=on_fatal,
     )
 
     async def load() -> None:
@@ -65,17 +74,16 @@ def create_app(
             if session is not None:
                 await engine.serve(session, max_batch_size=settings.max_batch_size or 1)
             else:
-                await engine.load(
-                    settings.model,
-                    device=settings.device,
-                    threads=settings.threads,
-                    max_batch_size=settings.max_batch_size,
-                    gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
-                )
+                await engine.load()
         except Exception as error:
             known = isinstance(error, ModelFileError | DeviceError)
             _log.error("the model cannot be served", error=str(error), exc_info=None if known else error)
             on_fatal(error)
+
+    async def reload() -> bool:
+        """Read again what may change while the service runs: keys, then the model; see ``Engine.reload``."""
+        keys.reload()
+        return await engine.reload()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -100,6 +108,7 @@ def create_app(
     app.state.metrics = metrics
     app.state.engine = engine
     app.state.api_keys = keys
+    app.state.reload = reload
     app.include_router(protected)
     app.include_router(router)
     open_paths = [*HEALTH_PATHS]
@@ -116,7 +125,10 @@ def create_app(
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, max_buffered_bytes=settings.max_buffered_bytes
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        max_buffered_bytes=settings.max_buffered_bytes,
+        seconds=settings.body_timeout_s,
     )
     app.add_middleware(Admission, paths=UPLOAD_PATHS, refusal=lambda: engine.refusal)
     app.add_middleware(Access, keys=keys, open_paths=open_paths)

@@ -52,6 +52,19 @@ class Settings(BaseSettings):
         description="how long a strip may wait for others to fill a batch when the model is busy",
     )
     max_queue_size: int = Field(64, ge=1, description="strips that may wait; more are refused with 429")
+    body_timeout_s: float = Field(
+        10.0, gt=0, description="time in which a request's body has to arrive; slower ones get 408"
+    )
+    head_timeout_s: float = Field(
+        10.0, gt=0, description="the same for the request line and headers, and for a connection's first byte"
+    )
+    keep_alive_s: int = Field(
+        75, ge=1, description="how long a connection may be idle; longer than the pause between two strips"
+    )
+    max_connections: int = Field(512, ge=1, description="open connections; more are refused with 503")
+    max_head_bytes: int = Field(
+        32 * 1024, ge=1024, description="largest request line with headers; larger ones get 431"
+    )
     request_timeout_s: float = Field(
         30.0, gt=0, description="longest time for a request; callers may ask for less"
     )
@@ -89,6 +102,9 @@ class Settings(BaseSettings):
         None, description="PEM file with the certificate and its chain; with it the service speaks HTTPS only"
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key, unencrypted")
+    inference_timeout_s: float = Field(
+        60.0, gt=0, description="an inference that lasts longer hangs: the process ends, to be started again"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
 
