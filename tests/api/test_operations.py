@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +120,16 @@ def test_every_alert_says_what_to_do() -> None:
         assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
         assert rule["annotations"]["summary"]
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
+
+
+def test_every_alert_rings_when_it_should_and_not_on_a_quiet_day() -> None:
+    cases = ROOT / "deploy/prometheus/alerts.test.yml"
+    assert set(re.findall(r'alertname="(\w+)"', cases.read_text())) == {rule["alert"] for rule in alerts()}
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool here (Debian: apt-get install prometheus)")
+    done = subprocess.run([promtool, "test", "rules", cases], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_field_of_the_log_is_explained(tiny_model: Path, tmp_path: Path) -> None:
