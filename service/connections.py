@@ -16,6 +16,7 @@ from service.errors import (
     UnavailableError,
 )
 from service.problems import MEDIA_TYPE, problem_of
+from service.security_headers import add_security_headers
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,12 @@ def guarded_protocol(limits: ConnectionLimits) -> type[HttpToolsProtocol]:
 
 def _answer(error: ServiceError) -> bytes:
     body = json.dumps(problem_of(error).model_dump(exclude_none=True)).encode()
-    head = (
-        f"HTTP/1.1 {int(error.status)} {HTTPStatus(error.status).phrase}\r\n"
-        f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    headers = add_security_headers(
+        [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+        ]
     )
-    return head.encode("ascii") + body
+    head = f"HTTP/1.1 {int(error.status)} {HTTPStatus(error.status).phrase}\r\n".encode()
+    return head + b"".join(b"%s: %s\r\n" % header for header in headers) + b"\r\n" + body

@@ -66,3 +66,5 @@ def configure_logs(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # At the level debug Pillow tells what is written inside an image: who took it, and of what.
+    logging.getLogger("PIL").setLevel(logging.INFO)

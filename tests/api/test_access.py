@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,15 @@ HARDENED = {
 }
 
 
+def refused_before_it_is_a_request(url: str, head: bytes) -> list[str]:
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=10) as connection:
+        connection.sendall(head)
+        answer = b""
+        while b"\r\n\r\n" not in answer and (chunk := connection.recv(65536)):
+            answer += chunk
+    return answer.split(b"\r\n\r\n")[0].decode().split("\r\n")
+
+
 def test_every_answer_has_the_headers_and_none_names_the_server(tiny_model: Path) -> None:
     with real_server(
         tiny_model, api_key="sesame", max_body_bytes=10_000, cors_origins="https://mill.example"
@@ -380,6 +390,14 @@ def test_every_answer_has_the_headers_and_none_names_the_server(tiny_model: Path
             assert "frame-ancestors 'none'" in policy
             assert ("script-src" in policy) == (path == "/docs")
             assert "x-request-id" in answer.headers
+        for head, status in (
+            (b"NONSENSE\r\n\r\n", 400),
+            (b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n", 431),
+        ):
+            lines = refused_before_it_is_a_request(server.url, head)
+            assert lines[0].startswith(f"HTTP/1.1 {status} ")
+            assert {f"{name}: {value}" for name, value in HARDENED.items()} <= set(lines)
+            assert not [line for line in lines if line.startswith("server:")]
 
 
 def test_an_upgrade_to_another_protocol_is_not_taken(tiny_model: Path) -> None:
