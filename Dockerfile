@@ -19,5 +19,5 @@ COPY service ./service
 USER 65534:65534
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["/opt/venv/bin/python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('STEEL_PORT', 8000)), timeout=2); c.request('GET', '/health/ready'); sys.exit(c.getresponse().status != 200)"]
+    CMD ["/opt/venv/bin/python", "-m", "service.healthcheck"]
 ENTRYPOINT ["/opt/venv/bin/python", "-m", "service"]

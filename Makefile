@@ -1,5 +1,8 @@
 # The two commands: `make serve` and `make test`. Everything else: `make help`.
 
+# onnxruntime reports to its maker otherwise.
+export ORT_DISABLE_TELEMETRY = 1
+
 PYTHON ?= python3
 PORT ?= $(or $(STEEL_PORT),8000)
 # cpu; openvino for Intel's (with STEEL_DEVICE=openvino); or gpu on a machine with an NVIDIA driver of CUDA 13
@@ -12,10 +15,12 @@ DEV_ENV = .venv
 DEV = $(DEV_ENV)/bin
 # An environment each: BentoML and MLServer want different versions of opentelemetry.
 PEERS = litserve bentoml mosec mlserver
+# An environment of its own: what audits is not part of what is audited.
+TOOLS_ENV = .venv-supply-chain
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve env test bench check format clean
+.PHONY: help serve env test bench chaos fuzz check audit sbom format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,11 +40,33 @@ test: $(DEV_ENV)/.installed ## run every test, with branch coverage
 bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and its peers (ARGS="--quick")
 	$(DEV)/python -m tests.load $(ARGS)
 
-check: $(DEV_ENV)/.installed ## lint, format, types, architecture
+chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, reloads and kills (ARGS="--minutes 1")
+	$(DEV)/python -m tests.load.chaos $(ARGS)
+
+fuzz: $(DEV_ENV)/.installed ## 5,000 requests made up from the OpenAPI document (ARGS="--cases 50000 --seed 9")
+	$(DEV)/python -m tests.fuzz $(ARGS)
+
+check: $(DEV_ENV)/.installed ## lint, format, types, architecture, known vulnerabilities
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 	$(DEV)/lint-imports
+	$(DEV)/python -m tests.audit
+
+audit: $(DEV_ENV)/.installed ## look for known vulnerabilities in what constraints.txt pins
+	$(DEV)/python -m tests.audit
+
+# From the image where Docker runs (make it first), else from the environment of `make serve`, which pip fills alike.
+sbom: $(TOOLS_ENV)/.installed ## list the Python packages that serve, as CycloneDX: build/sbom.cdx.json (EXTRA=cpu|gpu)
+	@mkdir -p build
+	@if docker image inspect steel-defect-service:$(EXTRA) >/dev/null 2>&1; then \
+	  echo "of the image steel-defect-service:$(EXTRA)"; \
+	  docker build --file deploy/sbom.Dockerfile --build-arg IMAGE=steel-defect-service:$(EXTRA) --output build . ; \
+	else \
+	  echo "no image steel-defect-service:$(EXTRA) here; of $(SERVE_ENV)"; \
+	  $(MAKE) --no-print-directory $(SERVE_ENV)/.installed && \
+	  $(TOOLS_ENV)/bin/cyclonedx-py environment $(SERVE_ENV) --pyproject pyproject.toml --output-file build/sbom.cdx.json; \
+	fi
 
 format: $(DEV_ENV)/.installed ## put the code into its format
 	$(DEV)/ruff check --fix .
@@ -53,6 +80,11 @@ $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 
 $(DEV_ENV)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(DEV_ENV),cpu$(comma)train$(comma)dev)
+
+$(TOOLS_ENV)/.installed: deploy/supply-chain.txt
+	$(PYTHON) -m venv $(TOOLS_ENV)
+	$(TOOLS_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
 
 # A peer that does not install, MLServer on Python 3.13 say, is a row of the table that says so.
 .venv-peers/%/.installed: tests/load/peers/requirements-%.txt

@@ -22,7 +22,7 @@ from model_export.overlaps import overlaps_at
 from model_export.sources import labelled_strips, named
 from model_export.tune import tune
 from service.metadata import Calibration, ModelMetadata
-from service.model_repository import GPU_MODEL, MODEL
+from service.model_repository import GPU_MODEL, MODEL, checksum_file
 
 Part = TypeVar("Part")
 
@@ -233,12 +233,14 @@ def _load_folds(folder: Path, data: Path | None) -> list[Checkpoint]:
 
 def _replace(part: Path, target: Path) -> None:
     """Put what was written into place, and what it replaces out of it."""
-    target.with_name(GPU_MODEL).unlink(missing_ok=True)
+    gpu = target.with_name(GPU_MODEL)
+    for old in (gpu, checksum_file(gpu)):
+        old.unlink(missing_ok=True)
     folds = target.parent / FOLDS
     if folds.exists():
         for old in folds.iterdir():
             old.unlink()
-    for new in sorted(part.rglob("*.onnx")):
+    for new in sorted(part.rglob("*.onnx*")):
         place = target.parent / new.relative_to(part)
         place.parent.mkdir(exist_ok=True)
         new.replace(place)

@@ -12,6 +12,7 @@ from model_export.network import ServedNetwork
 from model_export.parity import ParityError
 from model_export.stem import UnshuffledStem
 from service.metadata import HEIGHT, METADATA_KEY, WIDTH, ModelMetadata
+from service.model_repository import write_checksum
 
 _SMALL = 1024
 """Constants with fewer values are not worth halving."""
@@ -87,7 +88,8 @@ def halve_weights(model: onnx.ModelProto) -> None:
 
 
 def write(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
-    """Save a graph with its metadata."""
+    """Save a graph with its metadata, and its checksum beside it."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA_KEY: metadata.model_dump_json()})
     onnx.save(model, path)
+    write_checksum(path)

@@ -7,17 +7,27 @@ from collections.abc import AsyncIterator, Callable
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
-from service import __version__, problems
-from service.engine import Engine
+from service import __version__, openapi, problems
+from service.access import KEY_HEADER, Access
+from service.api_keys import ApiKeys
+from service.docs_page import DOCS_PATHS, add_docs_page
+from service.engine import Engine, ModelSource
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import Admission, BodyLimit, RequestContext
-from service.openapi import DESCRIPTION, add_parameter_examples
 from service.providers import GpuOptions
-from service.routes import UPLOAD_PATHS, protected, router
+from service.routes import (
+    HEALTH_PATHS,
+    METRICS_PATH,
+    UPLOAD_PATHS,
+    key_wanted,
+    metrics_route,
+    protected,
+    router,
+)
 from service.session import Session
 from service.settings import Settings
 
@@ -35,14 +45,28 @@ def create_app(
     Args:
         settings: the only place where they are read.
         session: answers strips instead of the model file that the settings name; for tests.
-        on_fatal: told when the model cannot be loaded; the process should end.
+        on_fatal: told when the model cannot be loaded, or cannot answer any more; the process should end.
+
+    Raises:
+        ApiKeysError: if the keys that the settings name cannot be used.
     """
+    single = settings.api_key.get_secret_value() if settings.api_key else None
+    keys = ApiKeys(single, settings.api_keys_file)
     metrics = Metrics()
     engine = Engine(
         metrics,
+        ModelSource(
+            settings.model,
+            device=settings.device,
+            threads=settings.threads,
+            max_batch_size=settings.max_batch_size,
+            gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
+        ),
         max_queue_size=settings.max_queue_size,
         batch_timeout=settings.batch_timeout_ms / 1000,
         max_pixels=settings.max_pixels,
+        max_run_seconds=settings.inference_timeout_s,
+        on_fatal=on_fatal,
     )
 
     async def load() -> None:
@@ -50,17 +74,16 @@ def create_app(
             if session is not None:
                 await engine.serve(session, max_batch_size=settings.max_batch_size or 1)
             else:
-                await engine.load(
-                    settings.model,
-                    device=settings.device,
-                    threads=settings.threads,
-                    max_batch_size=settings.max_batch_size,
-                    gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
-                )
+                await engine.load()
         except Exception as error:
             known = isinstance(error, ModelFileError | DeviceError)
             _log.error("the model cannot be served", error=str(error), exc_info=None if known else error)
             on_fatal(error)
+
+    async def reload() -> bool:
+        """Read again what may change while the service runs: keys, then the model; see ``Engine.reload``."""
+        keys.reload()
+        return await engine.reload()
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -72,27 +95,53 @@ def create_app(
             await asyncio.wait([loading])
             await engine.close()
 
-    app = FastAPIOffline(
+    app = FastAPI(
         title="Steel strip defect segmentation",
         version=__version__,
-        description=DESCRIPTION,
+        description=openapi.DESCRIPTION,
+        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        swagger_ui_parameters={"displayRequestDuration": True, "defaultModelsExpandDepth": 0},
     )
     app.state.settings = settings
     app.state.metrics = metrics
     app.state.engine = engine
+    app.state.api_keys = keys
+    app.state.reload = reload
     app.include_router(protected)
     app.include_router(router)
+    open_paths = [*HEALTH_PATHS]
+    if settings.metrics == "open":
+        app.include_router(metrics_route)
+        open_paths.append(METRICS_PATH)
+    elif settings.metrics == "key":
+        app.include_router(metrics_route, dependencies=[key_wanted], responses=openapi.problems(401))
+    if settings.docs != "off":
+        add_docs_page(app)
+    if settings.docs == "open":
+        open_paths.extend(DOCS_PATHS)
     app.add_exception_handler(ServiceError, problems.on_service_error)
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)
     app.add_middleware(
-        BodyLimit, max_bytes=settings.max_body_bytes, max_buffered_bytes=settings.max_buffered_bytes
+        BodyLimit,
+        max_bytes=settings.max_body_bytes,
+        max_buffered_bytes=settings.max_buffered_bytes,
+        seconds=settings.body_timeout_s,
     )
     app.add_middleware(Admission, paths=UPLOAD_PATHS, refusal=lambda: engine.refusal)
+    app.add_middleware(Access, keys=keys, open_paths=open_paths)
+    if settings.allowed_origins:
+        # In front of Access: a browser asks whether it may send the key without sending it.
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=(KEY_HEADER, "X-Deadline-Ms", "X-Filename", "X-Request-Id"),
+            expose_headers=("Retry-After", "Server-Timing", "X-Request-Id"),
+        )
     app.add_middleware(RequestContext, metrics=metrics)
     describe = app.openapi
-    app.openapi = lambda: add_parameter_examples(describe())  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: openapi.add_parameter_examples(describe())  # type: ignore[method-assign]  # FastAPI's documented way
     return app

@@ -9,6 +9,8 @@ One queue, one task, no polling; one thread on a GPU, one per processor on a CPU
 * A caller that has gone is dropped before the model runs and cannot hurt its batch-mates; so is one
   whose deadline is nearer than the fastest run seen.
 * An exception, or a wrong number of outputs, reaches every caller of that batch; the loop goes on.
+* A run that does not end, a device that is gone, or an end of the loop itself is a failure that is
+  reported once: the process has to be replaced.
 * Closing finishes what was accepted, then refuses.
 """
 
@@ -22,7 +24,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from service.errors import DeadlineExceededError, InferenceError, QueueFullError, UnavailableError
+from service.errors import (
+    DeadlineExceededError,
+    DeviceLostError,
+    InferenceError,
+    QueueFullError,
+    UnavailableError,
+)
 from service.stopwatch import Spent, Stopwatch
 
 X = TypeVar("X")
@@ -61,7 +69,9 @@ class Batcher(Generic[X, Y]):
         max_batch_size: inputs in one batch at most.
         batch_timeout: seconds; see the rules above.
         max_queue_size: inputs that may wait, those in running batches not counted.
+        max_run_seconds: a run that lasts longer hangs.
         on_batch: told the size of every batch that ran.
+        on_failure: told why no more answers can be had from here.
     """
 
     def __init__(
@@ -73,13 +83,17 @@ class Batcher(Generic[X, Y]):
         max_batch_size: int,
         batch_timeout: float,
         max_queue_size: int,
+        max_run_seconds: float = 60.0,
         on_batch: Callable[[int], None] = lambda _size: None,
+        on_failure: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         self._run = run
         self._max_batch_size = max_batch_size
         self._batch_timeout = batch_timeout
         self.max_queue_size = max_queue_size
+        self._max_run_seconds = max_run_seconds
         self._on_batch = on_batch
+        self._on_failure = on_failure
         self._queue: deque[_Item[X, Y]] = deque()
         self._changed = asyncio.Event()
         self._closing = False
@@ -193,6 +207,8 @@ class Batcher(Generic[X, Y]):
                 if not item.future.done():
                     item.future.set_exception(UnavailableError("the service was stopped", 1))
             self._queue.clear()
+            if not self._closing:
+                self._on_failure("the batcher has stopped")
 
     async def _next_input(self) -> bool:
         """Wait for an input; False when there will be none."""
@@ -236,9 +252,14 @@ class Batcher(Generic[X, Y]):
     async def _run_batch(self, batch: list[_Item[X, Y]]) -> None:
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
+        hangs = loop.call_later(
+            self._max_run_seconds,
+            self._on_failure,
+            f"an inference has not ended after {self._max_run_seconds:g} s",
+        )
         try:
             inputs = [item.input for item in batch]
-            outputs, spent = await loop.run_in_executor(self._threads, self._timed_run, inputs)
+            outputs, spent = await self._start(inputs)
             if len(outputs) != len(batch):
                 raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
         except BaseException as error:
@@ -247,10 +268,13 @@ class Batcher(Generic[X, Y]):
                     failure = InferenceError(f"the model failed: {error!r}")
                     failure.__cause__ = error
                     item.future.set_exception(failure)
-            if not isinstance(error, Exception):
+            if isinstance(error, asyncio.CancelledError):
                 raise
-            return
+            if isinstance(error, DeviceLostError):
+                self._on_failure(str(error))
+            return  # whatever it was: a SystemExit of a thread is no reason to end anything here
         finally:
+            hangs.cancel()
             self._free.release()
         seconds = spent.seconds
         self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
@@ -260,7 +284,17 @@ class Batcher(Generic[X, Y]):
                 item.future.set_result(Answer(output, started - item.queued, spent, len(batch)))
         self._on_batch(len(batch))
 
+    def _start(self, inputs: Sequence[X]) -> asyncio.Future[tuple[Sequence[Y], Spent]]:
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, self._timed_run, inputs)
+        except RuntimeError as error:
+            self._on_failure(f"the inference threads take no work: {error}")
+            raise
+
     def _timed_run(self, inputs: Sequence[X]) -> tuple[Sequence[Y], Spent]:
         watch = Stopwatch()
-        outputs = self._run(inputs)
+        try:
+            outputs = self._run(inputs)
+        except StopIteration as error:
+            raise InferenceError(repr(error)) from error  # no future can carry it: its waiter would wait on
         return outputs, watch.read()

@@ -26,7 +26,6 @@ def main() -> int:
     if settings.engine_cache is None:
         print("error: STEEL_ENGINE_CACHE names the folder where engines are kept; set it", file=sys.stderr)  # noqa: T201
         return 2
-    settings.engine_cache.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     try:
         session = open_session(

@@ -1,18 +1,25 @@
 """Everything that the service can refuse, each with its HTTP status.
 
 ServiceError
+├── BadRequestError            400
 ├── UnauthorizedError          401
+├── ForbiddenError             403
+├── RequestTimeoutError        408
+├── ReloadRunningError         409
 ├── PayloadTooLargeError       413
 ├── UnsupportedMediaTypeError  415
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
+├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
+├── HeadTooLargeError          431
 ├── ClientLeftError            499  (nobody sees it but the log)
 ├── InferenceError             500  (its message is for the log, never for the caller)
 ├── UnavailableError           503  + Retry-After
 └── DeadlineExceededError      504
 
-ModelFileError and DeviceError stop the service before it is ready; no request sees them.
+ModelFileError and DeviceError stop the service before it is ready, and refuse a reload; DeviceLostError and
+EngineFailedError end the process.
 """
 
 from http import HTTPStatus
@@ -29,11 +36,53 @@ class ServiceError(Exception):
         self.detail = detail
 
 
+class BadRequestError(ServiceError):
+    """What came is not HTTP."""
+
+    status = HTTPStatus.BAD_REQUEST
+    title = "Bad Request"
+
+
+class RequestTimeoutError(ServiceError):
+    """The caller sends too slowly."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    title = "Request Timeout"
+
+
+class HeadTooLargeError(ServiceError):
+    """The request line and headers are longer than the service takes."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    title = "Request Header Fields Too Large"
+
+
 class UnauthorizedError(ServiceError):
     """An API key is configured and this one is missing or wrong."""
 
     status = HTTPStatus.UNAUTHORIZED
     title = "API key missing or wrong"
+
+
+class ForbiddenError(ServiceError):
+    """Nobody may do this as the service is configured."""
+
+    status = HTTPStatus.FORBIDDEN
+    title = "Not allowed"
+
+
+class ReloadRunningError(ServiceError):
+    """The model is being reloaded already."""
+
+    status = HTTPStatus.CONFLICT
+    title = "Reload under way"
+
+
+class ModelRefusedError(ServiceError):
+    """The model that should take over cannot be trusted or does not run; the old one goes on."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Model refused"
 
 
 class PayloadTooLargeError(ServiceError):
@@ -114,6 +163,14 @@ class ModelFileError(Exception):
 
 class DeviceError(Exception):
     """The wanted execution provider does not work on this machine."""
+
+
+class DeviceLostError(DeviceError):
+    """The device fails under a model that ran on it; it does not come back to this process."""
+
+
+class EngineFailedError(Exception):
+    """Nothing more can be answered by this process."""
 
 
 def unexpected(error: Exception) -> InferenceError:

@@ -1,34 +1,64 @@
 """Structured logs on standard output: JSON lines for machines, colours on a terminal."""
 
+import contextlib
+import io
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
+
+
+class _Unbreakable(io.TextIOBase):
+    """Writes to a stream while it takes anything: a full disk or a closed pipe must not stop serving.
+
+    Args:
+        stream: what to write to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or lose the text."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, or lose what was not written."""
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def configure_logs(level: str) -> None:
     """Send structlog, and the standard library's loggers, to standard output.
 
-    JSON escapes control characters, so that a file name in a log line cannot forge another line.
+    JSON and repr escape control characters, so that a path in a log line cannot forge another line.
+    Tracebacks show no local variables: these hold images and keys.
     """
     terminal = sys.stdout.isatty()
+    output = _Unbreakable(sys.stdout)
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
     renderer: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+        [
+            structlog.dev.ConsoleRenderer(
+                repr_native_str=True, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, output)),
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -36,3 +66,5 @@ def configure_logs(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # At the level debug Pillow tells what is written inside an image: who took it, and of what.
+    logging.getLogger("PIL").setLevel(logging.INFO)

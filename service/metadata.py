@@ -1,10 +1,8 @@
 """What a model file says of itself: the contract between training and serving."""
 
 import base64
-import hashlib
 import io
 import math
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -175,9 +173,3 @@ def png_base64(strip: Strip) -> str:
     buffer = io.BytesIO()
     PillowImage.fromarray(strip).save(buffer, "PNG", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file without reading it into memory at once."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -99,6 +99,20 @@ class Metrics:
             ["name", "version", "sha256", "provider", "precision", "fallback"],
             registry=self._registry,
         )
+        self.received = Counter(
+            "steel_requests_received",
+            "Requests that arrived: those answered, counted by steel_requests_total, and those in progress.",
+            registry=self._registry,
+        )
+        self.in_progress = Gauge(
+            "steel_requests_in_progress", "Requests not answered yet.", registry=self._registry
+        )
+        self.reloads = Counter(
+            "steel_model_reloads",
+            "Reloads by outcome: switched, unchanged, refused (the new model), busy, failed.",
+            ["outcome"],
+            registry=self._registry,
+        )
         self._ready = Gauge("steel_ready", "1 when ready.", registry=self._registry)
         self._queue_size = Gauge("steel_queue_size", "Strips that wait.", registry=self._registry)
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Collection
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
@@ -20,9 +20,9 @@ from service.errors import (
 )
 from service.metrics import Metrics
 from service.problems import respond
+from service.security_headers import add_security_headers
 
 _log = structlog.get_logger()
-_DISCARD_SECONDS = 5
 _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -44,12 +44,16 @@ class RequestContext:
         state["request_id"] = request_id
         status: int | None = None
         started = time.perf_counter()
+        self._metrics.received.inc()
+        self._metrics.in_progress.inc()
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                headers = add_security_headers(message.get("headers", ()))
+                headers.append((b"x-request-id", request_id.encode()))
+                message["headers"] = headers
             await send(message)
 
         try:
@@ -65,6 +69,7 @@ class RequestContext:
         # Unknown paths share one label: callers must not be able to create series.
         route = str(getattr(scope.get("route"), "path", scope["state"].get("route", "unknown")))
         left = scope["state"].get("left", False)
+        self._metrics.in_progress.dec()
         self._metrics.requests.labels(route, "left" if left else str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         error = scope["state"].get("error")
@@ -125,19 +130,25 @@ class Admission:
 class BodyLimit:
     """Refuses a body over the limit: by its announced length, or while it arrives.
 
+    When all bodies together are over theirs, those that hold more than an equal share are refused, so that
+    senders of large bodies cannot shut out strips.
+
     FastAPI reads a whole upload before any dependency runs, so this has to stand in front of it.
 
     Args:
         app: what comes behind.
         max_bytes: of one body.
         max_buffered_bytes: of all bodies that are held at once.
+        seconds: for which the rest of a refused body is read.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int, seconds: float) -> None:
         self._app = app
+        self._seconds = seconds
         self._max_bytes = max_bytes
         self._max_buffered_bytes = max_buffered_bytes
         self._buffered = 0
+        self._bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -155,6 +166,7 @@ class BodyLimit:
             await respond(error, scope["state"]["request_id"])(scope, receive, send)
             return
         received = 0
+        self._bodies += 1
 
         async def counted() -> Message:
             nonlocal received
@@ -164,13 +176,15 @@ class BodyLimit:
             self._buffered += size
             if received > self._max_bytes:
                 raise PayloadTooLargeError(f"the body has more than {self._max_bytes} bytes, the most taken")
-            if self._buffered > self._max_buffered_bytes:
+            share = self._max_buffered_bytes / self._bodies
+            if self._buffered > self._max_buffered_bytes and received > share:
                 raise UnavailableError("too many bytes of other requests are held", retry_after=1)
             return message
 
         try:
             await self._app(scope, counted, send)
         finally:
+            self._bodies -= 1
             self._buffered -= received
 
     async def _discard(self, receive: Receive) -> None:
@@ -180,7 +194,7 @@ class BodyLimit:
         """
         left = 4 * self._max_bytes
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_DISCARD_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 while left > 0:
                     message = await receive()
                     left -= len(message.get("body", b""))

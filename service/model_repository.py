@@ -1,5 +1,11 @@
-"""Models on disk, in the layout that Triton and KServe read: <name>/<version>/model.onnx."""
+"""Models on disk, in the layout that Triton and KServe read: <name>/<version>/model.onnx.
 
+Beside each file lies its checksum, model.onnx.sha256, as ``sha256sum`` writes it.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from service.errors import ModelFileError
@@ -7,6 +13,64 @@ from service.errors import ModelFileError
 MODEL = "model.onnx"
 GPU_MODEL = "gpu.onnx"
 """The same network in the arithmetic that a GPU is fastest in, beside ``model.onnx``."""
+
+_CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+"""One line of ``sha256sum``: the hash, a blank or ``*`` for binary, the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file whose bytes are those that its checksum names, read once."""
+
+    path: Path
+    data: bytes
+    sha256: str
+    """In lower case."""
+
+
+def checksum_file(model: Path) -> Path:
+    """Return where the checksum of a model file lies."""
+    return model.with_name(f"{model.name}.sha256")
+
+
+def write_checksum(model: Path) -> None:
+    """Write the checksum of a model file beside it."""
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    checksum_file(model).write_text(f"{digest}  {model.name}\n")
+
+
+def read_model(path: Path) -> ModelFile:
+    """Read a model file and compare it with its checksum, before anything looks into it.
+
+    Raises:
+        ModelFileError: if the file or its checksum is missing, cannot be read, or they do not fit together.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file at {path}")
+    beside = checksum_file(path)
+    if not beside.is_file():
+        raise ModelFileError(
+            f"{path} has no checksum beside it; if you trust the file, write one in its folder: "
+            f"sha256sum {path.name} > {beside.name}"
+        )
+    try:
+        text, data = beside.read_text(errors="replace"), path.read_bytes()
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error}") from error
+    line = _CHECKSUM.fullmatch(text.strip())
+    if line is None:
+        raise ModelFileError(
+            f"{beside} is not one line as sha256sum writes it: hash, two blanks, {path.name}"
+        )
+    wanted, name = line[1].lower(), Path(line[2]).name
+    if name != path.name:
+        raise ModelFileError(f"{beside} is the checksum of {name}, not of {path.name}")
+    found = hashlib.sha256(data).hexdigest()
+    if found != wanted:
+        raise ModelFileError(
+            f"{path} is not the file that {beside.name} names: sha256 {wanted} is wanted, {found} was found"
+        )
+    return ModelFile(path, data, found)
 
 
 def find_model(path: Path) -> Path:

@@ -55,6 +55,7 @@ BODY: dict[str, Any] = {
                     "properties": {
                         "file": {
                             "type": "array",
+                            "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
                             "description": "one image or several, 1600 wide and 256 high: JPEG, PNG, BMP, "
                             "TIFF or WebP, 8-bit grey or RGB, or 16-bit grey",
@@ -92,6 +93,9 @@ _PARAMETER_EXAMPLES = {
 
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
+    403: "No API key is configured, so that nobody may do this.",
+    408: "The body did not arrive in time.",
+    409: "Another reload is under way.",
     413: "Too many bytes, files or pixels.",
     415: "Not an image type that is read.",
     422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
@@ -103,6 +107,9 @@ _DESCRIPTIONS = {
 
 _EXAMPLES: dict[int, tuple[str, str]] = {
     401: ("API key missing or wrong", "X-API-Key is missing or wrong"),
+    403: ("Not allowed", "the model can be reloaded only where an API key is configured"),
+    408: ("Request Timeout", "the body did not arrive in 10 s"),
+    409: ("Reload under way", "another reload is under way; ask again when it is done"),
     413: ("Payload too large", "the body has 50000000 bytes; at most 33554432 are taken"),
     415: (
         "Unsupported media type",
@@ -132,11 +139,16 @@ def add_parameter_examples(document: dict[str, Any]) -> dict[str, Any]:
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Document error answers, each with an example."""
-    return {status: _problem(status) for status in statuses}
+    return {status: _problem(status, _DESCRIPTIONS[status], *_EXAMPLES[status]) for status in statuses}
 
 
-def _problem(status: int) -> dict[str, Any]:
-    title, detail = _EXAMPLES[status]
+def model_refused() -> dict[int | str, dict[str, Any]]:
+    """Document the answer to a reload whose model is refused."""
+    detail = "the model was not changed: models/steel/2/model.onnx has no checksum beside it"
+    return {422: _problem(422, "The new model was refused; the old one goes on.", "Model refused", detail)}
+
+
+def _problem(status: int, description: str, title: str, detail: str) -> dict[str, Any]:
     example = {
         "type": f"urn:steel:problem:{title.lower().replace(' ', '-')}",
         "title": title,
@@ -145,6 +157,6 @@ def _problem(status: int) -> dict[str, Any]:
         "request_id": "5b1f0b0c9d5e4f1f8a3c2d1e0f9a8b7c",
     }
     return {
-        "description": _DESCRIPTIONS[status],
+        "description": description,
         "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema(), "example": example}},
     }

@@ -8,6 +8,7 @@ from PIL import Image
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
 from service.metadata import HEIGHT, WIDTH, Strip
+from service.png_data import is_complete
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 
@@ -58,6 +59,8 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
         with Image.open(io.BytesIO(data), formats=(kind,)) as image:
             _check_header(image, kind, max_pixels)
             strip = _decode_jpeg(data) if kind == "JPEG" else _to_grey(image)
+        if kind == "PNG" and not is_complete(data):
+            raise InvalidImageError("the PNG ends before its last row")
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PayloadTooLargeError(
             f"the {kind} header announces too many pixels; at most {max_pixels} are taken"

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import onnxruntime
 
 from service.errors import DeviceError, ModelFileError
+from service.model_repository import ModelFile
 
 CPU = "CPUExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
@@ -28,19 +30,19 @@ class GpuOptions:
     """Where TensorRT keeps engines and timings; they fit one GPU model, driver and TensorRT only."""
 
 
-def open_cpu(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_cpu(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:
     """Open a model on the CPU.
 
     Raises:
         ModelFileError: if onnxruntime cannot load it.
     """
     try:
-        return _create(path, [CPU], threads)
+        return _create(file, [CPU], threads)
     except Exception as error:
-        raise ModelFileError(f"{path} cannot be loaded by onnxruntime: {error}") from error
+        raise ModelFileError(f"{file.path} cannot be loaded by onnxruntime: {error}") from error
 
 
-def open_openvino(path: Path, threads: int, streams: int) -> onnxruntime.InferenceSession:
+def open_openvino(file: ModelFile, threads: int, streams: int) -> onnxruntime.InferenceSession:
     """Open a model on the CPU with Intel's OpenVINO, which the ``openvino`` extra brings.
 
     It would run one inference at a time; ``streams`` run side by side, on ``threads`` processors each.
@@ -60,7 +62,7 @@ def open_openvino(path: Path, threads: int, streams: int) -> onnxruntime.Inferen
     }
     try:
         # OpenVINO wants the graph as it was written, not as onnxruntime has fused it.
-        session = _create(path, [(OPENVINO, options), CPU], threads, optimize=False)
+        session = _create(file, [(OPENVINO, options), CPU], threads, optimize=False)
     except Exception as error:
         raise DeviceError(f"device=openvino does not work here: {error}") from error
     if session.get_providers()[0] != OPENVINO:
@@ -71,7 +73,7 @@ def open_openvino(path: Path, threads: int, streams: int) -> onnxruntime.Inferen
 
 
 def open_gpu(
-    path: Path, device: GpuDevice, threads: int, max_batch_size: int, options: GpuOptions
+    file: ModelFile, device: GpuDevice, threads: int, max_batch_size: int, options: GpuOptions
 ) -> onnxruntime.InferenceSession:
     """Open on a GPU provider and believe only what the session itself reports.
 
@@ -93,7 +95,7 @@ def open_gpu(
             importlib.import_module("tensorrt")  # loads libnvinfer from its own wheel
         providers.insert(0, (TENSORRT, tensorrt_options(options, max_batch_size)))
     try:
-        session = _create(path, providers, threads)
+        session = _create(file, providers, threads)
     except Exception as error:  # the binding raises its own RuntimeError kinds per missing library
         raise DeviceError(f"device={device} does not work here: {error}") from error
     if session.get_providers()[0] != wanted:
@@ -139,17 +141,19 @@ def tensorrt_options(options: GpuOptions, max_batch_size: int) -> dict[str, str]
 
 
 def _create(
-    path: Path, providers: list[Any], threads: int, *, optimize: bool = True
+    file: ModelFile, providers: list[Any], threads: int, *, optimize: bool = True
 ) -> onnxruntime.InferenceSession:
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
+    # Weights in other files are covered by no checksum: there is no folder in which they could lie.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what is worth a line comes as an exception, and goes into our own log
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
-        str(path),
+        file.data,
         options,
         providers=providers,
         enable_fallback=0,  # or a failing run would go on on the CPU without a word

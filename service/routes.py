@@ -1,7 +1,6 @@
 """The routes: HTTP in, the engine asked, HTTP out."""
 
 import asyncio
-import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +10,21 @@ from typing import Annotated, Any, TypeVar
 import structlog
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.security import APIKeyHeader
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 
 from service import openapi
+from service.access import KEY_HEADER
 from service.answers import image_result, model_info, model_summary, server_timing, timing_ms
+from service.api_keys import ApiKeys
 from service.engine import Engine
 from service.errors import (
     ClientLeftError,
     DeadlineExceededError,
+    ForbiddenError,
     InvalidParameterError,
+    RequestTimeoutError,
     ServiceError,
-    UnauthorizedError,
+    UnavailableError,
 )
 from service.mask_formats import MaskFormat
 from service.metadata import ModelMetadata, Profile
@@ -33,12 +36,14 @@ from service.schemas import (
     PredictQuery,
     PredictResponse,
     ProfileUsed,
+    ReloadResponse,
     SegmentQuery,
     TimingMs,
     parse_areas,
     parse_mm_per_px,
     parse_thresholds,
 )
+from service.serving import Serving
 from service.session import Session
 from service.settings import Settings
 from service.stages import Prediction, Wanted
@@ -47,6 +52,8 @@ from service.uploads import Upload, read_uploads
 T = TypeVar("T")
 
 UPLOAD_PATHS = ("/predict", "/overlay")
+HEALTH_PATHS = ("/health/live", "/health/ready")
+METRICS_PATH = "/metrics"
 
 _log = structlog.get_logger()
 
@@ -72,23 +79,9 @@ def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-def _settings(request: HTTPConnection) -> Settings:
+def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
-
-
-class _ApiKey(APIKeyHeader):
-    """Lets those through who know the key, if one is set."""
-
-    async def __call__(self, request: HTTPConnection) -> None:
-        """Raise UnauthorizedError for the others."""
-        wanted = _settings(request).api_key
-        if wanted is None:
-            return
-        given = await super().__call__(request) or ""
-        # Header values arrive as latin-1; a key is compared by its bytes.
-        if not secrets.compare_digest(given.encode("latin-1"), wanted.get_secret_value().encode()):
-            raise UnauthorizedError("X-API-Key is missing or wrong")
 
 
 @dataclass(frozen=True)
@@ -106,18 +99,17 @@ class _Segmented:
         return [result for result in self.results if isinstance(result, Prediction)]
 
 
-router = APIRouter()
-protected = APIRouter(
-    dependencies=[
-        Depends(
-            _ApiKey(
-                name="X-API-Key",
-                auto_error=False,
-                description="Only where the service was started with STEEL_API_KEY.",
-            )
-        )
-    ]
+# Only says so in the OpenAPI document: Access has checked the key long before.
+key_wanted = Depends(
+    APIKeyHeader(
+        name=KEY_HEADER,
+        auto_error=False,
+        description="Only where the service was started with STEEL_API_KEY or STEEL_API_KEYS_FILE.",
+    )
 )
+protected = APIRouter(dependencies=[key_wanted])
+router = APIRouter()
+metrics_route = APIRouter()
 
 
 @protected.post(
@@ -126,7 +118,7 @@ protected = APIRouter(
     summary="Find defects",
     response_model=PredictResponse,
     response_model_exclude_none=True,
-    responses=openapi.problems(401, 413, 415, 422, 429, 500, 503, 504),
+    responses=openapi.problems(401, 408, 413, 415, 422, 429, 500, 503, 504),
     openapi_extra=openapi.BODY,
 )
 async def predict(
@@ -174,7 +166,7 @@ async def predict(
             "content": {"image/png": {}},
             "description": "The strip with coloured masks and a legend.",
         },
-        **openapi.problems(401, 413, 415, 422, 429, 500, 503, 504),
+        **openapi.problems(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
     openapi_extra=openapi.BODY,
 )
@@ -210,9 +202,34 @@ async def model(request: Request) -> ModelInfo:
     return model_info(_engine(request).session)
 
 
-@router.get("/health/live", tags=["Health"], summary="Is the process alive?")
-async def live() -> Health:
-    """Answer 200 while the process runs, loading and draining included."""
+@protected.post(
+    "/model/reload",
+    tags=["Model"],
+    summary="Take another version of the model",
+    responses={**openapi.problems(401, 403, 409, 500, 503), **openapi.model_refused()},
+)
+async def reload_model(request: Request) -> ReloadResponse:
+    """Look at `STEEL_MODEL` again and switch to what lies there now: a higher version, or a changed file.
+
+    The new model is loaded beside the old, proven on its golden strip and warmed up first; no request is
+    lost. If it is bad, the old one goes on. The file of API keys is read again too. Works only where an API
+    key is configured.
+    """
+    keys: ApiKeys = request.app.state.api_keys
+    if not keys.required:
+        raise ForbiddenError(
+            "the model can be reloaded only where an API key is configured (STEEL_API_KEY), or by SIGHUP"
+        )
+    changed: bool = await request.app.state.reload()
+    return ReloadResponse(changed=changed, model=model_summary(_engine(request).session))
+
+
+@router.get("/health/live", tags=["Health"], summary="Is the process alive?", responses=openapi.problems(503))
+async def live(request: Request) -> Health:
+    """Answer 200 while the process runs, loading and draining included; 503 once only a new one can help."""
+    failure = _engine(request).failure
+    if failure is not None:
+        raise UnavailableError(failure, retry_after=10)
     return Health(status="live")
 
 
@@ -228,8 +245,8 @@ async def ready(request: Request) -> Health:
     return Health(status="ready")
 
 
-@router.get(
-    "/metrics",
+@metrics_route.get(
+    METRICS_PATH,
     tags=["Health"],
     summary="Metrics for Prometheus",
     response_class=Response,
@@ -249,19 +266,42 @@ async def _segment(
     instances: bool = False,
     max_files: int | None = None,
 ) -> _Segmented:
-    """Read the files and answer each with a prediction or its own error."""
-    settings, engine = _settings(request), _engine(request)
+    """Read the files and answer each with a prediction or its own error, all by the same model."""
+    with _engine(request).hold() as serving:
+        return await _segment_on(
+            serving,
+            request,
+            query,
+            deadline_ms,
+            mask_format=mask_format,
+            instances=instances,
+            max_files=max_files,
+        )
+
+
+async def _segment_on(
+    serving: Serving,
+    request: Request,
+    query: SegmentQuery,
+    deadline_ms: int | None,
+    *,
+    mask_format: MaskFormat,
+    instances: bool,
+    max_files: int | None,
+) -> _Segmented:
+    settings = _settings(request)
     seconds = settings.request_timeout_s
     if deadline_ms is not None:
         seconds = min(seconds, deadline_ms / 1000)
-    deadline = asyncio.get_running_loop().time() + seconds
-    session, predictor = engine.session, engine.predictor
+    now = asyncio.get_running_loop().time()
+    deadline, body_deadline = now + seconds, now + settings.body_timeout_s
+    session, predictor = serving.session, serving.predictor
     point = _operating_point(session.metadata, query)
     predictor.check_room(
         1, deadline
     )  # before the body is read: under overload a refusal must cost next to nothing
     try:
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(min(deadline, body_deadline)):
             uploads = await read_uploads(
                 request,
                 max_files=max_files or settings.max_files,
@@ -269,6 +309,8 @@ async def _segment(
                 max_bytes=settings.max_body_bytes,
             )
     except TimeoutError as error:
+        if body_deadline < deadline:
+            raise RequestTimeoutError(f"the body did not arrive in {settings.body_timeout_s:g} s") from error
         raise DeadlineExceededError("the deadline passed before the whole body had arrived") from error
     except ClientDisconnect as error:
         raise _left(request) from error

@@ -277,6 +277,13 @@ class ModelInfo(ModelSummary):
     parity: Parity
 
 
+class ReloadResponse(BaseModel):
+    """What a reload came to."""
+
+    changed: bool = Field(description="whether another model answers now")
+    model: ModelSummary = Field(description="the model that answers")
+
+
 class Health(BaseModel):
     """State of the service."""
 

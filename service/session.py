@@ -1,6 +1,8 @@
 """The loaded model: onnxruntime behind a small protocol, proven before it serves."""
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -11,7 +13,7 @@ from pydantic import ValidationError
 
 from service.bindings import BoundRuns
 from service.cpu_quota import cpu_quota
-from service.errors import ModelFileError
+from service.errors import DeviceLostError, ModelFileError
 from service.metadata import (
     CLASS_COUNT,
     HEIGHT,
@@ -19,10 +21,9 @@ from service.metadata import (
     WIDTH,
     ModelMetadata,
     Strip,
-    sha256_of,
 )
-from service.model_repository import gpu_variant
-from service.providers import GpuOptions, open_cpu, open_gpu, open_openvino
+from service.model_repository import gpu_variant, read_model
+from service.providers import CPU, OPENVINO, GpuOptions, open_cpu, open_gpu, open_openvino
 from service.rle import decode
 
 KnownDevice = Literal["cpu", "openvino", "cuda", "tensorrt"]
@@ -94,7 +95,8 @@ class OrtSession:
         fallback_reason: why this is not the device that was hoped for.
 
     Raises:
-        ModelFileError: if the file is missing, broken, of another contract or without metadata.
+        ModelFileError: if the file is missing, not what its checksum names, broken, of another contract or
+            without metadata.
         DeviceError: if the device does not work here.
     """
 
@@ -108,20 +110,25 @@ class OrtSession:
         gpu: GpuOptions | None = None,
         fallback_reason: str | None = None,
     ) -> None:
-        if not path.is_file():
-            raise ModelFileError(f"there is no model file at {path}")
-        self.sha256 = sha256_of(path)
+        file = read_model(path)
+        self.sha256 = file.sha256
         self.fallback_reason = fallback_reason
         threads = threads or cpu_quota()
         # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
         self.batch_sizes = batch_sizes(max_batch_size or (1 if device in ON_PROCESSORS else 16))
         options = gpu or GpuOptions()
+        if device == "tensorrt" and options.engine_cache is not None:
+            # TensorRT tells engines apart by names in the graph, which two versions of a model share.
+            engines = options.engine_cache / file.sha256[:16]
+            with contextlib.suppress(OSError):  # TensorRT says what it misses
+                engines.mkdir(parents=True, exist_ok=True)
+            options = replace(options, engine_cache=engines)
         if device == "cpu":
-            self._session = open_cpu(path, threads)
+            self._session = open_cpu(file, threads)
         elif device == "openvino":
-            self._session = open_openvino(path, threads, max(1, cpu_quota() // threads))
+            self._session = open_openvino(file, threads, max(1, cpu_quota() // threads))
         else:
-            self._session = open_gpu(path, device, threads, self.batch_sizes[-1], options)
+            self._session = open_gpu(file, device, threads, self.batch_sizes[-1], options)
         self.provider: str = self._session.get_providers()[0]
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
@@ -160,9 +167,22 @@ class OrtSession:
 
     def _run(self, images: npt.NDArray[np.uint8]) -> Any:
         if self._bound is not None:
-            return self._bound.run(images)
+            try:
+                return self._bound.run(images)
+            except Exception as error:
+                if _is_lost(error):
+                    raise DeviceLostError(f"the GPU fails: {error}") from error
+                raise
         names = [name for name, _, _ in _OUTPUTS]
         return self._session.run(names, {_INPUT[0]: images})
+
+
+def _is_lost(error: Exception) -> bool:
+    """Tell CUDA's own failures, after which it answers nothing in this process, from a want of memory."""
+    text = str(error).lower()
+    return ("cuda" in text or "cudnn" in text or "cublas" in text) and not (
+        "out of memory" in text or "failed to allocate memory" in text
+    )
 
 
 def bind(
@@ -187,16 +207,22 @@ def prove(session: Session) -> None:
     """Run the golden strip and compare with the answer stored in the model file.
 
     Raises:
-        ModelFileError: if a class probability differs by more than 0.05 or more than 1 pixel in
-            1,000 of a mask differs: more than float16 and int8 arithmetic explain.
+        ModelFileError: if the golden strip cannot be read, a class probability differs by more than 0.05,
+            or more than 1 pixel in 1,000 of a mask differs: more than float16 and int8 arithmetic explain.
     """
     golden = session.metadata.golden
     point = session.metadata.profiles[0]
-    classes, masks = session.infer([golden.strip()])[0]
+    try:
+        strip = golden.strip()
+        wanted = [decode(code, height=HEIGHT, width=WIDTH) for code in golden.rle]
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"the golden strip cannot be read: {error}") from error
+    if strip.shape != (HEIGHT, WIDTH):
+        raise ModelFileError(f"the golden strip cannot be read: its shape is {strip.shape}")
+    classes, masks = session.infer([strip])[0]
     for index in range(CLASS_COUNT):
         difference = abs(float(classes[index]) - golden.class_probability[index])
-        expected = decode(golden.rle[index], height=HEIGHT, width=WIDTH)
-        agreement = float(np.mean((masks[index] >= point.byte_threshold(index)) == expected))
+        agreement = float(np.mean((masks[index] >= point.byte_threshold(index)) == wanted[index]))
         # Written so that a NaN fails too.
         if not (difference <= 0.05 and agreement >= 0.999):
             raise ModelFileError(
@@ -252,6 +278,16 @@ def open_session(
         return ready("cuda")
     except Exception as error:  # a GPU that opens may still fail to run: no memory, no kernel for it
         return ready("cpu", f"no GPU: {error}")
+
+
+def serves(session: Session, path: Path) -> bool:
+    """Tell whether a session answers from what now lies at ``path``, or beside it for GPUs.
+
+    Raises:
+        ModelFileError: if what lies there is not what its checksum names.
+    """
+    file = path if session.provider in (CPU, OPENVINO) else gpu_variant(path)
+    return read_model(file).sha256 == session.sha256
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:

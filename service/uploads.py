@@ -37,26 +37,35 @@ async def read_uploads(
 
     Raises:
         InvalidParameterError: if there is no file, a part of another name, or broken multipart.
-        PayloadTooLargeError: if there are too many files (bytes are limited by BodyLimit).
+        PayloadTooLargeError: if there are too many files, or one is too large, as soon as that is seen
+            (the body as a whole is limited by BodyLimit).
         UnsupportedMediaTypeError: if the body is of a type that is not read.
     """
     content_type = request.headers.get("content-type", RAW_TYPES[-1])
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        uploads = await _read_multipart(request, max_files, max_bytes)
-    elif kind in RAW_TYPES:
-        uploads = [Upload(_header_text(request.headers.get("x-filename")), await request.body())]
-    else:
-        raise UnsupportedMediaTypeError(
-            f"the body is {kind!r}; multipart/form-data with parts named '{_FIELD}', or one of "
-            f"{', '.join(RAW_TYPES)} is wanted (with curl: -F file=@strip.jpg)"
-        )
-    for upload in uploads:
-        if len(upload.data) > max_file_bytes:
-            raise PayloadTooLargeError(
-                f"a file has {len(upload.data)} bytes; at most {max_file_bytes} are taken for an image"
-            )
-    return uploads
+        return await _read_multipart(request, max_files, max_file_bytes, max_bytes)
+    if kind in RAW_TYPES:
+        return [Upload(_header_text(request.headers.get("x-filename")), await _body(request, max_file_bytes))]
+    raise UnsupportedMediaTypeError(
+        f"the body is {kind!r}; multipart/form-data with parts named '{_FIELD}', or one of "
+        f"{', '.join(RAW_TYPES)} is wanted (with curl: -F file=@strip.jpg)"
+    )
+
+
+async def _body(request: Request, max_file_bytes: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_file_bytes:
+            raise _file_too_large(max_file_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _file_too_large(max_file_bytes: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"a file has more than {max_file_bytes} bytes, the most taken for an image")
 
 
 def _header_text(value: str | None) -> str | None:
@@ -67,7 +76,20 @@ def _header_text(value: str | None) -> str | None:
 
 
 class _InMemoryParser(MultiPartParser):
-    """Starlette's parser with files that never go to disk, closed whatever happens."""
+    """Starlette's parser with files that never go to disk, of limited size, closed whatever happens."""
+
+    max_file_bytes = 0
+    _part_bytes = 0
+
+    def on_part_begin(self) -> None:
+        self._part_bytes = 0
+        super().on_part_begin()
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._part_bytes += end - start
+        if self._part_bytes > self.max_file_bytes:
+            raise _file_too_large(self.max_file_bytes)
+        super().on_part_data(data, start, end)
 
     async def parse(self) -> FormData:
         try:
@@ -79,10 +101,13 @@ class _InMemoryParser(MultiPartParser):
             raise
 
 
-async def _read_multipart(request: Request, max_files: int, max_bytes: int) -> list[Upload]:
+async def _read_multipart(
+    request: Request, max_files: int, max_file_bytes: int, max_bytes: int
+) -> list[Upload]:
     headers = Headers({"content-type": _CHARSET.sub("", request.headers["content-type"])})
     parser = _InMemoryParser(headers, request.stream(), max_files=max_files, max_fields=max_files)
     parser.spool_max_size = max_bytes  # BodyLimit bounds what is held
+    parser.max_file_bytes = max_file_bytes
     try:
         form = await parser.parse()
     except MultiPartException as error:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -49,15 +50,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def real_server(model: Path, **settings: object) -> Iterator[Server]:
-    """Start the service on a free port and wait until it is ready."""
+def real_server(model: Path, *, trust: ssl.SSLContext | bool = True, **settings: object) -> Iterator[Server]:
+    """Start the service on a free port, or ``port``, until it is ready; ``trust`` is httpx's ``verify``."""
     process = start_service(model, **settings)
     try:
-        url = _read_url(process)
+        # A log that tells of errors only does not tell the port.
+        url = f"http://127.0.0.1:{settings['port']}" if "port" in settings else _read_url(process)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{url}/health/ready").status_code == 200:
+                if httpx.get(f"{url}/health/ready", verify=trust).status_code == 200:
                     break
             time.sleep(0.05)
         yield Server(process, url)
@@ -68,15 +70,19 @@ def real_server(model: Path, **settings: object) -> Iterator[Server]:
             process.stdout.close()
 
 
-def start_service(model: Path, **settings: object) -> subprocess.Popen[str]:
-    """Start the service without waiting for anything."""
+def service_environment(model: Path, **settings: object) -> dict[str, str]:
+    """This process' environment, with nothing of the service's but these settings."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STEEL_")}
     environment |= {"STEEL_MODEL": str(model), "STEEL_PORT": "0", "STEEL_DEVICE": "cpu"}
-    environment |= {f"STEEL_{name.upper()}": str(value) for name, value in settings.items()}
+    return environment | {f"STEEL_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def start_service(model: Path, **settings: object) -> subprocess.Popen[str]:
+    """Start the service without waiting for anything."""
     return subprocess.Popen(
         [sys.executable, "-m", "service"],
         cwd=ROOT,
-        env=environment,
+        env=service_environment(model, **settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

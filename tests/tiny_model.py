@@ -1,8 +1,10 @@
 """A model of a few nodes whose answers can be worked out by hand.
 
-Class k has probability 1 exactly where the pixel equals 50 * k, and 0 elsewhere.
+Class k has probability 1 exactly where the pixel equals 50 * k, and 0 elsewhere. Another version takes the
+values the other way round, so that its answers differ.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,10 @@ from service.metadata import (
     Strip,
     png_base64,
 )
+from service.model_repository import write_checksum
+
+VALUES = (50, 100, 150, 200)
+"""The pixel's value of each class."""
 
 
 def block_strip(**blocks: tuple[int, int, int, int]) -> Strip:
@@ -40,9 +46,11 @@ def block_rle(left: int, top: int, width: int, height: int) -> str:
     return " ".join(f"{column * HEIGHT + top + 1} {height}" for column in range(left, left + width))
 
 
-def tiny_metadata() -> ModelMetadata:
+def tiny_metadata(version: str = "1", values: Sequence[int] = VALUES) -> ModelMetadata:
     """Metadata of the tiny model, with its golden strip."""
     golden = block_strip(c1=(10, 20, 3, 4), c4=(1500, 0, 2, 256))
+    first, last = block_rle(10, 20, 3, 4), rle.encode((golden == 200).T)
+    first, last = (first, last) if values[0] == 50 else (last, first)
     inspection = Profile(
         name="inspection",
         description="for tests",
@@ -56,7 +64,7 @@ def tiny_metadata() -> ModelMetadata:
     return ModelMetadata(
         format_version=1,
         name="tiny",
-        version="1",
+        version=version,
         precision="fp32",
         height=HEIGHT,
         width=WIDTH,
@@ -86,14 +94,13 @@ def tiny_metadata() -> ModelMetadata:
         golden=Golden(
             strip_png=png_base64(golden),
             class_probability=(1, 0, 0, 1),
-            rle=(block_rle(10, 20, 3, 4), "", "", rle.encode((golden == 200).T)),
+            rle=(first, "", "", last),
         ),
     )
 
 
-def tiny_graph() -> onnx.ModelProto:
+def tiny_graph(values: Sequence[int] = VALUES) -> onnx.ModelProto:
     """The graph, without metadata."""
-    values = np.array([50, 100, 150, 200], dtype=np.uint8).reshape(1, 4, 1, 1)
     nodes = [
         helper.make_node("Transpose", ["image"], ["columns"], perm=[0, 2, 1]),
         helper.make_node("Unsqueeze", ["columns", "axis"], ["stacked"]),
@@ -112,7 +119,7 @@ def tiny_graph() -> onnx.ModelProto:
             helper.make_tensor_value_info("mask_probability", TensorProto.UINT8, ["n", 4, WIDTH, HEIGHT]),
         ],
         [
-            numpy_helper.from_array(values, "values"),
+            numpy_helper.from_array(np.array(values, dtype=np.uint8).reshape(1, 4, 1, 1), "values"),
             numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
             numpy_helper.from_array(np.array([2, 3], dtype=np.int64), "pixels"),
             numpy_helper.from_array(np.array(255, dtype=np.uint8), "full"),
@@ -122,18 +129,19 @@ def tiny_graph() -> onnx.ModelProto:
 
 
 def write_model(path: Path, model: onnx.ModelProto, metadata: str | None) -> Path:
-    """Write a graph with the given metadata text."""
+    """Write a graph with the given metadata text, and its checksum."""
     del model.metadata_props[:]
     if metadata is not None:
         helper.set_model_props(model, {METADATA_KEY: metadata})
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
+    write_checksum(path)
     return path
 
 
-def write_tiny_model(path: Path) -> Path:
+def write_tiny_model(path: Path, version: str = "1", values: Sequence[int] = VALUES) -> Path:
     """Write the tiny model."""
-    return write_model(path, tiny_graph(), tiny_metadata().model_dump_json())
+    return write_model(path, tiny_graph(values), tiny_metadata(version, values).model_dump_json())
 
 
 def write_slow_model(path: Path, matmuls: int = 60) -> Path:

@@ -28,7 +28,9 @@ async def test_model_says_what_the_file_says(client: httpx.AsyncClient) -> None:
     assert (body["width"], body["height"]) == (1600, 256)
 
 
-async def test_a_batcher_that_died_turns_readiness_off(app: FastAPI, client: httpx.AsyncClient) -> None:
+async def test_a_batcher_that_died_turns_readiness_and_liveness_off(
+    app: FastAPI, client: httpx.AsyncClient
+) -> None:
     assert (await client.get("/health/ready")).json() == {"status": "ready"}
     (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "batcher"]
     task.cancel()
@@ -36,7 +38,7 @@ async def test_a_batcher_that_died_turns_readiness_off(app: FastAPI, client: htt
     response = await client.get("/health/ready")
     assert response.status_code == 503
     assert response.json()["detail"] == "the batcher has stopped"
-    assert (await client.get("/health/live")).status_code == 200
+    assert (await client.get("/health/live")).json()["detail"] == "the batcher has stopped"
     assert "steel_ready 0.0" in (await client.get("/metrics")).text
 
 
@@ -86,6 +88,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "/predict",
         "/overlay",
         "/model",
+        "/model/reload",
         "/health/live",
         "/health/ready",
         "/metrics",
@@ -103,7 +106,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "X-Request-Id",
     }
     assert all(p.get("description") or p["schema"].get("description") for p in predict["parameters"])
-    assert set(predict["responses"]) == {"200", "401", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(predict["responses"]) == {"200", "401", "408", "413", "415", "422", "429", "500", "503", "504"}
     for status, response in predict["responses"].items():
         if status != "200":
             example = response["content"]["application/problem+json"]["example"]

@@ -72,11 +72,36 @@ def test_the_examples_of_a_parameter_can_be_tried(page: Page, tmp_path: Path, ch
     assert body["profile"]["threshold"] == expected
 
 
-def test_no_script_fails(browser: Browser, server: Server) -> None:
+def test_no_script_fails_and_the_policy_forbids_nothing_that_the_page_needs(
+    browser: Browser, server: Server
+) -> None:
     page = browser.new_page()
-    errors: list[Error] = []
+    errors: list[Error | str] = []
     page.on("pageerror", lambda error: errors.append(error))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.goto(f"{server.url}/docs")
-    page.get_by_text("Find defects").wait_for()
-    page.close()
+    page.get_by_text("Find defects", exact=True).click()
+    page.get_by_role("button", name="Try it out").wait_for()
     assert errors == []
+    # And that it would be noticed: a script that is not the page's own does not run.
+    page.evaluate(
+        "document.body.append(Object.assign(document.createElement('script'), {text: 'forged = 1'}))"
+    )
+    assert page.evaluate("typeof forged") == "undefined"
+    assert "Content Security Policy" in str(errors.pop())
+    page.close()
+
+
+def test_a_key_can_be_entered_on_the_page(browser: Browser, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "strip.png").write_bytes(png(block_strip(c2=(5, 6, 7, 8))))
+    with real_server(tiny_model, api_key="sesame") as server:
+        page = browser.new_page(viewport={"width": 1300, "height": 1600})
+        page.goto(f"{server.url}/docs")
+        page.get_by_role("button", name="Authorize").click()
+        page.locator(".auth-container input").fill("sesame")
+        page.locator(".auth-btn-wrapper").get_by_role("button", name="Apply credentials").click()
+        page.locator(".auth-btn-wrapper").get_by_role("button", name="Close").click()
+        try_out(page, "Find defects", tmp_path / "strip.png")
+        body = json.loads(page.locator(".live-responses-table .highlight-code code").inner_text())
+        assert body["images"][0]["status"] == 200
+        page.close()

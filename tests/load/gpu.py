@@ -29,7 +29,7 @@ from model_export.float16 import to_float16
 from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
 from service.bindings import BoundRuns
 from service.metadata import HEIGHT, WIDTH
-from service.model_repository import find_model, gpu_variant
+from service.model_repository import find_model, gpu_variant, read_model, write_checksum
 from service.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
 from service.session import OrtSession, bind
 from tests.load.drive import drive
@@ -104,6 +104,8 @@ def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
     paths = {"fp32": folder / "fp32.onnx", "fp16": folder / "fp16.onnx"}
     onnx.save(graph, paths["fp32"])
     onnx.save(to_float16(graph), paths["fp16"])
+    for path in paths.values():
+        write_checksum(path)
     return paths
 
 
@@ -121,7 +123,8 @@ def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: boo
 
 def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions) -> BoundRuns:
     kind: GpuDevice = "tensorrt" if device == "tensorrt" else "cuda"
-    session = open_cpu(path, 1) if device == "cpu" else open_gpu(path, kind, 1, max(sizes), settings)
+    file = read_model(path)
+    session = open_cpu(file, 1) if device == "cpu" else open_gpu(file, kind, 1, max(sizes), settings)
     memory = "cpu" if device == "cpu" else "cuda"
     return bind(session, device=memory, batch_sizes=sizes, graphs=settings.graphs)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from service.cpu_quota import cpu_quota
-from service.metadata import sha256_of
+from service.model_repository import read_model
 from tests.load.processes import ROOT
 
 _PACKAGES = (
@@ -74,7 +74,7 @@ def describe_machine(model: Path, environments: Path) -> Machine:
         },
         commit=_commit(),
         model=str(model),
-        model_sha256=sha256_of(model),
+        model_sha256=read_model(model).sha256,
     )
 
 

@@ -25,6 +25,7 @@ from model_export.synthetic import DrawnStrip
 from model_export.teacher import Teacher
 from model_export.train import train
 from service.metadata import Strip
+from service.model_repository import read_model, write_checksum
 from service.providers import open_cpu
 from service.session import OrtSession, Probabilities, prove
 from tests.quick_training import QUICK
@@ -57,8 +58,9 @@ def int8_graph(graph: onnx.ModelProto) -> onnx.ModelProto:
 def run(model: onnx.ModelProto, folder: Path, strips: Sequence[Strip]) -> Probabilities:
     path = folder / "m.onnx"
     onnx.save(model, path)
+    write_checksum(path)
     names = ["class_probability", "mask_probability"]
-    return Probabilities(*open_cpu(path, threads=1).run(names, {"image": np.stack(strips)}))
+    return Probabilities(*open_cpu(read_model(path), threads=1).run(names, {"image": np.stack(strips)}))
 
 
 def agree(one: Probabilities, other: Probabilities) -> float:

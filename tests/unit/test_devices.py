@@ -9,7 +9,7 @@ import pytest
 from service import build_engines
 from service.bindings import BoundRuns
 from service.errors import DeviceError
-from service.model_repository import GPU_MODEL, gpu_variant
+from service.model_repository import GPU_MODEL, gpu_variant, read_model
 from service.providers import OPENVINO, GpuOptions, cuda_options, open_cpu, tensorrt_options
 from service.session import bind, open_session
 from tests.tiny_model import block_strip
@@ -18,11 +18,11 @@ GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def bound_runs(path: Path, sizes: tuple[int, ...]) -> BoundRuns:
-    return bind(open_cpu(path, threads=1), device="cpu", batch_sizes=sizes, graphs=False)
+    return bind(open_cpu(read_model(path), threads=1), device="cpu", batch_sizes=sizes, graphs=False)
 
 
 def test_bound_runs_answer_as_plain_ones_and_answers_outlive_the_next_run(tiny_model: Path) -> None:
-    plain, bound = open_cpu(tiny_model, threads=1), bound_runs(tiny_model, (1, 2))
+    plain, bound = open_cpu(read_model(tiny_model), threads=1), bound_runs(tiny_model, (1, 2))
     seen: list[tuple[list[np.ndarray], list[np.ndarray]]] = []
     for size in (1, 2, 1, 2):
         number = len(seen)

@@ -1,0 +1,87 @@
+"""The API keys that callers may show: from the environment, from a file, replaced while the service runs."""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+import structlog
+
+_log = structlog.get_logger()
+
+
+class ApiKeysError(Exception):
+    """The configured keys cannot be used; says which setting is wrong, never what the key is."""
+
+
+class ApiKeys:
+    """The keys that are valid now. Only their hashes are kept.
+
+    Args:
+        single: one key, or None.
+        file: keys, one a line; blank lines and lines that begin with ``#`` do not count. None for no file.
+
+    Raises:
+        ApiKeysError: if the file cannot be read or holds no key, or a key could not be sent in a header.
+    """
+
+    def __init__(self, single: str | None = None, file: Path | None = None) -> None:
+        self._single = single
+        self._file = file
+        self._digests = self._read()
+
+    @property
+    def required(self) -> bool:
+        """Whether callers have to show a key at all."""
+        return bool(self._digests)
+
+    def accepts(self, given: bytes) -> bool:
+        """Tell whether a key is valid, in a time that depends neither on it nor on which key it equals."""
+        digest = hashlib.sha256(given).digest()
+        valid = False
+        for known in self._digests:
+            valid |= hmac.compare_digest(digest, known)
+        return valid
+
+    def reload(self) -> bool:
+        """Read the file again and forget the keys that it no longer holds.
+
+        Returns:
+            False if it cannot be used: the log has the reason, and the keys from before stay valid.
+        """
+        try:
+            self._digests = self._read()
+        except ApiKeysError as error:
+            _log.error("API keys were not reloaded, the old ones stay valid", error=str(error))
+            return False
+        _log.info("API keys reloaded", keys=len(self._digests))
+        return True
+
+    def _read(self) -> tuple[bytes, ...]:
+        keys = [] if self._single is None else [_checked(self._single, "STEEL_API_KEY")]
+        if self._file is not None:
+            keys += _read_file(self._file)
+        return tuple(hashlib.sha256(key).digest() for key in keys)
+
+
+def _read_file(path: Path) -> list[bytes]:
+    setting = f"STEEL_API_KEYS_FILE: {path}"
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ApiKeysError(f"{setting} cannot be read: {reason}") from error
+    keys = [
+        _checked(line.strip(), f"{setting}, line {number}")
+        for number, line in enumerate(lines, start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not keys:
+        raise ApiKeysError(f"{setting} holds no key; one a line is wanted")
+    return keys
+
+
+def _checked(key: str, where: str) -> bytes:
+    # A blank would make a comment behind a key, or two keys on a line, pass for one key.
+    if not key.isprintable() or " " in key or not key:
+        raise ApiKeysError(f"{where}: a key is printable characters without blanks")
+    return key.encode()

@@ -1,0 +1,59 @@
+"""The OpenAPI page: Swagger UI from this server alone, under a policy that allows no other script."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import fastapi_offline
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from starlette.responses import HTMLResponse
+from starlette.staticfiles import StaticFiles
+
+DOCS_PATHS = ("/docs", "/openapi.json", "/docs-static/")
+"""Everything that the page needs; what ends in a slash is a folder."""
+
+_PARAMETERS = {"displayRequestDuration": True, "defaultModelsExpandDepth": 0}
+
+
+def add_docs_page(app: FastAPI) -> None:
+    """Add ``/docs`` and its static files to an application that serves ``/openapi.json``."""
+    # Relative, so that the page also works where a proxy puts the service under a path of its own.
+    page = get_swagger_ui_html(
+        title=app.title,
+        openapi_url="openapi.json",
+        swagger_js_url="docs-static/swagger-ui-bundle.js",
+        swagger_css_url="docs-static/swagger-ui.css",
+        swagger_favicon_url="docs-static/favicon.png",
+        swagger_ui_parameters=_PARAMETERS,
+    )
+    html = bytes(page.body)
+    headers = {"Content-Security-Policy": _policy(html)}
+
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(html, headers=headers)
+
+    app.add_api_route("/docs", docs, include_in_schema=False)
+    folder = Path(fastapi_offline.__file__).parent / "static"
+    app.mount("/docs-static", StaticFiles(directory=folder), name="docs-static")
+
+
+def _policy(html: bytes) -> str:
+    """Allow the page's own files, the one script in it, and pictures that it makes itself."""
+    hashes = [
+        f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
+        for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)
+    ]
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {' '.join(hashes)}",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "connect-src 'self'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    )

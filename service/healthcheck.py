@@ -1,0 +1,33 @@
+"""``python -m service.healthcheck``: exit code 0 if the service on this machine is ready. Docker runs it."""
+
+import http.client
+import os
+import ssl
+import sys
+
+_SECONDS = 2
+
+
+def main() -> int:
+    """Ask ``/health/ready`` where the environment says that the service listens; return the exit code."""
+    port = int(os.environ.get("STEEL_PORT", "8000"))
+    connection: http.client.HTTPConnection
+    if "STEEL_TLS_CERTIFICATE" in os.environ:
+        context = ssl.create_default_context()
+        # The certificate names the host that callers know, not this one.
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_SECONDS, context=context)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        connection.request("GET", "/health/ready")
+        return int(connection.getresponse().status != 200)
+    except OSError:
+        return 1
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

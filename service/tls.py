@@ -1,0 +1,33 @@
+"""The certificate with which the service itself speaks HTTPS."""
+
+import ssl
+from pathlib import Path
+
+
+class TlsError(Exception):
+    """The certificate or its key cannot be used."""
+
+
+def check_certificate(certificate: Path, key: Path) -> None:
+    """Try a certificate and its key before the server does, which would not say which file is wrong.
+
+    Raises:
+        TlsError: if a file cannot be read, is not PEM, is encrypted, or the key is not the certificate's.
+    """
+    for setting, path in (("STEEL_TLS_CERTIFICATE", certificate), ("STEEL_TLS_KEY", key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise TlsError(f"{setting}: {path} cannot be read: {error.strerror}") from error
+
+    def no_password() -> str:
+        # OpenSSL would ask on the terminal, and a service has none.
+        raise TlsError(f"STEEL_TLS_KEY: {key} is encrypted; a key without a passphrase is wanted")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, no_password)
+    except ssl.SSLError as error:
+        raise TlsError(
+            f"STEEL_TLS_CERTIFICATE, STEEL_TLS_KEY: {certificate} and {key} are no certificate with its key "
+            f"in PEM: {error.reason or error}"
+        ) from error

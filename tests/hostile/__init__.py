@@ -1,0 +1,1 @@
+"""What nobody who means well would send."""

@@ -1,0 +1,148 @@
+"""Image files that are broken, foreign, or lie."""
+
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+from tests.hostile.rows import Row, posted
+from tests.images import encoded, grey_image, png
+from tests.tiny_model import block_strip
+
+STRIP = png(block_strip(c3=(100, 20, 5, 30)))
+JPEG = encoded(grey_image(), "JPEG", quality=90)
+BMP = encoded(grey_image(), "BMP")
+TIFF = encoded(grey_image(), "TIFF")
+WEBP = encoded(grey_image(), "WEBP")
+
+
+def image_rows() -> list[Row]:
+    """Rows of single images, each the body of a request."""
+    rgb, grey = grey_image().convert("RGB"), grey_image()
+    cmyk = Image.new("CMYK", (1600, 256))
+    frames = {"save_all": True, "append_images": [grey_image(value=9)]}
+    turned = Image.Exif()
+    turned[0x112] = 6
+    return [
+        posted("no bytes", b"", 422, "the file is empty"),
+        posted("one byte", b"\x00", 415, "not an image of a type read here"),
+        posted("text", b"hello", 415, "not an image"),
+        posted("json", b'{"image": 1}', 415, "not an image"),
+        posted("pdf", b"%PDF-1.7\n" + bytes(500), 415, "not an image"),
+        posted("zip", b"PK\x03\x04" + bytes(500), 415, "not an image"),
+        posted("program", b"\x7fELF" + bytes(500), 415, "not an image"),
+        posted("svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', 415, "not an image"),
+        posted("svg bomb", b'<!DOCTYPE x [<!ENTITY a "aa">]><svg>&a;</svg>', 415, "not an image"),
+        posted("gif", encoded(grey, "GIF"), 415, "not an image"),
+        posted("ico", encoded(grey_image(64, 64), "ICO"), 415, "not an image"),
+        posted("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "not an image"),
+        posted("jpeg 2000", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(99), 415, "not an image"),
+        posted("wave", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30), 415, "not an image"),
+        # JPEG
+        posted("jpeg, magic only", b"\xff\xd8\xff", 422, "the JPEG cannot be decoded"),
+        posted("jpeg, noise", b"\xff\xd8\xff" + bytes(range(256)) * 4, 422, "the JPEG cannot be decoded"),
+        posted("jpeg, half", JPEG[: len(JPEG) // 2], 422, "the JPEG cannot be decoded"),
+        posted("jpeg, no end", JPEG[:-2], 422, "the JPEG cannot be decoded"),
+        posted("jpeg, scan overwritten", _spoiled(JPEG), 422, "the JPEG cannot be decoded"),
+        posted("jpeg, lies: 65535 x 65535", _jpeg_of(65535, 65535), 413, "too many pixels"),
+        posted("jpeg, lies: 1600 x 255", _jpeg_of(1600, 255), 422, "255 high"),
+        posted("jpeg, lies: 0 x 0", _jpeg_of(0, 0), 422, "the JPEG cannot be decoded"),
+        posted("jpeg, a thousand scans", JPEG[:-2] + b"\xff\xda" * 1000 + JPEG[-2:], 422, "64 scans"),
+        posted("jpeg, cmyk", encoded(cmyk, "JPEG"), 422, "pixels of type 'CMYK'"),
+        posted("jpeg, upright", encoded(grey_image(256, 1600), "JPEG"), 422, "256 wide and 1600 high"),
+        posted("jpeg, tiny", encoded(grey_image(1, 1), "JPEG"), 422, "1 wide and 1 high"),
+        posted("jpeg, exif asks to turn", encoded(grey, "JPEG", exif=turned), 200, ""),
+        posted("jpeg, progressive", encoded(rgb, "JPEG", progressive=True), 200, ""),
+        posted("jpeg, bytes behind", JPEG + b"<?php system($_GET[0]); ?>", 200, ""),
+        # PNG
+        posted("png, magic only", STRIP[:8], 422, "the PNG cannot be decoded"),
+        posted("png, half", STRIP[: len(STRIP) // 2], 422, "the PNG cannot be decoded"),
+        posted("png, wrong checksum", _flipped(STRIP, 30), 422, "the PNG cannot be decoded"),
+        posted("png, lies: 2^31-1 square", _png_of(2**31 - 1, 2**31 - 1), 413, "too many pixels"),
+        posted("png, lies: 50000 x 50000", _png_of(50_000, 50_000), 413, "too many pixels"),
+        posted("png, lies: 0 wide", _png_of(0, 256), 422, "the PNG cannot be decoded"),
+        posted("png, lies: more rows", _png_of(1600, 256, rows=255), 422, "ends before its last row"),
+        posted("png, lies: fewer rows", _png_of(1600, 256, rows=9000), 200, ""),
+        posted("png, bomb in a comment", _png_with(b"zTXt", b"x\x00\x00" + _bomb()), 422, "the PNG cannot"),
+        posted("png, bomb in a profile", _png_with(b"iCCP", b"x\x00\x00" + _bomb()), 422, "the PNG"),
+        posted(
+            "png, endless chunk", STRIP[:33] + struct.pack(">I4s", 2**31 - 1, b"tEXt"), 422, "the PNG cannot"
+        ),
+        posted("png, animated", encoded(grey, "PNG", **frames), 422, "several frames"),
+        posted("png, palette", encoded(grey.convert("P"), "PNG"), 200, ""),
+        posted("png, alpha", encoded(grey.convert("LA"), "PNG"), 200, ""),
+        posted("png, colour and alpha", encoded(rgb.convert("RGBA"), "PNG"), 200, ""),
+        posted("png, one bit", encoded(grey.convert("1"), "PNG"), 200, ""),
+        posted(
+            "png, 16 bits", encoded(Image.fromarray(np.ones((256, 1600), dtype=np.uint16)), "PNG"), 200, ""
+        ),
+        posted("png, one pixel short", encoded(grey_image(1599), "PNG"), 422, "1599 wide"),
+        # BMP
+        posted("bmp, magic only", b"BM", 422, "the BMP cannot be decoded"),
+        posted("bmp, half", BMP[: len(BMP) // 2], 422, "the BMP cannot be decoded"),
+        posted("bmp, lies: huge", _bmp_of(40_000, 40_000), 413, "too many pixels"),
+        posted("bmp, lies: negative", _bmp_of(-1600, 256), 413, "pixels"),
+        # TIFF
+        posted("tiff, magic only", TIFF[:4], 422, "the TIFF cannot be decoded"),
+        posted("tiff, half", TIFF[: len(TIFF) // 2], 422, "the TIFF cannot be decoded"),
+        posted(
+            "tiff, directory elsewhere", TIFF[:4] + b"\xff\xff\xff\x7f" + TIFF[8:], 422, "the TIFF cannot"
+        ),
+        posted(
+            "tiff, directory in itself", b"II*\x00\x08\x00\x00\x00\x00\x00\x08\x00\x00\x00", 422, "the TIFF"
+        ),
+        posted("tiff, several pages", encoded(grey, "TIFF", **frames), 422, "several frames"),
+        posted("tiff, floats", encoded(grey.convert("F"), "TIFF"), 422, "pixels of type 'F'"),
+        posted("tiff, cmyk", encoded(cmyk, "TIFF"), 422, "pixels of type 'CMYK'"),
+        posted(
+            "tiff, asks to turn", encoded(grey, "TIFF", tiffinfo={0x112: 6}), 422, "256 wide and 1600 high"
+        ),
+        posted("tiff, huge", encoded(grey_image(5000, 4000), "TIFF", compression="tiff_lzw"), 413, "pixels"),
+        # WebP
+        posted("webp, magic only", WEBP[:12], 422, "the WEBP cannot be decoded"),
+        posted("webp, half", WEBP[: len(WEBP) // 2], 422, "the WEBP cannot be decoded"),
+        posted("webp, animated", encoded(rgb, "WEBP", **frames), 422, "several frames"),
+        posted("webp, lossless", encoded(grey, "WEBP", lossless=True), 200, ""),
+    ]
+
+
+def _spoiled(jpeg: bytes) -> bytes:
+    start = jpeg.index(b"\xff\xda") + 20
+    return jpeg[:start] + b"\xff\xd0\xff\xd7" * 40 + jpeg[start + 160 :]
+
+
+def _jpeg_of(width: int, height: int) -> bytes:
+    """A JPEG whose frame header announces another size."""
+    at = JPEG.index(b"\xff\xc0") + 5
+    return JPEG[:at] + struct.pack(">HH", height, width) + JPEG[at + 4 :]
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def _png_of(width: int, height: int, rows: int = 1) -> bytes:
+    """A PNG that announces a size and holds so many rows of 1600 pixels."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1601 * rows))
+    return STRIP[:8] + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _png_with(name: bytes, data: bytes) -> bytes:
+    """The good strip with one more chunk behind its header."""
+    return STRIP[:33] + _chunk(name, data) + STRIP[33:]
+
+
+def _bomb() -> bytes:
+    """A hundred megabytes in a tenth of one."""
+    packer = zlib.compressobj(9)
+    return b"".join([*(packer.compress(bytes(1_000_000)) for _ in range(100)), packer.flush()])
+
+
+def _bmp_of(width: int, height: int) -> bytes:
+    return BMP[:18] + struct.pack("<ii", width, height) + BMP[26:]
+
+
+def _flipped(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
