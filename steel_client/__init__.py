@@ -1,0 +1,8 @@
+"""A client for the service: strips in, typed results with masks as numpy arrays out."""
+
+from steel_client.client import AsyncSteelClient, SteelClient
+from steel_client.errors import SteelError
+from steel_client.files import Outcome
+from steel_client.results import Image, SteelClass
+
+__all__ = ["AsyncSteelClient", "Image", "Outcome", "SteelClass", "SteelClient", "SteelError"]
