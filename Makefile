@@ -20,7 +20,7 @@ TOOLS_ENV = .venv-supply-chain
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve env test bench chaos check audit sbom format clean
+.PHONY: help serve env test bench chaos fuzz check audit sbom format clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings a
 
 chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, reloads and kills (ARGS="--minutes 1")
 	$(DEV)/python -m tests.load.chaos $(ARGS)
+
+fuzz: $(DEV_ENV)/.installed ## 5,000 requests made up from the OpenAPI document (ARGS="--cases 50000 --seed 9")
+	$(DEV)/python -m tests.fuzz $(ARGS)
 
 check: $(DEV_ENV)/.installed ## lint, format, types, architecture, known vulnerabilities
 	$(DEV)/ruff check .

@@ -196,7 +196,7 @@ class Engine:
         old, self._serving = self._serving, new
         if old is not None:
             self._retiring = old
-            self._retirement = asyncio.create_task(old.retire(), name="retirement")
+            self._retirement = asyncio.create_task(self._retire(old), name="retirement")
         session = new.session
         self._metrics.model.clear()
         self._metrics.model.labels(
@@ -214,6 +214,10 @@ class Engine:
             sha256=session.sha256,
             provider=session.provider,
         )
+
+    async def _retire(self, old: Serving) -> None:
+        await old.retire()
+        self._retiring = None  # the last that knows it: its memory is free
 
     def _fail(self, reason: str) -> None:
         """Note that only a new process can help; on the event loop."""

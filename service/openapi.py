@@ -55,6 +55,7 @@ BODY: dict[str, Any] = {
                     "properties": {
                         "file": {
                             "type": "array",
+                            "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
                             "description": "one image or several, 1600 wide and 256 high: JPEG, PNG, BMP, "
                             "TIFF or WebP, 8-bit grey or RGB, or 16-bit grey",

@@ -117,7 +117,7 @@ class OrtSession:
         # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
         self.batch_sizes = batch_sizes(max_batch_size or (1 if device in ON_PROCESSORS else 16))
         options = gpu or GpuOptions()
-        if options.engine_cache is not None:
+        if device == "tensorrt" and options.engine_cache is not None:
             # TensorRT tells engines apart by names in the graph, which two versions of a model share.
             engines = options.engine_cache / file.sha256[:16]
             with contextlib.suppress(OSError):  # TensorRT says what it misses

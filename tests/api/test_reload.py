@@ -1,14 +1,17 @@
 """POST /model/reload and SIGHUP: another model without a lost request, or the old one and the reason."""
 
 import asyncio
+import gc
 import os
 import signal
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 
 from service.app import create_app
 from service.model_repository import checksum_file, write_checksum
@@ -139,11 +142,12 @@ async def test_what_nobody_foresaw_is_a_500_and_the_old_one_goes_on(
     client: httpx.AsyncClient, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second(models)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
         patch.setattr("service.session.OrtSession.warm_up", lambda _self: 1 / 0)
         response = await client.post("/model/reload")
     assert response.status_code == 500
     assert "ZeroDivision" not in response.text
+    assert [line["outcome"] for line in logs if line["event"] == "reload"] == ["failed"]
     assert await predicted(client) == ("1", RLE, "")
     assert await reloads(client, "failed")
 
@@ -169,11 +173,11 @@ async def test_nobody_may_reload_without_a_key(client: httpx.AsyncClient, models
 
 async def test_requests_are_finished_by_the_model_that_accepted_them(tmp_path: Path) -> None:
     models = tmp_path / "tiny"
-    write_slow_model(models / "1" / "model.onnx", matmuls=30)
+    write_slow_model(models / "1" / "model.onnx", matmuls=20)
     settings = Settings(model=models, device="cpu", api_key="key", threads=1)
     async with running_app(create_app(settings)) as client:
         client.headers["X-API-Key"] = "key"
-        old = [asyncio.create_task(predicted(client)) for _ in range(12)]
+        old = [asyncio.create_task(predicted(client)) for _ in range(8)]
         async with asyncio.timeout(20):
             while "steel_queue_size 0.0" in (await client.get("/metrics")).text:
                 await asyncio.sleep(0.005)
@@ -181,18 +185,24 @@ async def test_requests_are_finished_by_the_model_that_accepted_them(tmp_path: P
         assert (await client.post("/model/reload")).json()["changed"] is True
         assert not all(task.done() for task in old)
         assert await predicted(client) == ("2", "", RLE)
-        assert await asyncio.gather(*old) == [("1", RLE, "")] * 12
+        assert await asyncio.gather(*old) == [("1", RLE, "")] * 8
 
 
-async def test_models_that_were_replaced_are_let_go(client: httpx.AsyncClient, models: Path) -> None:
-    for number in range(2, 8):
-        values = VALUES if number % 2 else REVERSED
-        write_tiny_model(models / str(number) / "model.onnx", version=str(number), values=values)
-        assert (await client.post("/model/reload")).json()["model"]["version"] == str(number)
-        assert (await predicted(client))[0] == str(number)
-    async with asyncio.timeout(10):
-        while sum(task.get_name() == "batcher" for task in asyncio.all_tasks()) > 1:
-            await asyncio.sleep(0.01)
+async def test_models_that_were_replaced_are_let_go(models: Path) -> None:
+    app = create_app(Settings(model=models, device="cpu", api_key="key"))
+    async with running_app(app) as client:
+        client.headers["X-API-Key"] = "key"
+        first = weakref.ref(app.state.engine.session)
+        for number in range(2, 8):
+            values = VALUES if number % 2 else REVERSED
+            write_tiny_model(models / str(number) / "model.onnx", version=str(number), values=values)
+            assert (await client.post("/model/reload")).json()["model"]["version"] == str(number)
+            assert (await predicted(client))[0] == str(number)
+        async with asyncio.timeout(10):
+            while sum(task.get_name() == "batcher" for task in asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.01)
+        gc.collect()
+        assert first() is None
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")

@@ -3,9 +3,9 @@
 import concurrent.futures
 import json
 import os
-import shutil
-import subprocess
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,43 +14,18 @@ from service.model_repository import find_model
 from service.postprocess import segment
 from service.preprocess import decode
 from service.session import OrtSession
+from tests.docker.engine import URL, docker, running_container, works
 from tests.serving import ROOT
 
-PORT = "8917"
-URL = f"http://127.0.0.1:{PORT}"
 EXAMPLE = (ROOT / "examples" / "strip.png").read_bytes()
 PNG = {"Content-Type": "image/png"}
-
-
-def docker(*arguments: str) -> str:
-    result = subprocess.run(
-        ["docker", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"STEEL_PUBLISH": PORT, "COMPOSE_PROJECT_NAME": "steel-test"},
-        capture_output=True,
-        text=True,
-    )
-    if result.returncode:
-        raise AssertionError(f"docker {' '.join(arguments)}:\n{result.stdout}\n{result.stderr}")
-    return result.stdout
-
-
-def works(*arguments: str) -> bool:
-    """Whether there is a docker client and it can do this."""
-    found = shutil.which("docker") is not None
-    return found and subprocess.run(["docker", *arguments], capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="module")
 def container() -> Iterator[str]:
     """The service's container, up and healthy."""
-    if not works("info") or not works("compose", "version"):
-        pytest.skip("no Docker engine with compose here")
-    try:
-        docker("compose", "up", "--detach", "--build", "--wait")
-        yield docker("compose", "ps", "--quiet").strip()
-    finally:
-        docker("compose", "down")
+    with running_container() as container:
+        yield container
 
 
 def test_the_answer_is_that_of_the_model(container: str) -> None:
@@ -83,6 +58,30 @@ def test_the_gpu_file_asks_for_a_gpu() -> None:
     assert service["build"]["args"]["EXTRA"] == "gpu"
     assert service["environment"]["STEEL_DEVICE"] == "cuda"
     assert service["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
+
+
+def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container: str) -> None:
+    """By its process id: Docker does not start again what ``docker kill`` ended."""
+    (state,) = json.loads(docker("inspect", container))
+    pid = state["State"]["Pid"]
+    command = Path(f"/proc/{pid}/cmdline")
+    if not command.is_file() or b"service" not in command.read_bytes().split(b"\0"):
+        pytest.skip("the engine's processes cannot be seen from here")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        calls = [
+            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
+            for _ in range(8)
+        ]
+        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        broken = [call.exception() for call in calls]
+    assert all(error is None or isinstance(error, httpx.TransportError) for error in broken)
+    assert any(broken)
+    docker("compose", "up", "--detach", "--wait")  # changes nothing; waits until it is healthy
+    (state,) = json.loads(docker("inspect", container))
+    assert state["RestartCount"] == 1
+    assert httpx.post(f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60).status_code == 200
 
 
 def test_a_stop_finishes_accepted_work(container: str) -> None:

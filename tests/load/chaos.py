@@ -33,13 +33,13 @@ class Chaos:
 
     minutes: float = 10.0
     """How long."""
-    rate: float = 80.0
+    rate: float = 60.0
     """Arrivals a second."""
     reload_seconds: float = 20.0
     """From one reload to the next; every third takes a bad model."""
     kills: int = 2
     """How often the process is killed."""
-    deadline_ms: int = 2000
+    deadline_ms: int = 5000
     """Of every request."""
     seed: int = 0
     """Of arrivals and callers."""
@@ -66,6 +66,7 @@ async def run(chaos: Chaos, folder: Path) -> Record:
 
             for due in poisson_schedule(chaos.rate, seconds, chaos.seed):
                 await asyncio.sleep(max(0.0, start + due - time.perf_counter()))
+                record.lag = max(record.lag, time.perf_counter() - start - due)
                 task = asyncio.create_task(one())
                 running.add(task)
                 task.add_done_callback(running.discard)

@@ -35,6 +35,8 @@ class Record:
     kills: list[tuple[float, float]] = field(default_factory=list)
     """When it died and when the next life was ready."""
     reloads: Counter[str] = field(default_factory=Counter)
+    lag: float = 0.0
+    """Seconds by which the generator sent a request too late, at most."""
     problems: list[str] = field(default_factory=list)
     """Seen while it ran."""
 
@@ -44,10 +46,15 @@ def violations(record: Record) -> list[str]:
     found = list(record.problems)
     patience = 1.1 * record.deadline_ms / 1000
     answered = Counter[int]()
+    waits = [one.seconds for one in record.outcomes if one.kind != "leaves" and one.status is not None]
+    late = [seconds for seconds in waits if seconds > patience]
+    if late:
+        found.append(
+            f"{len(late)} of {len(waits)} callers waited longer than {patience:.2f} s, one "
+            f"{max(late):.2f} s; the generator was up to {record.lag:.2f} s late"
+        )
     for outcome, ended in zip(record.outcomes, record.ended, strict=True):
         what = f"{outcome.kind}, life {outcome.life}"
-        if outcome.kind != "leaves" and outcome.status is not None and outcome.seconds > patience:
-            found.append(f"{what}: waited {outcome.seconds:.2f} s, more than {patience:.2f} s")
         if outcome.error is not None:
             if not any(died - _AROUND <= ended <= back + _AROUND for died, back in record.kills):
                 found.append(f"{what}: {outcome.error} with no kill near")
@@ -118,6 +125,7 @@ def table(record: Record) -> str:
         "",
         f"reloads: {dict(record.reloads)}; versions that answered: {len(versions)}; "
         f"kills: {len(record.kills)} (down for {down}); broken connections: {dict(errors)}",
+        f"the generator was up to {record.lag:.3f} s late; deadline {record.deadline_ms / 1000:g} s",
     ]
     return "\n".join(lines)
 

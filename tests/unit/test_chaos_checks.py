@@ -53,7 +53,10 @@ def with_counters(**changes: object) -> Record:
     ("broken", "said"),
     [
         (lambda: with_outcome(good(2, right=False), "200"), "not the answer of version 2"),
-        (lambda: with_outcome(good(2, seconds=2.3), "200"), "waited 2.30 s, more than 2.20 s"),
+        (
+            lambda: with_outcome(good(2, seconds=2.3), "200"),
+            "1 of 4 callers waited longer than 2.20 s, one 2.30 s",
+        ),
         (lambda: with_outcome(good(2, status=500, right=None), "500"), "status 500"),
         (
             lambda: with_outcome(Outcome("bad file", 1, 200, 0.1, 2, False), "200"),
