@@ -54,7 +54,7 @@ class _Calls:
             "POST",
             f"{self._url}/predict",
             params=self._query,
-            headers={key: value.encode("latin-1") for key, value in headers.items()},
+            headers=[(key.encode("ascii"), value.encode("latin-1")) for key, value in headers.items()],
             content=data,
             extensions={"timeout": httpx.Timeout(left + _SPARE_SECONDS).as_dict()},
         )

@@ -55,7 +55,7 @@ class PredictConfig(Common):
     """Find the defects on every image of a folder."""
 
     write: tuple[Format, ...] = ()
-    """Besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), pictures (with coloured masks)."""
+    """Besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), pictures (coloured masks)."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,10 @@ async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
             yield client
         return
     # Only here: who has a server needs neither onnxruntime nor a model.
+    from service.logs import configure_logs
     from steel_client.in_process import application
 
+    configure_logs("error")
     async with (
         application(config.model) as transport,
         AsyncSteelClient("http://in-process", transport=transport, **options) as client,  # type: ignore[arg-type]
@@ -169,7 +171,7 @@ async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
 
 
 def _keep(config: Common, journal: Journal, outcome: Outcome, pictures: Path | None) -> None:
-    """Write what became of a file: its picture first, so that a line in the journal means that all is there."""
+    """Keep what became of a file: first the picture, so that a line in the journal means both are there."""
     name = outcome.path.relative_to(config.folder).as_posix()
     if outcome.error is not None and outcome.error.passing:
         raise outcome.error  # the service is away: this file's turn comes again
