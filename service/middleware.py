@@ -130,8 +130,8 @@ class Admission:
 class BodyLimit:
     """Refuses a body over the limit: by its announced length, or while it arrives.
 
-    When all bodies together are over theirs, those that hold more than an equal share are refused, so that
-    senders of large bodies cannot shut out strips.
+    When all bodies together are over theirs, or would be with one that announces its length, those of more
+    than an equal share are refused, so that senders of large bodies cannot shut out strips.
 
     FastAPI reads a whole upload before any dependency runs, so this has to stand in front of it.
 
@@ -146,8 +146,8 @@ class BodyLimit:
         self._app = app
         self._seconds = seconds
         self._max_bytes = max_bytes
-        self._max_buffered_bytes = max_buffered_bytes
-        self._buffered = 0
+        self._max_held_bytes = max_buffered_bytes
+        self._held = 0
         self._bodies = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,37 +155,49 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > self._max_bytes:
-            error = PayloadTooLargeError(
-                f"the body has {announced} bytes; at most {self._max_bytes} are taken"
-            )
+        length = Headers(scope=scope).get("content-length", "0")
+        announced = int(length) if length.isdigit() else 0
+        error = self._refusal(announced)
+        if error is not None:
             scope["state"]["error"] = error
-            if "expect" not in Headers(scope=scope):
+            if isinstance(error, PayloadTooLargeError) and "expect" not in Headers(scope=scope):
                 await self._discard(receive)
             await respond(error, scope["state"]["request_id"])(scope, receive, send)
             return
-        received = 0
+        # What is announced is held from the start: to find out that there is no room costs reading.
+        held, received = announced, 0
+        self._held += held
         self._bodies += 1
 
         async def counted() -> Message:
-            nonlocal received
+            nonlocal held, received
             message = await receive()
-            size = len(message.get("body", b""))
-            received += size
-            self._buffered += size
+            received += len(message.get("body", b""))
+            if received > held:
+                self._held += received - held
+                held = received
             if received > self._max_bytes:
                 raise PayloadTooLargeError(f"the body has more than {self._max_bytes} bytes, the most taken")
-            share = self._max_buffered_bytes / self._bodies
-            if self._buffered > self._max_buffered_bytes and received > share:
-                raise UnavailableError("too many bytes of other requests are held", retry_after=1)
+            if self._held > self._max_held_bytes and received > self._max_held_bytes / self._bodies:
+                raise _no_room()
             return message
 
         try:
             await self._app(scope, counted, send)
         finally:
             self._bodies -= 1
-            self._buffered -= received
+            self._held -= held
+
+    def _refusal(self, announced: int) -> ServiceError | None:
+        """Say why a body of the announced length cannot be taken; None if it can, or says no length."""
+        if announced > self._max_bytes:
+            return PayloadTooLargeError(
+                f"the body has {announced} bytes; at most {self._max_bytes} are taken"
+            )
+        share = self._max_held_bytes / (self._bodies + 1)
+        if self._held + announced > self._max_held_bytes and announced > share:
+            return _no_room()
+        return None
 
     async def _discard(self, receive: Receive) -> None:
         """Let a client finish sending, within bounds: many look for an answer only afterwards.
@@ -200,3 +212,7 @@ class BodyLimit:
                     left -= len(message.get("body", b""))
                     if not message.get("more_body", False):
                         return
+
+
+def _no_room() -> UnavailableError:
+    return UnavailableError("too many bytes of other requests are held", retry_after=1)
