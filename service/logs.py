@@ -66,5 +66,7 @@ def configure_logs(level: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    # At the level debug Pillow tells what is written inside an image: who took it, and of what.
-    logging.getLogger("PIL").setLevel(logging.INFO)
+    for name in ("PIL", "python_multipart"):
+        # They tell of every broken file, which the request's own line does already, and at the level debug
+        # Pillow tells what is written inside an image: who took it, and of what.
+        logging.getLogger(name).setLevel(logging.CRITICAL)

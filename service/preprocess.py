@@ -130,6 +130,10 @@ def _check_tiff(image: Image.Image) -> None:
 
 def _decode_jpeg(data: bytes) -> Strip:
     """Decode the luma channel, without Pillow's copies; corrupt data, which Pillow fills up, is refused."""
+    height, width, *_ = simplejpeg.decode_jpeg_header(data)
+    if (height, width) != (HEIGHT, WIDTH):
+        # Pillow, which skips stray bytes, found another header than the one whose pixels would be made.
+        raise InvalidImageError(f"the JPEG has two sizes; one says {width}x{height} pixels")
     strip: Strip = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
     return strip
 

@@ -48,6 +48,7 @@ def image_rows() -> list[Row]:
         posted("jpeg, lies: 65535 x 65535", _jpeg_of(65535, 65535), 413, "too many pixels"),
         posted("jpeg, lies: 1600 x 255", _jpeg_of(1600, 255), 422, "255 high"),
         posted("jpeg, lies: 0 x 0", _jpeg_of(0, 0), 422, "the JPEG cannot be decoded"),
+        posted("jpeg, lies: two sizes", _jpeg_of_two_sizes(), 422, "the JPEG"),
         posted("jpeg, a thousand scans", JPEG[:-2] + b"\xff\xda" * 1000 + JPEG[-2:], 422, "64 scans"),
         posted("jpeg, cmyk", encoded(cmyk, "JPEG"), 422, "pixels of type 'CMYK'"),
         posted("jpeg, upright", encoded(grey_image(256, 1600), "JPEG"), 422, "256 wide and 1600 high"),
@@ -116,6 +117,13 @@ def _jpeg_of(width: int, height: int) -> bytes:
     """A JPEG whose frame header announces another size."""
     at = JPEG.index(b"\xff\xc0") + 5
     return JPEG[:at] + struct.pack(">HH", height, width) + JPEG[at + 4 :]
+
+
+def _jpeg_of_two_sizes() -> bytes:
+    """A JPEG with another frame header in front of its own, which announces 65500 x 65500."""
+    at = JPEG.index(b"\xff\xc0")
+    end = at + 2 + int.from_bytes(JPEG[at + 2 : at + 4], "big")
+    return JPEG[:at] + JPEG[at : at + 5] + struct.pack(">HH", 65500, 65500) + JPEG[at + 9 : end] + JPEG[at:]
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
