@@ -70,7 +70,7 @@ def check(response: httpx.Response, status: int, kind: str, detail: str) -> dict
         ("threshold=1.5", "threshold", "each from 0 to 1, is wanted; got '1.5'"),
         ("threshold=a", "threshold", "got 'a'"),
         ("min_area=-3", "min_area", "a whole number of pixels, is wanted; got '-3'"),
-        ("mask_format=svg", "mask_format", "'rle' or 'none'"),
+        ("mask_format=svg", "mask_format", "'png' or 'none'"),
         ("profile=best", "profile", "one of inspection, kaggle is wanted; got 'best'"),
         ("treshold=0.5", "treshold", "there is no such parameter"),
     ],
