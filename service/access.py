@@ -22,14 +22,15 @@ class Access:
     Args:
         app: what comes behind.
         keys: the keys that are valid now.
-        open_paths: want no key; one that ends in ``/`` stands for all that begins with it.
+        open_paths: want no key; one that ends in ``/`` stands for all that begins with it, ``/`` itself for
+            itself alone.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, open_paths: Collection[str]) -> None:
         self._app = app
         self._keys = keys
-        self._open_paths = frozenset(path for path in open_paths if not path.endswith("/"))
-        self._open_prefixes = tuple(path for path in open_paths if path.endswith("/"))
+        self._open_prefixes = tuple(path for path in open_paths if path.endswith("/") and path != "/")
+        self._open_paths = frozenset(open_paths) - frozenset(self._open_prefixes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""

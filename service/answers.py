@@ -92,6 +92,7 @@ def image_result(
             for kind, found, code in zip(metadata.classes, result.classes, result.codes, strict=True)
         ],
         png=result.png,
+        maps=result.maps,
         instances=None
         if result.instances is None
         else [_instance_result(one, mm_per_px) for one in result.instances],

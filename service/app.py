@@ -18,6 +18,7 @@ from service.engine import Engine, ModelSource
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import Admission, BodyLimit, RequestContext
+from service.operator_page import PAGE_PATHS, add_operator_page
 from service.providers import GpuOptions
 from service.routes import (
     HEALTH_PATHS,
@@ -121,6 +122,9 @@ def create_app(
         add_docs_page(app)
     if settings.docs == "open":
         open_paths.extend(DOCS_PATHS)
+    if settings.page == "open":
+        add_operator_page(app)
+        open_paths.extend(PAGE_PATHS)
     app.add_exception_handler(ServiceError, problems.on_service_error)
     app.add_exception_handler(RequestValidationError, problems.on_validation_error)
     app.add_exception_handler(HTTPException, problems.on_http_exception)

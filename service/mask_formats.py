@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pycocotools.mask
 from PIL import Image
 
@@ -44,6 +45,17 @@ def png(masks: Sequence[Mask | None]) -> str:
             bits |= mask.astype(np.uint8) << number
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(bits.T)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def maps_png(masks: npt.NDArray[np.uint8]) -> str:
+    """Write probability maps, uint8 ``[classes, width, height]``, as one grey PNG in base64.
+
+    255 x probability; the maps of the classes stand one below the other.
+    """
+    rows = masks.transpose(0, 2, 1).reshape(-1, WIDTH)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rows)).save(buffer, "PNG", compress_level=1)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

@@ -131,7 +131,12 @@ async def predict(
     """
     mm_per_px = None if query.mm_per_px is None else parse_mm_per_px(query.mm_per_px)
     done = await _segment(
-        request, query, deadline_ms, mask_format=query.mask_format, instances=query.instances
+        request,
+        query,
+        deadline_ms,
+        mask_format=query.mask_format,
+        instances=query.instances,
+        maps=query.maps,
     )
     failures = [result for result in done.results if isinstance(result, ServiceError)]
     if len(failures) == len(done.results) and (len(failures) == 1 or _same_refusal(failures)):
@@ -264,6 +269,7 @@ async def _segment(
     *,
     mask_format: MaskFormat = "none",
     instances: bool = False,
+    maps: bool = False,
     max_files: int | None = None,
 ) -> _Segmented:
     """Read the files and answer each with a prediction or its own error, all by the same model."""
@@ -275,6 +281,7 @@ async def _segment(
             deadline_ms,
             mask_format=mask_format,
             instances=instances,
+            maps=maps,
             max_files=max_files,
         )
 
@@ -287,6 +294,7 @@ async def _segment_on(
     *,
     mask_format: MaskFormat,
     instances: bool,
+    maps: bool,
     max_files: int | None,
 ) -> _Segmented:
     settings = _settings(request)
@@ -315,7 +323,7 @@ async def _segment_on(
     except ClientDisconnect as error:
         raise _left(request) from error
     started = time.perf_counter()
-    wanted = Wanted(point, mask_format, instances)
+    wanted = Wanted(point, mask_format, instances, maps)
     work = predictor.predict([upload.data for upload in uploads], wanted, deadline=deadline)
     results = await _unless_left(request, asyncio.ensure_future(work))
     return _Segmented(uploads, point, session, results, time.perf_counter() - started)

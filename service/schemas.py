@@ -115,6 +115,11 @@ class PredictQuery(SegmentQuery):
         False,
         description="Also list every connected defect with class, score, bounding box, area and centroid.",
     )
+    maps: bool = Field(
+        False,
+        description="Also give the probability of every pixel and class, to try thresholds without asking "
+        "again.",
+    )
     mm_per_px: Annotated[str, AfterValidator(_checked_mm_per_px)] | None = Field(
         None,
         description="Millimetres of a pixel, or its width and height separated by a comma: adds `_mm` and "
@@ -228,6 +233,11 @@ class ImageResult(BaseModel):
         None,
         description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit "
         "`class_id - 1` of a pixel being its class",
+    )
+    maps: str | None = Field(
+        None,
+        description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, 1600 wide, "
+        "the maps of the four classes one below the other; all 0 where all classes are ruled out",
     )
     instances: list[InstanceResult] | None = Field(
         None, description="with instances=true: connected defects, the largest of each class first"

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
         "open", description="/metrics: open to all, only with a key, or off (there is no such path)"
     )
     docs: Exposure = Field("open", description="/docs and /openapi.json: as for metrics")
+    page: Literal["open", "off"] = Field(
+        "open", description="the page at /; what it asks for wants a key like everybody's"
+    )
     cors_origins: str | None = Field(
         None,
         description="origins whose pages may call the service from a browser, separated by commas; "

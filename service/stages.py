@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.mask_formats import MaskFormat, png, write
+from service.mask_formats import MaskFormat, maps_png, png, write
 from service.metadata import OperatingPoint, Strip
 from service.postprocess import ClassMask, segment
 from service.preprocess import decode
@@ -22,6 +22,8 @@ class Wanted:
     mask_format: MaskFormat = "none"
     instances: bool = False
     """Whether to list connected defects."""
+    maps: bool = False
+    """Whether to give the probabilities that the masks were made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Prediction:
     """Per class the fields of the answer that hold its mask, as the job's format wants it."""
     png: str | None
     """The masks of all classes, if the format is png; see ``mask_formats.png``."""
+    maps: str | None
+    """Probability maps, see ``mask_formats.maps_png``; None if they were not asked for."""
     instances: Sequence[Instance] | None
     """None if they were not asked for."""
     timing: Timing
@@ -88,9 +92,10 @@ def finish(
     classes = segment(probabilities.classes, probabilities.masks, job.wanted.point)
     codes = [write(found.mask, job.wanted.mask_format) for found in classes]
     picture = png([found.mask for found in classes]) if job.wanted.mask_format == "png" else None
+    maps = maps_png(probabilities.masks) if job.wanted.maps else None
     defects = _instances(classes, probabilities) if job.wanted.instances else None
     timing = Timing(decoded.spent, queue, inference, watch.read())
-    return Prediction(decoded.strip, decoded.sha256, classes, codes, picture, defects, timing)
+    return Prediction(decoded.strip, decoded.sha256, classes, codes, picture, maps, defects, timing)
 
 
 def _instances(classes: Sequence[ClassMask], probabilities: Probabilities) -> list[Instance]:

@@ -31,7 +31,10 @@ PNG = {"Content-Type": "image/png"}
 KEY = {"X-API-Key": "sesame"}
 
 ALWAYS_OPEN = {"/health/live", "/health/ready"}
-OPEN_BY_DEFAULT = ALWAYS_OPEN | {"/metrics", "/docs", "/openapi.json", "/docs-static/swagger-ui.css"}
+OPEN_BY_DEFAULT = ALWAYS_OPEN | {
+    *("/metrics", "/docs", "/openapi.json", "/"),
+    *("/docs-static/swagger-ui.css", "/page/swagger-ui.css"),  # a name below each folder of files
+}
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +77,7 @@ async def without_a_key(app: FastAPI) -> tuple[set[str], set[str]]:
 
 
 async def test_without_a_key_every_route_but_health_answers_401(tiny_session: OrtSession) -> None:
-    settings = Settings(api_key=SecretStr("sesame"), metrics="key", docs="key")
+    settings = Settings(api_key=SecretStr("sesame"), metrics="key", docs="key", page="off")
     refused, answered = await without_a_key(create_app(settings, session=tiny_session))
     assert answered == ALWAYS_OPEN
     assert refused >= {"/predict", "/overlay", "/model", "/metrics", "/docs", "/openapi.json"}
@@ -98,7 +101,7 @@ async def test_what_is_open_by_default_is_named(tiny_session: OrtSession) -> Non
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/predict/", "/PREDICT", "//predict", "/health", "/health/live/", "/health/../model"),
+        *("/predict/", "/PREDICT", "//predict", "/health", "/health/live/", "/health/../model"),
         *(
             "/docs-static",
             "/docs-static/../model",

@@ -100,6 +100,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "min_area",
         "mask_format",
         "instances",
+        "maps",
         "mm_per_px",
         "X-Deadline-Ms",
         "X-Filename",

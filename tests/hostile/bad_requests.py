@@ -139,7 +139,7 @@ def _targets() -> list[Row]:
         row("TRACE", "/predict", 405, "TRACE does not work"),
         row("CONNECT", "x:443", 400, ""),
         row("OPTIONS", "*", 404, "there is no"),
-        row("GET", "/", 404, "there is no /"),
+        row("GET", "/", 200, ""),
         row("GET", "/../../etc/passwd", 404, "there is no"),
         row("GET", "/static-offline-docs/../../../etc/passwd", 404, "there is no"),
         row("GET", "/static-offline-docs/%2e%2e/%2e%2e/%2e%2e/etc/passwd", 404, "there is no"),
