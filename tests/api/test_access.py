@@ -204,8 +204,8 @@ async def test_the_document_says_where_a_key_is_wanted(tiny_session: OrtSession)
                 assert all("401" in method["responses"] for method in document["paths"][path].values())
 
 
-async def test_metrics_and_docs_can_be_turned_off(tiny_session: OrtSession) -> None:
-    async with running(tiny_session, metrics="off", docs="off") as client:
+async def test_metrics_docs_and_the_page_can_be_turned_off(tiny_session: OrtSession) -> None:
+    async with running(tiny_session, metrics="off", docs="off", page="off") as client:
         for path in OPEN_BY_DEFAULT - ALWAYS_OPEN:
             assert (await client.get(path)).status_code == 404
         assert (await client.post("/predict", content=STRIP, headers=PNG)).status_code == 200
