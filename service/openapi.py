@@ -158,5 +158,7 @@ def _problem(status: int, description: str, title: str, detail: str) -> dict[str
     }
     return {
         "description": description,
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema(), "example": example}},
+        "content": {
+            MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}, "example": example}
+        },
     }
