@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Awaitable, Callable
 from types import FrameType
 
@@ -34,6 +35,8 @@ def main() -> int:
         print(explain(error), file=sys.stderr)  # noqa: T201  (no log yet)
         return 2
     configure_logs(settings.log_level)
+    # Pillow warns of odd files in words taken from them; Python prints those, and keeps each for ever.
+    warnings.simplefilter("ignore")
     # uvicorn drains on these signals and raises them again when it is done: that is a normal end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -70,7 +73,10 @@ def serve(settings: Settings) -> int:
                     max_connections=settings.max_connections,
                     max_head_bytes=settings.max_head_bytes,
                     head_seconds=settings.head_timeout_s,
-                )
+                    body_seconds=settings.body_timeout_s,
+                    idle_seconds=settings.keep_alive_s,
+                ),
+                app.state.metrics,
             ),
             ws="none",  # nothing here speaks it
             timeout_keep_alive=settings.keep_alive_s,

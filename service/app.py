@@ -103,6 +103,7 @@ def create_app(
         openapi_url=None if settings.docs == "off" else "/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would send callers to whatever Host they named
         lifespan=lifespan,
         # What generated clients call their functions: predict, not predict_predict_post.
         generate_unique_id_function=lambda route: route.name,

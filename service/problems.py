@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 
 from service.errors import (
     InvalidParameterError,
-    PayloadTooLargeError,
+    RequestTimeoutError,
     RetryableError,
     ServiceError,
     UnauthorizedError,
@@ -42,8 +42,8 @@ def respond(error: ServiceError, request_id: str | None) -> JSONResponse:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = "ApiKey"
-    if isinstance(error, PayloadTooLargeError):
-        # The rest of the body will not be read.
+    if isinstance(error, RequestTimeoutError):
+        # The rest of the body will not be waited for.
         headers["Connection"] = "close"
     problem = problem_of(error, request_id)
     return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, media_type=MEDIA_TYPE)

@@ -159,7 +159,7 @@ def _protocol() -> list[Row]:
     return [
         Row("noise", bytes(range(128, 256)) * 8, 400, "Invalid HTTP"),
         Row("line feeds", b"\n" * 50, None, "", half_closed=True),
-        Row("http/0.9", b"GET /health/live\r\n\r\n", 200, ""),
+        Row("http/0.9", b"GET /health/live\r\n\r\n", 400, "HTTP/1.1 is wanted"),
         Row("http/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "Invalid HTTP"),
         Row("http/3.0", b"GET /health/live HTTP/3.0\r\n\r\n", 400, "Invalid HTTP"),
         Row(
@@ -215,7 +215,10 @@ def _protocol() -> list[Row]:
         ),
         Row("endless header", HEAD + b"A: " + b"b" * 100_000, 431, "more than 32768"),
         Row("endless request line", b"GET /" + b"a" * 100_000, 431, "more than 32768"),
-        Row("no host", b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n", 200, ""),
+        Row("no host", b"GET /health/live HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "0 Host headers"),
+        Row("two hosts", HEAD + b"Host: y\r\n" + LENGTH + STRIP, 400, "2 Host headers"),
+        Row("chunks, one large trailer", chunked + b"\r\n0\r\nA: " + b"b" * 500_000, 431, "more than 32768"),
+        Row("chunk with a large extension", chunked + b"\r\n1;" + b"b" * 500_000, 431, "more than 32768"),
         Row(
             "whole url",
             b"GET http://evil.example/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",

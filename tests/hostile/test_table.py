@@ -98,7 +98,7 @@ def test_each_row_gets_its_answer_and_leaves_nothing_behind(server: Server) -> N
             resident.append(process.memory_info().rss)
         return statistics.median(resident[-5:])
 
-    warm = memory_after(8)
+    warm = memory_after(16)
     assert memory_after(8) <= 1.05 * warm
     assert good_answer(server) == before
     assert block_rle(100, 20, 5, 30) in str(before)

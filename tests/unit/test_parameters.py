@@ -1,0 +1,54 @@
+"""Whatever a caller writes into a parameter, it is read or refused with what is allowed."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.schemas import parse_areas, parse_mm_per_px, parse_thresholds
+
+numbers = st.one_of(
+    st.floats().map(repr),
+    st.integers().map(str),
+    st.text(alphabet="0123456789.,eE+-_ infa٣½\x00", max_size=12),
+)
+lists = st.lists(numbers, max_size=6).map(",".join) | st.text(max_size=40)
+
+
+@given(lists)
+def test_thresholds_are_four_fractions_or_an_error(text: str) -> None:
+    try:
+        values = parse_thresholds(text)
+    except ValueError as error:
+        assert "each from 0 to 1" in str(error)
+        return
+    assert len(values) == 4
+    assert all(0 <= value <= 1 for value in values)
+
+
+@given(lists)
+def test_areas_are_four_whole_numbers_or_an_error(text: str) -> None:
+    try:
+        values = parse_areas(text)
+    except ValueError as error:
+        assert "whole number of pixels" in str(error)
+        return
+    assert len(values) == 4
+    assert all(0 <= value < 10**7 for value in values)
+
+
+@given(lists)
+def test_the_size_of_a_pixel_is_two_lengths_or_an_error(text: str) -> None:
+    try:
+        values = parse_mm_per_px(text)
+    except ValueError as error:
+        assert "millimetres of a pixel" in str(error)
+        return
+    assert len(values) == 2
+    assert all(math.isfinite(value) and 0 < value <= 1000 for value in values)
+
+
+@pytest.mark.parametrize("text", ["0.25", "0.25,0.25,0.25,0.25"])
+def test_one_value_stands_for_all_four(text: str) -> None:
+    assert parse_thresholds(text) == (0.25,) * 4
