@@ -1,14 +1,14 @@
-"""``steel predict`` and ``steel watch`` as processes."""
+"""``steel predict`` in this process, ``steel watch`` in one of its own."""
 
 import csv
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from service import rle
+from steel_client.__main__ import main
 from tests.images import png
 from tests.serving import ROOT, Server, real_server
 from tests.tiny_model import block_rle, block_strip
@@ -42,16 +43,35 @@ def folder(tmp_path: Path) -> Path:
     return images
 
 
-def steel(*arguments: object, model: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | ({} if model is None else {"STEEL_MODEL": str(model), "STEEL_DEVICE": "cpu"})
-    return subprocess.run(
-        [sys.executable, "-m", "steel_client", *map(str, arguments)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Steel:
+    """The command, in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: object, model: Path | None = None) -> Done:
+        with self._monkeypatch.context() as patch:
+            patch.setattr("sys.argv", ["steel", *map(str, arguments)])
+            if model is not None:
+                patch.setenv("STEEL_MODEL", str(model))
+                patch.setenv("STEEL_DEVICE", "cpu")
+            with pytest.raises(SystemExit) as ended:
+                main()
+        output = self._capsys.readouterr()
+        return Done(int(ended.value.code or 0), output.out, output.err)
+
+
+@pytest.fixture
+def steel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Steel:
+    return Steel(monkeypatch, capsys)
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -59,7 +79,7 @@ def lines(out: Path) -> list[dict[str, Any]]:
 
 
 def test_a_folder_gives_the_same_with_and_without_a_server(
-    server: Server, folder: Path, tiny_model: Path, tmp_path: Path
+    steel: Steel, server: Server, folder: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     extra = ("--write", "kaggle", "coco", "pictures")
     with_server = steel("predict", folder, "--server", server.url, "--out", tmp_path / "a", *extra)
@@ -93,7 +113,7 @@ def test_a_folder_gives_the_same_with_and_without_a_server(
             assert picture.mode == "RGB"
 
 
-def test_a_run_goes_on_where_it_was(server: Server, folder: Path, tmp_path: Path) -> None:
+def test_a_run_goes_on_where_it_was(steel: Steel, server: Server, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert steel("predict", folder, "--server", server.url, "--out", out).returncode == 1
     journal = out / "predictions.jsonl"
@@ -114,7 +134,7 @@ def test_a_run_goes_on_where_it_was(server: Server, folder: Path, tmp_path: Path
     ],
 )
 def test_what_cannot_be_done_is_said_once(
-    server: Server, folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
+    steel: Steel, server: Server, folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     places = {"empty": tmp_path / "empty", "folder": folder, "server": server.url}

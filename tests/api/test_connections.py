@@ -1,0 +1,142 @@
+"""Limits of a connection, on uvicorn in this process; the whole table is in tests/hostile."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from service import healthcheck
+from service.connections import ConnectionLimits, guarded_protocol
+from tests.load.processes import free_port
+
+pytestmark = pytest.mark.anyio
+
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+LIMITS = ConnectionLimits(
+    max_connections=4, max_head_bytes=2000, head_seconds=0.3, body_seconds=0.3, idle_seconds=0.3
+)
+
+
+@pytest.fixture
+async def port(app: FastAPI) -> AsyncIterator[int]:
+    number = free_port()
+    config = uvicorn.Config(
+        app,
+        port=number,
+        log_config=None,
+        ws="none",
+        lifespan="on",
+        http=guarded_protocol(LIMITS, app.state.metrics),
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())  # serve() would take the signals
+    async with asyncio.timeout(20):
+        while not server.started:
+            await asyncio.sleep(0.01)
+    yield number
+    server.should_exit = True
+    await serving
+
+
+async def told(port: int, *pieces: bytes, pause: float = 0.0) -> list[tuple[int, str]]:
+    """Send pieces on one connection and read until it is closed: status and detail of each answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(pause)
+    async with asyncio.timeout(20):
+        received = await reader.read()
+    writer.close()
+    answers = []
+    while received:
+        head, _, rest = received.partition(b"\r\n\r\n")
+        length = next(
+            int(line.split(b":")[1])
+            for line in head.lower().split(b"\r\n")
+            if line.startswith(b"content-length:")
+        )
+        body = json.loads(rest[:length])
+        answers.append((int(head.split()[1]), str(body.get("detail", body.get("status")))))
+        received = rest[length:]
+    return answers
+
+
+async def test_good_requests_are_answered_in_order(port: int) -> None:
+    assert await told(port, LIVE * 3 + LAST) == [(200, "live")] * 4
+
+
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        (b"", [(408, "the request's head did not arrive in 0.3 s")]),
+        (b"GET /hea", [(408, "the request's head did not arrive in 0.3 s")]),
+        (b"nonsense\r\n\r\n", [(400, "Invalid HTTP")]),
+        (LIVE + b"nonsense\r\n\r\n", [(200, "live"), (400, "Invalid HTTP")]),
+        (b"GET /" + b"a" * 3000, [(431, "more than 2000 bytes")]),
+        (LIVE[:-2] + b"A: " + b"b" * 3000 + b"\r\n\r\n", [(431, "more than 2000 bytes")]),
+        (b"GET /health/live HTTP/1.1\r\n\r\n", [(400, "0 Host headers came")]),
+        (LIVE[:-2] + b"Host: y\r\n\r\n", [(400, "2 Host headers came")]),
+        (b"GET /health/live\r\n\r\n", [(400, "HTTP/1.1 is wanted")]),
+        (LIVE, [(200, "live")]),  # closed when it was idle for long
+    ],
+)
+async def test_other_heads_are_refused(port: int, sent: bytes, answers: list[tuple[int, str]]) -> None:
+    came = await told(port, sent)
+    assert [status for status, _ in came] == [status for status, _ in answers]
+    for (_, detail), (_, wanted) in zip(came, answers, strict=True):
+        assert wanted in detail
+
+
+async def test_pipelining_has_its_bounds(port: int) -> None:
+    came = await told(port, LIVE * 100)
+    assert came[0] == (200, "live")
+    assert came[-1] == (400, "more than 16 requests came before their answers")
+    assert len(came) <= 18
+
+
+async def test_a_trailer_has_its_bounds(port: int) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    ((status, detail),) = await told(port, head + b"1\r\nx\r\n0\r\n" + b"A: b\r\n" * 1000)
+    assert status == 431
+    assert "more than 2000 bytes" in detail
+
+
+async def test_the_rest_of_a_body_is_waited_for_within_bounds(port: int) -> None:
+    head = b"POST /model HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+    ((status, _),) = await told(port, head, b"x" * 10)
+    assert status == 405
+    answers = await told(port, head, b"x" * 100 + LAST, pause=0.1)
+    assert [status for status, _ in answers] == [405, 200]
+
+
+async def test_connections_are_counted_and_so_are_refusals(port: int, app: FastAPI) -> None:
+    open_ = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    ((status, detail),) = await told(port)
+    assert (status, detail) == (503, "4 connections are open already")
+    for _, writer in open_:
+        writer.close()
+    await asyncio.sleep(0.1)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        text = (await client.get("/metrics")).text
+    assert 'steel_requests_total{route="unknown",status="503"} 1.0' in text
+    assert 'steel_refusals_total{reason="Not ready"} 1.0' in text
+    assert "steel_requests_received_total 2.0" in text
+
+
+async def test_the_health_check_asks_this_machine(
+    port: int, app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEEL_PORT", str(port))
+    async with asyncio.timeout(20):
+        while app.state.engine.not_ready_reason is not None:
+            await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(healthcheck.main) == 0
+    app.state.engine.draining = True
+    assert await asyncio.to_thread(healthcheck.main) == 1
+    monkeypatch.setenv("STEEL_PORT", "9")
+    assert await asyncio.to_thread(healthcheck.main) == 1
