@@ -26,7 +26,6 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
-from service.mask_formats import MaskFormat
 from service.metadata import ModelMetadata, Profile
 from service.metrics import Metrics
 from service.overlay import draw_overlay
@@ -43,10 +42,9 @@ from service.schemas import (
     parse_mm_per_px,
     parse_thresholds,
 )
-from service.serving import Serving
 from service.session import Session
 from service.settings import Settings
-from service.stages import Prediction, Wanted
+from service.stages import Output, Prediction, Wanted
 from service.uploads import Upload, read_uploads
 
 T = TypeVar("T")
@@ -130,14 +128,8 @@ async def predict(
     a single bad file is answered with that status itself.
     """
     mm_per_px = None if query.mm_per_px is None else parse_mm_per_px(query.mm_per_px)
-    done = await _segment(
-        request,
-        query,
-        deadline_ms,
-        mask_format=query.mask_format,
-        instances=query.instances,
-        maps=query.maps,
-    )
+    output = Output(query.mask_format, query.instances, query.maps)
+    done = await _segment(request, query, deadline_ms, output)
     failures = [result for result in done.results if isinstance(result, ServiceError)]
     if len(failures) == len(done.results) and (len(failures) == 1 or _same_refusal(failures)):
         raise failures[0]
@@ -179,7 +171,7 @@ async def overlay(
     request: Request, query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None
 ) -> Response:
     """Answer a PNG: the strip with coloured masks. Takes one image."""
-    done = await _segment(request, query, deadline_ms, max_files=1)
+    done = await _segment(request, query, deadline_ms, Output(), max_files=1)
     result = done.results[0]
     if isinstance(result, ServiceError):
         raise result
@@ -266,53 +258,38 @@ async def _segment(
     request: Request,
     query: SegmentQuery,
     deadline_ms: int | None,
+    output: Output,
     *,
-    mask_format: MaskFormat = "none",
-    instances: bool = False,
-    maps: bool = False,
     max_files: int | None = None,
 ) -> _Segmented:
     """Read the files and answer each with a prediction or its own error, all by the same model."""
-    with _engine(request).hold() as serving:
-        return await _segment_on(
-            serving,
-            request,
-            query,
-            deadline_ms,
-            mask_format=mask_format,
-            instances=instances,
-            maps=maps,
-            max_files=max_files,
-        )
-
-
-async def _segment_on(
-    serving: Serving,
-    request: Request,
-    query: SegmentQuery,
-    deadline_ms: int | None,
-    *,
-    mask_format: MaskFormat,
-    instances: bool,
-    maps: bool,
-    max_files: int | None,
-) -> _Segmented:
     settings = _settings(request)
     seconds = settings.request_timeout_s
     if deadline_ms is not None:
         seconds = min(seconds, deadline_ms / 1000)
-    now = asyncio.get_running_loop().time()
-    deadline, body_deadline = now + seconds, now + settings.body_timeout_s
-    session, predictor = serving.session, serving.predictor
-    point = _operating_point(session.metadata, query)
-    predictor.check_room(
-        1, deadline
-    )  # before the body is read: under overload a refusal must cost next to nothing
+    deadline = asyncio.get_running_loop().time() + seconds
+    with _engine(request).hold() as serving:
+        session, predictor = serving.session, serving.predictor
+        point = _operating_point(session.metadata, query)
+        # Before the body is read: under overload a refusal must cost next to nothing.
+        predictor.check_room(1, deadline)
+        uploads = await _receive(request, deadline, max_files or settings.max_files)
+        started = time.perf_counter()
+        files = [upload.data for upload in uploads]
+        work = predictor.predict(files, Wanted(point, output), deadline=deadline)
+        results = await _unless_left(request, asyncio.ensure_future(work))
+        return _Segmented(uploads, point, session, results, time.perf_counter() - started)
+
+
+async def _receive(request: Request, deadline: float, max_files: int) -> list[Upload]:
+    """Read the files of a request while they come, in the time that they have."""
+    settings = _settings(request)
+    body_deadline = asyncio.get_running_loop().time() + settings.body_timeout_s
     try:
         async with asyncio.timeout_at(min(deadline, body_deadline)):
-            uploads = await read_uploads(
+            return await read_uploads(
                 request,
-                max_files=max_files or settings.max_files,
+                max_files=max_files,
                 max_file_bytes=settings.max_file_bytes,
                 max_bytes=settings.max_body_bytes,
             )
@@ -322,11 +299,6 @@ async def _segment_on(
         raise DeadlineExceededError("the deadline passed before the whole body had arrived") from error
     except ClientDisconnect as error:
         raise _left(request) from error
-    started = time.perf_counter()
-    wanted = Wanted(point, mask_format, instances, maps)
-    work = predictor.predict([upload.data for upload in uploads], wanted, deadline=deadline)
-    results = await _unless_left(request, asyncio.ensure_future(work))
-    return _Segmented(uploads, point, session, results, time.perf_counter() - started)
 
 
 async def _unless_left(request: Request, work: asyncio.Future[T]) -> T:

@@ -1,5 +1,6 @@
 """The JSON that goes out, and the query parameters that come in."""
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -61,19 +62,14 @@ def parse_mm_per_px(text: str) -> tuple[float, float]:
     return values[0], values[-1]
 
 
-def _checked_mm_per_px(text: str) -> str:
-    parse_mm_per_px(text)
-    return text
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Refuse what a parser does not read; the text itself stays, as the OpenAPI page shows it."""
 
+    def check(text: str) -> str:
+        parse(text)
+        return text
 
-def _checked_thresholds(text: str) -> str:
-    parse_thresholds(text)
-    return text
-
-
-def _checked_areas(text: str) -> str:
-    parse_areas(text)
-    return text
+    return AfterValidator(check)
 
 
 class SegmentQuery(BaseModel):
@@ -88,12 +84,12 @@ class SegmentQuery(BaseModel):
         "class; `kaggle` maximises mean Dice, which pays for missing rare defects.",
         examples=["inspection", "kaggle"],
     )
-    threshold: Annotated[str, AfterValidator(_checked_thresholds)] | None = Field(
+    threshold: Annotated[str, _read_by(parse_thresholds)] | None = Field(
         None,
         description=f"Overrides the profile's pixel thresholds: {ONE_OR_FOUR}, each from 0 to 1.",
         examples=["0.5", "0.5,0.4,0.5,0.6"],
     )
-    min_area: Annotated[str, AfterValidator(_checked_areas)] | None = Field(
+    min_area: Annotated[str, _read_by(parse_areas)] | None = Field(
         None,
         description=f"Overrides the profile's minimum areas in pixels: {ONE_OR_FOUR}.",
         examples=["300", "200,200,300,500"],
@@ -120,7 +116,7 @@ class PredictQuery(SegmentQuery):
         description="Also give the probability of every pixel and class, to try thresholds without asking "
         "again.",
     )
-    mm_per_px: Annotated[str, AfterValidator(_checked_mm_per_px)] | None = Field(
+    mm_per_px: Annotated[str, _read_by(parse_mm_per_px)] | None = Field(
         None,
         description="Millimetres of a pixel, or its width and height separated by a comma: adds `_mm` and "
         "`_mm2` to areas, boxes and centroids.",

@@ -15,15 +15,22 @@ from service.stopwatch import Spent, Stopwatch
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is wanted of an image."""
+class Output:
+    """What is wanted besides the masks themselves."""
 
-    point: OperatingPoint
     mask_format: MaskFormat = "none"
     instances: bool = False
     """Whether to list connected defects."""
     maps: bool = False
     """Whether to give the probabilities that the masks were made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is wanted of an image."""
+
+    point: OperatingPoint
+    output: Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +97,11 @@ def finish(
     """Turn probabilities into masks and codes."""
     watch = Stopwatch()
     classes = segment(probabilities.classes, probabilities.masks, job.wanted.point)
-    codes = [write(found.mask, job.wanted.mask_format) for found in classes]
-    picture = png([found.mask for found in classes]) if job.wanted.mask_format == "png" else None
-    maps = maps_png(probabilities.masks) if job.wanted.maps else None
-    defects = _instances(classes, probabilities) if job.wanted.instances else None
+    output = job.wanted.output
+    codes = [write(found.mask, output.mask_format) for found in classes]
+    picture = png([found.mask for found in classes]) if output.mask_format == "png" else None
+    maps = maps_png(probabilities.masks) if output.maps else None
+    defects = _instances(classes, probabilities) if output.instances else None
     timing = Timing(decoded.spent, queue, inference, watch.read())
     return Prediction(decoded.strip, decoded.sha256, classes, codes, picture, maps, defects, timing)
 

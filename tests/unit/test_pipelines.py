@@ -12,7 +12,7 @@ from service.errors import InferenceError, InvalidImageError, ServiceError
 from service.metadata import Strip
 from service.pipelines import Pipeline, StagedPipeline, WholePipeline, run_jobs
 from service.session import OrtSession, Probabilities
-from service.stages import Job, Prediction, Wanted
+from service.stages import Job, Output, Prediction, Wanted
 from tests.images import png
 from tests.tiny_model import block_rle, block_strip
 
@@ -22,7 +22,7 @@ MAX_PIXELS = 1_000_000
 
 
 def job(session: OrtSession, left: int) -> Job:
-    return Job(png(block_strip(c1=(left, 5, 4, 6))), Wanted(session.metadata.profiles[0], "rle"))
+    return Job(png(block_strip(c1=(left, 5, 4, 6))), Wanted(session.metadata.profiles[0], Output("rle")))
 
 
 async def answers(pipeline: Pipeline, jobs: Sequence[Job]) -> list[Prediction | BaseException]:
