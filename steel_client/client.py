@@ -1,11 +1,12 @@
 """Calls to the service, blocking or not."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypedDict, TypeVar, Unpack
 
 import httpx
 
@@ -14,10 +15,28 @@ from steel_client.files import Outcome, in_pool
 from steel_client.patience import Patience
 from steel_client.results import Image, read_image
 
+T = TypeVar("T")
+
 Source = bytes | Path
+URL = "http://localhost:8000"
 
 _SPARE_SECONDS = 1.0
 """What the answer may take longer than the deadline that the service was told."""
+
+
+class Options(TypedDict, total=False):
+    """What both clients may be told besides the address."""
+
+    api_key: str | None
+    """Where the service wants one."""
+    timeout: float
+    """Seconds for a call, tries and pauses included, 30 if not given; the service is told what is left of it
+    and does not run what cannot make it."""
+    retries: int
+    """Tries after the first at most, 5 if not given, of calls that were refused for the moment (429, 503) or
+    found no server; pauses are what Retry-After asks for."""
+    query: Mapping[str, str]
+    """Parameters of /predict for every call, e.g. ``{"profile": "kaggle"}``."""
 
 
 class _Calls:
@@ -27,10 +46,10 @@ class _Calls:
         self,
         url: str,
         *,
-        api_key: str | None,
-        timeout: float,
-        retries: int,
-        query: Mapping[str, str] | None,
+        api_key: str | None = None,
+        timeout: float = 30.0,
+        retries: int = 5,
+        query: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._headers = {} if api_key is None else {"X-API-Key": api_key}
@@ -62,38 +81,20 @@ class _Calls:
     def question(self, path: str) -> httpx.Request:
         return httpx.Request("GET", f"{self._url}{path}", headers=self._headers)
 
-    @staticmethod
-    def read(response: httpx.Response) -> Image:
-        if response.status_code != httpx.codes.OK:
-            raise error_of(response)
-        return read_image(response.content)
-
 
 class SteelClient:
     """Blocking calls; one connection pool, safe to share between threads.
 
     Args:
         url: of the service, ``http://host:8000``.
-        api_key: where the service wants one.
-        timeout: seconds for a call, tries and pauses included; the service is told what is left of it and
-            does not run what cannot make it.
-        retries: tries after the first at most, of calls that were refused for the moment (429, 503) or found
-            no server; pauses are what Retry-After asks for.
-        query: parameters of /predict for every call, e.g. ``{"profile": "kaggle"}``.
         transport: of httpx, for tests and proxies.
+        options: see ``Options``.
     """
 
     def __init__(
-        self,
-        url: str = "http://localhost:8000",
-        *,
-        api_key: str | None = None,
-        timeout: float = 30.0,
-        retries: int = 5,
-        query: Mapping[str, str] | None = None,
-        transport: httpx.BaseTransport | None = None,
+        self, url: str = URL, *, transport: httpx.BaseTransport | None = None, **options: Unpack[Options]
     ) -> None:
-        self._calls = _Calls(url, api_key=api_key, timeout=timeout, retries=retries, query=query)
+        self._calls = _Calls(url, **options)
         self._http = httpx.Client(transport=transport)
 
     def __enter__(self) -> Self:
@@ -122,10 +123,8 @@ class SteelClient:
         patience = self._calls.patience()
         while True:
             try:
-                try:
-                    return self._calls.read(self._http.send(self._calls.request(data, name, patience.left)))
-                except httpx.TransportError as error:
-                    raise _no_answer(error) from error
+                with _named_errors():
+                    return _image(self._http.send(self._calls.request(data, name, patience.left)))
             except SteelError as error:
                 time.sleep(patience.pause_after(error))
 
@@ -134,16 +133,9 @@ class AsyncSteelClient:
     """The same without blocking; see ``SteelClient`` for the arguments."""
 
     def __init__(
-        self,
-        url: str = "http://localhost:8000",
-        *,
-        api_key: str | None = None,
-        timeout: float = 30.0,
-        retries: int = 5,
-        query: Mapping[str, str] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        self, url: str = URL, *, transport: httpx.AsyncBaseTransport | None = None, **options: Unpack[Options]
     ) -> None:
-        self._calls = _Calls(url, api_key=api_key, timeout=timeout, retries=retries, query=query)
+        self._calls = _Calls(url, **options)
         self._http = httpx.AsyncClient(transport=transport)
 
     async def __aenter__(self) -> Self:
@@ -161,16 +153,7 @@ class AsyncSteelClient:
     async def predict(self, source: Source, name: str | None = None) -> Image:
         """Send one image; see ``SteelClient.predict``."""
         data, name = await asyncio.to_thread(_read, source, name)
-        patience = self._calls.patience()
-        while True:
-            try:
-                try:
-                    request = self._calls.request(data, name, patience.left)
-                    return self._calls.read(await self._http.send(request))
-                except httpx.TransportError as error:
-                    raise _no_answer(error) from error
-            except SteelError as error:
-                await asyncio.sleep(patience.pause_after(error))
+        return await self._patiently(lambda left: self._calls.request(data, name, left), _image)
 
     async def check(self) -> None:
         """Ask for the model once, with no strip.
@@ -178,16 +161,16 @@ class AsyncSteelClient:
         Raises:
             SteelError: if there is no service, or the key is wrong.
         """
+        await self._patiently(lambda _left: self._calls.question("/model"), _raise_for_status)
+
+    async def _patiently(
+        self, write: Callable[[float], httpx.Request], read: Callable[[httpx.Response], T]
+    ) -> T:
         patience = self._calls.patience()
         while True:
             try:
-                try:
-                    response = await self._http.send(self._calls.question("/model"))
-                except httpx.TransportError as error:
-                    raise _no_answer(error) from error
-                if response.status_code == httpx.codes.OK:
-                    return
-                raise error_of(response)
+                with _named_errors():
+                    return read(await self._http.send(write(patience.left)))
             except SteelError as error:
                 await asyncio.sleep(patience.pause_after(error))
 
@@ -200,6 +183,16 @@ class AsyncSteelClient:
         return in_pool(self.predict, files, at_once)
 
 
+def _image(response: httpx.Response) -> Image:
+    _raise_for_status(response)
+    return read_image(response.content)
+
+
+def _raise_for_status(response: httpx.Response) -> None:
+    if response.status_code != httpx.codes.OK:
+        raise error_of(response)
+
+
 def _read(source: Source, name: str | None) -> tuple[bytes, str | None]:
     if isinstance(source, bytes):
         return source, name
@@ -209,7 +202,12 @@ def _read(source: Source, name: str | None) -> tuple[bytes, str | None]:
         raise UnreadableFileError(f"{source} cannot be read: {error}") from error
 
 
-def _no_answer(error: httpx.TransportError) -> SteelError:
-    what = str(error) or type(error).__name__
-    late = isinstance(error, httpx.ReadTimeout)
-    return SteelError(f"no answer: {what}", status=504 if late else None)
+@contextlib.contextmanager
+def _named_errors() -> Iterator[None]:
+    """Turn httpx's errors of the network into ours."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        what = str(error) or type(error).__name__
+        late = isinstance(error, httpx.ReadTimeout)
+        raise SteelError(f"no answer: {what}", status=504 if late else None) from error

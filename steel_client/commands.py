@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import io
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,11 @@ from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from service.overlay import draw_overlay
-from steel_client.client import AsyncSteelClient
+from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import SteelError
 from steel_client.files import Outcome
 from steel_client.journal import Journal, read_journal
+from steel_client.results import Image
 from steel_client.writers import write_coco, write_kaggle
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -153,9 +153,13 @@ def _size(path: Path) -> int:
 @contextlib.asynccontextmanager
 async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
     """Reach the server, or run the application in this process."""
-    options = {"query": {"profile": config.profile}, "timeout": config.timeout, "api_key": config.api_key}
+    options: Options = {
+        "query": {"profile": config.profile},
+        "timeout": config.timeout,
+        "api_key": config.api_key,
+    }
     if config.server is not None:
-        async with AsyncSteelClient(config.server, **options) as client:  # type: ignore[arg-type]
+        async with AsyncSteelClient(config.server, **options) as client:
             yield client
         return
     # Only here: who has a server needs neither onnxruntime nor a model.
@@ -165,7 +169,7 @@ async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
     configure_logs("error")
     async with (
         application(config.model) as transport,
-        AsyncSteelClient("http://in-process", transport=transport, **options) as client,  # type: ignore[arg-type]
+        AsyncSteelClient("http://in-process", transport=transport, **options) as client,
     ):
         yield client
 
@@ -176,19 +180,17 @@ def _keep(config: Common, journal: Journal, outcome: Outcome, pictures: Path | N
     if outcome.error is not None and outcome.error.passing:
         raise outcome.error  # the service is away: this file's turn comes again
     if pictures is not None and outcome.image is not None and outcome.image.defect:
-        _draw(outcome, (pictures / name).with_suffix(".png"))
+        _draw(outcome.path, outcome.image, (pictures / name).with_suffix(".png"))
     journal.add(name, outcome)
 
 
-def _draw(outcome: Outcome, target: Path) -> None:
-    if outcome.image is None:
-        return
-    with PillowImage.open(io.BytesIO(outcome.path.read_bytes())) as image:
+def _draw(path: Path, answer: Image, target: Path) -> None:
+    with PillowImage.open(path) as image:
         strip = np.asarray(image.convert("L"))
-    masks = {found.result.class_id: found.mask.T for found in outcome.image.present}
+    masks = {found.result.class_id: found.mask.T for found in answer.present}
     captions = {
         found.result.class_id: f"{found.result.class_id} {found.result.name} {found.result.probability:.0%}"
-        for found in outcome.image.present
+        for found in answer.present
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(draw_overlay(strip, masks, captions))

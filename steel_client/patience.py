@@ -40,7 +40,7 @@ class Patience:
         Raises:
             SteelError: the error itself, if another try would be of no use, one too many, or too late.
         """
-        own = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._pauses) * random.uniform(0.5, 1.5)  # noqa: S311
+        own = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._pauses) * random.uniform(0.5, 1.5)  # noqa: S311  (no secret hangs on it)
         pause = own if error.retry_after is None else error.retry_after
         if not error.passing or self._pauses >= self.retries or pause >= self.left:
             raise error

@@ -8,6 +8,7 @@ from typing import Any
 import pycocotools.mask
 
 from service import rle
+from service.mask_formats import write
 from service.metadata import HEIGHT, WIDTH
 from steel_client.journal import read_journal
 
@@ -37,13 +38,13 @@ def write_coco(journal: Path, target: Path) -> None:
             if not found["present"]:
                 continue
             mask = rle.decode(found["rle"], height=HEIGHT, width=WIDTH)
-            code = pycocotools.mask.encode(mask.T.astype("uint8", order="F"))
+            code = write(mask, "coco_rle")["coco_rle"]
             annotations.append(
                 {
                     "id": len(annotations) + 1,
                     "image_id": image_id,
                     "category_id": found["class_id"],
-                    "segmentation": {"size": list(code["size"]), "counts": code["counts"].decode("ascii")},
+                    "segmentation": code,
                     "bbox": pycocotools.mask.toBbox(code).tolist(),
                     "area": found["area"],
                     "score": found["probability"],
