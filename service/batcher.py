@@ -104,8 +104,12 @@ class Batcher(Generic[X, Y]):
         self._batch_seconds = 0.0
         self._fastest_seconds = 0.0
 
-    async def __aenter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to answer; ``close`` ends it, as the end of ``async with`` does."""
         self._task = asyncio.create_task(self._serve(), name="batcher")
+
+    async def __aenter__(self) -> Self:
+        self.start()
         return self
 
     async def __aexit__(

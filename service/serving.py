@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from service.batcher import Batcher
-from service.errors import ServiceError
-from service.metadata import Strip
 from service.pipelines import Pipeline, StagedPipeline, WholePipeline, run_jobs
 from service.predictor import Predictor
-from service.session import Probabilities, Session
-from service.stages import Job, Prediction
+from service.session import Session
+
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ class Serving:
             options: of the queue.
             max_batch_size: strips in one inference at most.
         """
-        batcher: Batcher[Any, Any]
-        pipeline: Pipeline
         if session.max_parallel_runs > 1:
             inference.shutdown(wait=False)
             inference = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
-            whole: Batcher[Job, Prediction | ServiceError] = Batcher(
-                lambda jobs: run_jobs(session, jobs, options.max_pixels),
+
+        def queue(run: Callable[[Sequence[X]], Sequence[Y]]) -> Batcher[X, Y]:
+            return Batcher(
+                run,
                 inference,
                 max_parallel_runs=session.max_parallel_runs,
                 max_batch_size=max_batch_size,
@@ -91,21 +91,17 @@ class Serving:
                 on_batch=options.on_batch,
                 on_failure=options.on_failure,
             )
-            batcher, pipeline = whole, WholePipeline(whole)
+
+        batcher: Batcher[Any, Any]
+        pipeline: Pipeline
+        if session.max_parallel_runs > 1:
+            batcher = queue(lambda jobs: run_jobs(session, jobs, options.max_pixels))
+            pipeline = WholePipeline(batcher)
         else:
-            staged: Batcher[Strip, Probabilities] = Batcher(
-                session.infer,
-                inference,
-                max_batch_size=max_batch_size,
-                batch_timeout=options.batch_timeout,
-                max_queue_size=options.max_queue_size,
-                max_run_seconds=options.max_run_seconds,
-                on_batch=options.on_batch,
-                on_failure=options.on_failure,
-            )
-            batcher = staged
-            pipeline = StagedPipeline(staged, images, max_pixels=options.max_pixels)
-        return cls(session, inference, await batcher.__aenter__(), pipeline)
+            batcher = queue(session.infer)
+            pipeline = StagedPipeline(batcher, images, max_pixels=options.max_pixels)
+        batcher.start()
+        return cls(session, inference, batcher, pipeline)
 
     @property
     def held(self) -> bool:

@@ -1,11 +1,13 @@
 """Fixtures for everything below."""
 
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import structlog
 from fastapi import FastAPI
 from hypothesis import settings
 
@@ -66,3 +68,14 @@ def severstal() -> Path:
 def default_model() -> Path:
     """The folder of the model that is served by default."""
     return ROOT / "models/steel-unet-resnet18-fast"
+
+
+@pytest.fixture
+def logs() -> Iterator[None]:
+    """Put logging back as it was."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

@@ -110,6 +110,17 @@ def tiny_graph(values: Sequence[int] = VALUES) -> onnx.ModelProto:
         helper.make_node("Cast", ["found"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["floats", "pixels"], ["class_probability"], keepdims=0),
     ]
+    return contract_model(
+        nodes,
+        values=np.array(values, dtype=np.uint8).reshape(1, 4, 1, 1),
+        axis=np.array([1], dtype=np.int64),
+        pixels=np.array([2, 3], dtype=np.int64),
+        full=np.array(255, dtype=np.uint8),
+    )
+
+
+def contract_model(nodes: Sequence[onnx.NodeProto], **constants: np.ndarray) -> onnx.ModelProto:
+    """A graph with the contract's input and outputs around some nodes."""
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -118,12 +129,7 @@ def tiny_graph(values: Sequence[int] = VALUES) -> onnx.ModelProto:
             helper.make_tensor_value_info("class_probability", TensorProto.FLOAT, ["n", 4]),
             helper.make_tensor_value_info("mask_probability", TensorProto.UINT8, ["n", 4, WIDTH, HEIGHT]),
         ],
-        [
-            numpy_helper.from_array(np.array(values, dtype=np.uint8).reshape(1, 4, 1, 1), "values"),
-            numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
-            numpy_helper.from_array(np.array([2, 3], dtype=np.int64), "pixels"),
-            numpy_helper.from_array(np.array(255, dtype=np.uint8), "full"),
-        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 

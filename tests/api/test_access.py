@@ -114,7 +114,7 @@ async def test_what_is_open_by_default_is_named(tiny_session: OrtSession) -> Non
 async def test_no_spelling_of_a_path_gets_past(tiny_session: OrtSession, path: str) -> None:
     async with running(tiny_session, api_key=SecretStr("sesame")) as client:
         # As raw as uvicorn would pass it on; httpx would tidy it up.
-        status = await raw_status(client._transport.app, path)  # type: ignore[attr-defined]
+        status = await raw_status(client._transport.app, path)  # type: ignore[attr-defined]  # httpx keeps it private
         assert status == (404 if path.startswith("/docs-static/") else 401)
 
 
@@ -214,7 +214,7 @@ async def test_metrics_docs_and_the_page_can_be_turned_off(tiny_session: OrtSess
 @pytest.mark.parametrize("name", ["metrics", "docs"])
 def test_a_door_that_wants_a_key_where_there_is_none_stops_the_start(name: str) -> None:
     with pytest.raises(ValidationError, match=f"{name}=key wants STEEL_API_KEY or STEEL_API_KEYS_FILE"):
-        Settings(**{name: "key"})  # type: ignore[arg-type]
+        Settings(**{name: "key"})  # type: ignore[arg-type]  # one of two names
 
 
 async def test_keys_are_rotated_while_the_service_runs(tiny_session: OrtSession, tmp_path: Path) -> None:

@@ -4,13 +4,11 @@ import base64
 import http.client
 import io
 import json
-import logging
 import os
 import resource
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -62,7 +60,7 @@ def test_images_are_never_written_to_disk(
     real_popen = subprocess.Popen
 
     def guarded(*arguments: object, **options: object) -> object:
-        return real_popen(*arguments, preexec_fn=no_writing, **options)  # type: ignore[call-overload]
+        return real_popen(*arguments, preexec_fn=no_writing, **options)  # type: ignore[call-overload]  # whatever came
 
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setenv("HOME", str(folder))
@@ -157,17 +155,6 @@ def test_no_caller_can_forge_a_log_line(tiny_model: Path) -> None:
     assert events.count("request") >= len(answers) - 1
     assert "forged" not in events
     assert all(character.isprintable() or character == "\n" for character in output)
-
-
-@pytest.fixture
-def logs() -> Iterator[None]:
-    """Put logging back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def log_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -30,3 +30,9 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+def note_requests_elsewhere(page: Page, url: str, noted: list[str]) -> None:
+    """Note every address that a page asks for outside of a server."""
+    own = (url, "data:", "blob:")
+    page.on("request", lambda request: None if request.url.startswith(own) else noted.append(request.url))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page
 
+from tests.browser.conftest import note_requests_elsewhere
 from tests.images import png
 from tests.serving import Server, real_server
 from tests.tiny_model import block_rle, block_strip
@@ -22,14 +23,7 @@ def server(tiny_model: Path) -> Iterator[Server]:
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1300, "height": 1600})
     elsewhere: list[str] = []
-    page.on(
-        "request",
-        lambda request: (
-            elsewhere.append(request.url)
-            if not request.url.startswith((server.url, "data:", "blob:"))
-            else None
-        ),
-    )
+    note_requests_elsewhere(page, server.url, elsewhere)
     page.goto(f"{server.url}/docs")
     page.get_by_text("Find defects").wait_for()
     yield page

@@ -4,18 +4,20 @@ import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from playwright.sync_api import Browser, Page, expect
 
 from service import rle
 from service.metadata import HEIGHT, WIDTH
+from tests.browser.conftest import note_requests_elsewhere
 from tests.images import png
 from tests.serving import Server, real_server
-from tests.tiny_model import tiny_metadata, write_model
+from tests.tiny_model import contract_model, tiny_metadata, write_model
 
 STRIP = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
 STRIP[20:50, 100:200] = 200
@@ -34,21 +36,12 @@ def graded_graph() -> onnx.ModelProto:
         helper.make_node("ReduceMax", ["floats", "pixels"], ["brightest"], keepdims=0),
         helper.make_node("Div", ["brightest", "full"], ["class_probability"]),
     ]
-    graph = helper.make_graph(
+    return contract_model(
         nodes,
-        "graded",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", HEIGHT, WIDTH])],
-        [
-            helper.make_tensor_value_info("class_probability", TensorProto.FLOAT, ["n", 4]),
-            helper.make_tensor_value_info("mask_probability", TensorProto.UINT8, ["n", 4, WIDTH, HEIGHT]),
-        ],
-        [
-            numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
-            numpy_helper.from_array(np.array([2, 3], dtype=np.int64), "pixels"),
-            numpy_helper.from_array(np.array(255, dtype=np.float32), "full"),
-        ],
+        axis=np.array([1], dtype=np.int64),
+        pixels=np.array([2, 3], dtype=np.int64),
+        full=np.array(255, dtype=np.float32),
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +74,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
     refusal = "Failed to load resource: the server responded with a status of 415"  # Chromium's note of it
-    page.on(
-        "request",
-        lambda request: (
-            problems.append(request.url)
-            if not request.url.startswith((server.url, "data:", "blob:"))
-            else None
-        ),
-    )
+    note_requests_elsewhere(page, server.url, problems)
     page.goto(server.url)
     page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
     yield page
@@ -226,8 +212,10 @@ def test_the_page_is_small(browser: Browser, server: Server) -> None:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_a_phone(browser: Browser, server: Server, strip: Path, theme: str) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme)  # type: ignore[arg-type]
+def test_it_fits_a_phone(
+    browser: Browser, server: Server, strip: Path, theme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme)
     page.goto(server.url)
     choose(page, strip)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,10 +1,11 @@
 """docker compose, with a real engine: built, healthy, the same answers, drained."""
 
-import concurrent.futures
+import contextlib
 import json
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -60,6 +61,19 @@ def test_the_gpu_file_asks_for_a_gpu() -> None:
     assert service["deploy"]["resources"]["reservations"]["devices"][0]["capabilities"] == ["gpu"]
 
 
+@contextlib.contextmanager
+def calls_in_flight() -> Iterator[list[Future[httpx.Response]]]:
+    """Eight strips on their way, some of them in the queue."""
+    with ThreadPoolExecutor(8) as pool:
+        calls = [
+            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
+            for _ in range(8)
+        ]
+        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
+            pass
+        yield calls
+
+
 def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container: str) -> None:
     """By its process id: Docker does not start again what ``docker kill`` ended."""
     (state,) = json.loads(docker("inspect", container))
@@ -67,13 +81,7 @@ def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container
     command = Path(f"/proc/{pid}/cmdline")
     if not command.is_file() or b"service" not in command.read_bytes().split(b"\0"):
         pytest.skip("the engine's processes cannot be seen from here")
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        calls = [
-            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
-            for _ in range(8)
-        ]
-        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
-            pass
+    with calls_in_flight() as calls:
         os.kill(pid, signal.SIGKILL)
         broken = [call.exception() for call in calls]
     assert all(error is None or isinstance(error, httpx.TransportError) for error in broken)
@@ -86,13 +94,7 @@ def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container
 
 def test_a_stop_finishes_accepted_work(container: str) -> None:
     """The last test here: it stops the container."""
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:
-        calls = [
-            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
-            for _ in range(8)
-        ]
-        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
-            pass
+    with calls_in_flight() as calls:
         docker("compose", "stop")
         assert [call.result().status_code for call in calls] == [200] * 8
     (state,) = json.loads(docker("inspect", container))

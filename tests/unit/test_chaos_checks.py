@@ -11,7 +11,7 @@ from tests.load.chaos_service import Counters
 
 
 def good(version: int, **changes: object) -> Outcome:
-    return replace(Outcome("good", 1, 200, 0.01, version, True), **changes)  # type: ignore[arg-type]
+    return replace(Outcome("good", 1, 200, 0.01, version, True), **changes)  # type: ignore[arg-type]  # fields by name
 
 
 def record() -> Record:
@@ -46,7 +46,7 @@ def with_outcome(outcome: Outcome, counted: str | None = None) -> Record:
 
 def with_counters(**changes: object) -> Record:
     one = record()
-    return replace(one, lives=[Life(replace(one.lives[0].counters, **changes))])  # type: ignore[arg-type]
+    return replace(one, lives=[Life(replace(one.lives[0].counters, **changes))])  # type: ignore[arg-type]  # fields by name
 
 
 @pytest.mark.parametrize(

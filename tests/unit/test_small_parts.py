@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -130,17 +129,6 @@ def test_wrong_thresholds(text: str) -> None:
 def test_wrong_areas(text: str) -> None:
     with pytest.raises(ValueError, match="one value, or 4 separated by commas"):
         parse_areas(text)
-
-
-@pytest.fixture
-def logs() -> Iterator[None]:
-    """Put logging back as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.mark.usefixtures("logs")
