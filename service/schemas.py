@@ -18,14 +18,19 @@ def parse_thresholds(text: str) -> tuple[float, float, float, float]:
     Raises:
         ValueError: saying what is allowed.
     """
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
+    values = _numbers(text)
     if len(values) not in (1, CLASS_COUNT) or not all(0 <= value <= 1 for value in values):
         raise ValueError(f"{ONE_OR_FOUR}, each from 0 to 1, is wanted; got {text!r}")
     first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
     return first, second, third, fourth
+
+
+def _numbers(text: str) -> list[float]:
+    """Read numbers separated by commas; none if one of them is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
 
 
 def parse_areas(text: str) -> tuple[int, int, int, int]:
@@ -50,10 +55,7 @@ def parse_mm_per_px(text: str) -> tuple[float, float]:
     Raises:
         ValueError: saying what is allowed.
     """
-    try:
-        values = [float(part) for part in text.split(",")]
-    except ValueError:
-        values = []
+    values = _numbers(text)
     if len(values) not in (1, 2) or not all(0 < value <= _MOST_MM_PER_PX for value in values):
         raise ValueError(
             f"millimetres of a pixel, one number or width and height separated by a comma, each above 0 and "
