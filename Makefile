@@ -26,7 +26,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
-	@echo "API page: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
+	@echo "Page: http://localhost:$(PORT)/  API: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
 	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
 
 env: $(DEV_ENV)/.installed ## make the environment for training and development, .venv
