@@ -17,6 +17,8 @@ DEV = $(DEV_ENV)/bin
 PEERS = litserve bentoml mosec mlserver
 # An environment of its own: what audits is not part of what is audited.
 TOOLS_ENV = .venv-supply-chain
+# Reads what is written for Label Studio; an environment of its own: it brings a second OpenCV.
+LABEL_ENV = .venv-label-studio
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
@@ -31,7 +33,7 @@ serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8
 
 env: $(DEV_ENV)/.installed ## make the environment for training and development, .venv
 
-test: $(DEV_ENV)/.installed ## run every test, with branch coverage
+test: $(DEV_ENV)/.installed $(LABEL_ENV)/.installed ## run every test, with branch coverage
 	$(DEV)/python -m coverage erase
 	$(DEV)/python -m coverage run -m pytest $(ARGS)
 	$(DEV)/python -m coverage combine --quiet
@@ -84,6 +86,11 @@ $(DEV_ENV)/.installed: pyproject.toml constraints.txt
 $(TOOLS_ENV)/.installed: deploy/supply-chain.txt
 	$(PYTHON) -m venv $(TOOLS_ENV)
 	$(TOOLS_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+$(LABEL_ENV)/.installed: tests/client/label-studio.txt
+	$(PYTHON) -m venv $(LABEL_ENV)
+	$(LABEL_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
 # A peer that does not install, MLServer on Python 3.13 say, is a row of the table that says so.

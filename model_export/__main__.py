@@ -11,6 +11,7 @@ from model_export.data import DataError
 from model_export.draw import draw
 from model_export.evaluate import evaluate
 from model_export.export import export
+from model_export.import_labels import import_labels
 from model_export.neu import tile_neu
 from model_export.parity import ParityError
 from model_export.report.command import report
@@ -24,6 +25,7 @@ def main() -> None:
     commands: dict[str, Callable[..., object]] = {
         "draw": draw,
         "tile-neu": tile_neu,
+        "import-labels": import_labels,
         "train": train,
         "cross-validate": cross_validate,
         "compare": compare,

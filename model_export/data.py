@@ -1,7 +1,7 @@
 """Kaggle's layout on disk, and a data set that opens an image only when it is asked for."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -134,7 +134,7 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
     names = {path.name for path in images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES}
     problems = dict.fromkeys(labels.keys() - names, "named in train.csv, but not in train_images/")
     for name in names:
-        problem = _header_problem(images / name)
+        problem = header_problem(images / name)
         if problem:
             problems[name] = problem
     for name, codes in labels.items():
@@ -164,20 +164,30 @@ def write_kaggle(strips: Sequence[LabelledStrip], folder: Path, title: str) -> N
     """Write strips to ``folder/train_images`` and their masks to ``folder/train.csv``, as Kaggle does."""
     images = folder / "train_images"
     images.mkdir(parents=True, exist_ok=True)
-    rows = [["ImageId", "ClassId", "EncodedPixels"]]
+    labels: dict[str, list[str]] = {}
     for labelled in tqdm(strips, title, unit="strip", dynamic_ncols=True):
         strip, masks = labelled.load()
         Image.fromarray(strip).save(images / labelled.name)
-        rows += [
-            [labelled.name, str(class_id), rle.encode(masks[class_id - 1].T)]
-            for class_id in sorted(labelled.classes)
-            if masks[class_id - 1].any()
-        ]
-    with (folder / "train.csv").open("w", newline="") as file:
-        csv.writer(file).writerows(rows)
+        labels[labelled.name] = [rle.encode(mask.T) for mask in masks]
+    write_labels(labels, folder / "train.csv")
 
 
-def _header_problem(path: Path) -> str | None:
+def write_labels(labels: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Write four run-length codes per image as ``read_labels`` reads them, a row per mask."""
+    rows = [
+        (name, class_id, code)
+        for name, codes in labels.items()
+        for class_id, code in enumerate(codes, 1)
+        if code
+    ]
+    new = path.with_suffix(".new")
+    with new.open("w", newline="") as file:
+        csv.writer(file).writerows([("ImageId", "ClassId", "EncodedPixels"), *rows])
+    new.replace(path)
+
+
+def header_problem(path: Path) -> str | None:
+    """Say why an image cannot be a strip, by its header; None if it can."""
     try:
         with Image.open(path) as image:
             size = image.size

@@ -17,6 +17,7 @@ from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import SteelError
 from steel_client.files import Outcome
 from steel_client.journal import Journal, read_journal
+from steel_client.label_studio import write_label_studio
 from steel_client.results import Image
 from steel_client.writers import write_coco, write_kaggle
 
@@ -24,7 +25,7 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 JOURNAL = "predictions.jsonl"
 PICTURES = "pictures"
 
-Format = Literal["kaggle", "coco", "pictures"]
+Format = Literal["kaggle", "coco", "label-studio", "pictures"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ class PredictConfig(Common):
     """Find the defects on every image of a folder."""
 
     write: tuple[Format, ...] = ()
-    """Besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), pictures (coloured masks)."""
+    """Besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), label-studio
+    (label_studio.json, and label_studio.xml for its interface), pictures (coloured masks)."""
+    label_studio_images: str = "/data/local-files/?d="
+    """What stands before a file's path in the address by which Label Studio gets it."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,8 @@ def predict(config: PredictConfig) -> int:
         write_kaggle(path, config.out / "submission.csv")
     if "coco" in config.write:
         write_coco(path, config.out / "coco.json")
+    if "label-studio" in config.write:
+        write_label_studio(path, config.out, config.label_studio_images)
     refused, defects = _counts(path)
     print(f"{path}: {len(names)} files, {defects} with a defect, {refused} refused")
     return 1 if refused else 0
