@@ -93,26 +93,28 @@ async def v2_server() -> ServerMetadata:
     )
 
 
-@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=openapi.problems(404, 503))
+@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=openapi.problems(404, 422, 503))
 async def v2_model(request: Request, name: str) -> ModelTensors:
     """Name, version, and tensors of the model that serves."""
     return _tensors(_served(request, name))
 
 
-@v2_protected.get(_VERSION, summary="The same of a version", responses=openapi.problems(404, 503))
+@v2_protected.get(_VERSION, summary="The same of a version", responses=openapi.problems(404, 422, 503))
 async def v2_model_version(request: Request, name: str, version: str) -> ModelTensors:
     """Name, version, and tensors of the model, if this version serves."""
     return _tensors(_served(request, name, version))
 
 
-@v2_protected.get(f"{_MODEL}/ready", summary="Can the model answer?", responses=openapi.problems(404, 503))
+@v2_protected.get(
+    f"{_MODEL}/ready", summary="Can the model answer?", responses=openapi.problems(404, 422, 503)
+)
 async def v2_model_ready(request: Request, name: str) -> ModelReady:
     """Answer 200 while the model of this name serves."""
     return ModelReady(name=_served(request, name).name, ready=True)
 
 
 @v2_protected.get(
-    f"{_VERSION}/ready", summary="Can the version answer?", responses=openapi.problems(404, 503)
+    f"{_VERSION}/ready", summary="Can the version answer?", responses=openapi.problems(404, 422, 503)
 )
 async def v2_model_version_ready(request: Request, name: str, version: str) -> ModelReady:
     """Answer 200 while this version of the model serves."""
