@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,13 +134,22 @@ def test_the_client_gets_what_predict_gives(
     assert as_text(result.as_numpy("rle")[0][0]) == block_rle(10, 20, 3, 4)
 
 
-def test_the_released_model_gives_what_predict_gives(default_model: Path) -> None:
+def test_the_readmes_example_gets_what_predict_gives(
+    default_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the released model."""
+    block = re.search(r"```python\n([^`]*tritonclient[^`]*)```", (ROOT / "README.md").read_text())
+    assert block is not None
+    monkeypatch.chdir(ROOT)
     strip = (ROOT / "examples" / "strip.png").read_bytes()
     with real_server(default_model, port=free_port(), log_level="error") as server:
         images = predicted(server.url, [strip])
         assert images[0]["defect"]
-        with triton.InferenceServerClient(address(server)) as client:
-            assert_as_predicted(client.infer(default_model.name, [image_tensor([strip])]), images)
+        names: dict[str, Any] = {}
+        exec(block[1].replace("localhost:8000", address(server)), names)
+        names["client"].close()
+        assert_as_predicted(names["answer"], images)
+        assert np.array_equal(names["pitting"], masks_of(images[0])[0])
 
 
 @pytest.mark.parametrize("binary", [False, True])
