@@ -20,6 +20,7 @@ from model_export.model_file import Draft, Findings, Label
 from model_export.out_of_fold import FOLDS
 from model_export.overlaps import overlaps_at
 from model_export.sources import labelled_strips, named
+from model_export.triton_config import write_triton_config
 from model_export.tune import tune
 from service.metadata import Calibration, ModelMetadata
 from service.model_repository import GPU_MODEL, MODEL, checksum_file
@@ -88,6 +89,7 @@ def export(config: ExportConfig) -> Path:
             metadata = _export_folds(states, label, part, config)
         _replace(part, target)
     write_card(metadata, target.with_name("README.md"))
+    write_triton_config(target)
     for profile in metadata.profiles:
         print(f"\nprofile {profile.name} on {profile.measured_on}")
         print(format_table(profile.scores, config.class_names))

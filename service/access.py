@@ -39,7 +39,7 @@ class Access:
             if not self._keys.accepts(given):
                 error = UnauthorizedError(f"{KEY_HEADER} is missing or wrong")
                 scope["state"]["error"] = error
-                await respond(error, scope["state"]["request_id"])(scope, receive, send)
+                await respond(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -18,6 +18,8 @@ from service.engine import Engine, ModelSource
 from service.errors import DeviceError, ModelFileError, ServiceError
 from service.metrics import Metrics
 from service.middleware import Admission, BodyLimit, RequestContext
+from service.open_inference import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
+from service.open_inference_requests import HEADER
 from service.operator_page import PAGE_PATHS, add_operator_page
 from service.providers import GpuOptions
 from service.routes import (
@@ -115,7 +117,9 @@ def create_app(
     app.state.reload = reload
     app.include_router(protected)
     app.include_router(router)
-    open_paths = [*HEALTH_PATHS]
+    app.include_router(v2_protected, dependencies=[key_wanted], responses=openapi.problems(401))
+    app.include_router(v2_router)
+    open_paths = [*HEALTH_PATHS, *V2_HEALTH_PATHS]
     if settings.metrics == "open":
         app.include_router(metrics_route)
         open_paths.append(METRICS_PATH)
@@ -137,7 +141,7 @@ def create_app(
         max_buffered_bytes=settings.max_buffered_bytes,
         seconds=settings.body_timeout_s,
     )
-    app.add_middleware(Admission, paths=UPLOAD_PATHS, refusal=lambda: engine.refusal)
+    app.add_middleware(Admission, paths=(*UPLOAD_PATHS, *INFER_PATHS), refusal=lambda: engine.refusal)
     app.add_middleware(Access, keys=keys, open_paths=open_paths)
     if settings.allowed_origins:
         # In front of Access: a browser asks whether it may send the key without sending it.
@@ -145,8 +149,8 @@ def create_app(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=("GET", "POST"),
-            allow_headers=(KEY_HEADER, "X-Deadline-Ms", "X-Filename", "X-Request-Id"),
-            expose_headers=("Retry-After", "Server-Timing", "X-Request-Id"),
+            allow_headers=(KEY_HEADER, "X-Deadline-Ms", "X-Filename", "X-Request-Id", HEADER),
+            expose_headers=("Retry-After", "Server-Timing", "X-Request-Id", HEADER),
         )
     app.add_middleware(RequestContext, metrics=metrics)
     describe = app.openapi

@@ -237,7 +237,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()  # the request had its answer; this is about the rest of its body
             return
         request_id = uuid.uuid4().hex
-        response = respond(error, request_id)
+        response = respond(error, {"state": {"request_id": request_id}})
         headers = add_security_headers(
             [
                 *((name, value) for name, value in response.raw_headers if name != b"connection"),

@@ -27,6 +27,7 @@ from service.session import Device, OrtSession, Session, open_session, serves
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 2
+_RESTART_SECONDS = 10
 _CLOSE_SECONDS = 3.0
 """Callers have gone by then; a model that hangs must not keep the process."""
 
@@ -273,6 +274,11 @@ class Engine:
     def busy(self) -> bool:
         """Whether a request is being answered."""
         return any(one is not None and one.held for one in (self._serving, self._retiring))
+
+    def check_live(self) -> None:
+        """Raise UnavailableError with the reason once only a new process can help."""
+        if self.failure is not None:
+            raise UnavailableError(self.failure, _RESTART_SECONDS)
 
     def check_ready(self) -> None:
         """Raise UnavailableError with the reason unless strips can be answered."""

@@ -4,6 +4,7 @@ ServiceError
 ├── BadRequestError            400
 ├── UnauthorizedError          401
 ├── ForbiddenError             403
+├── NotFoundError              404
 ├── RequestTimeoutError        408
 ├── ReloadRunningError         409
 ├── PayloadTooLargeError       413
@@ -23,6 +24,7 @@ EngineFailedError end the process.
 """
 
 from http import HTTPStatus
+from typing import Self
 
 
 class ServiceError(Exception):
@@ -35,12 +37,28 @@ class ServiceError(Exception):
         super().__init__(detail)
         self.detail = detail
 
+    def about(self, what: str) -> Self:
+        """Return the same refusal with a message that says which of several things it is about."""
+        kind = type(self)
+        other = kind.__new__(kind)
+        other.__dict__.update(self.__dict__)
+        other.detail = f"{what}: {self.detail}"
+        other.args = (other.detail,)
+        return other
+
 
 class BadRequestError(ServiceError):
     """What came is not HTTP."""
 
     status = HTTPStatus.BAD_REQUEST
     title = "Bad Request"
+
+
+class NotFoundError(ServiceError):
+    """There is no model of the name or version that is asked for."""
+
+    status = HTTPStatus.NOT_FOUND
+    title = "Not Found"
 
 
 class RequestTimeoutError(ServiceError):

@@ -38,14 +38,19 @@ def write(mask: Mask | None, mask_format: MaskFormat) -> dict[str, Any]:
 
 
 def png(masks: Sequence[Mask | None]) -> str:
-    """Write masks as one grey PNG in base64: bit ``n`` of a pixel is the ``n``-th mask's."""
+    """Write masks as one grey PNG in base64, its pixels as in ``class_bits``."""
+    buffer = io.BytesIO()
+    Image.fromarray(class_bits(masks)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def class_bits(masks: Sequence[Mask | None]) -> npt.NDArray[np.uint8]:
+    """Write masks as one picture, uint8 ``[256, 1600]``: bit ``n`` of a pixel is the ``n``-th mask's."""
     bits = np.zeros((WIDTH, HEIGHT), dtype=np.uint8)
     for number, mask in enumerate(masks):
         if mask is not None:
             bits |= mask.astype(np.uint8) << number
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(bits.T)).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return np.ascontiguousarray(bits.T)
 
 
 def maps_png(masks: npt.NDArray[np.uint8]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
@@ -61,7 +62,7 @@ class RequestContext:
         except Exception as error:
             state["error"] = error
             if status is None:
-                await respond(InferenceError(str(error)), request_id)(scope, receive, send_with_id)
+                await respond(InferenceError(str(error)), scope)(scope, receive, send_with_id)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 
@@ -90,7 +91,7 @@ class RequestContext:
             fields["left"] = True
         if status == 500:
             _log.error("request", exc_info=error, **fields)
-        elif route.startswith(("/health", "/metrics")):
+        elif route.startswith(("/health", "/metrics", "/v2/health")) or route.endswith("/ready"):
             _log.debug("request", **fields)  # asked every few seconds
         else:
             _log.info("request", **fields)
@@ -104,7 +105,7 @@ class Admission:
 
     Args:
         app: what comes behind.
-        paths: of the routes that take uploads.
+        paths: of the routes that take uploads, as the routes are declared.
         refusal: answers why no upload can be taken now, or None.
     """
 
@@ -112,19 +113,23 @@ class Admission:
         self, app: ASGIApp, paths: Collection[str], refusal: Callable[[], ServiceError | None]
     ) -> None:
         self._app = app
-        self._paths = frozenset(paths)
+        self._routes = [(compile_path(path)[0], path) for path in paths]
         self._refusal = refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._paths:
+        if scope["type"] == "http" and scope["method"] == "POST":
             error = self._refusal()
-            if error is not None:
+            route = self._route(scope["path"]) if error is not None else None
+            if error is not None and route is not None:
                 scope["state"]["error"] = error
-                scope["state"]["route"] = scope["path"]
-                await respond(error, scope["state"]["request_id"])(scope, receive, send)
+                scope["state"]["route"] = route
+                await respond(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _route(self, path: str) -> str | None:
+        return next((route for pattern, route in self._routes if pattern.match(path)), None)
 
 
 class BodyLimit:
@@ -162,7 +167,7 @@ class BodyLimit:
             scope["state"]["error"] = error
             if isinstance(error, PayloadTooLargeError) and "expect" not in Headers(scope=scope):
                 await self._discard(receive)
-            await respond(error, scope["state"]["request_id"])(scope, receive, send)
+            await respond(error, scope)(scope, receive, send)
             return
         # What is announced is held from the start: to find out that there is no room costs reading.
         held, received = announced, 0

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from service.open_inference_schemas import InferRequest
 from service.problems import MEDIA_TYPE
 from service.schemas import Problem
 from service.uploads import RAW_TYPES
@@ -29,7 +30,8 @@ def decode(rle, height=256, width=1600):
 Errors are `application/problem+json` (RFC 9457). Every answer carries `X-Request-Id`.
 """
 
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
+BINARY = {"type": "string", "format": "binary"}
+_BINARY = {"schema": BINARY}
 
 BODY: dict[str, Any] = {
     "parameters": [
@@ -68,6 +70,35 @@ BODY: dict[str, Any] = {
     },
 }
 
+_INFER_EXAMPLE = {
+    "id": "cam3-0042",
+    "parameters": {"profile": "inspection"},
+    "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": ["/9j/4AAQSkZJRg…"]}],
+    "outputs": [{"name": "class_probability"}, {"name": "rle"}],
+}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put in what a schema refers to: it stands where nothing collects definitions."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(part, definitions) for key, part in schema.items() if key != "$defs"}
+
+
+def _infer_body() -> dict[str, Any]:
+    schema = InferRequest.model_json_schema()
+    json = {"schema": _inlined(schema, schema["$defs"]), "example": _INFER_EXAMPLE}
+    octets = {"schema": BINARY | {"description": "the JSON, and binary data behind it"}}
+    content = {"application/json": json, "application/octet-stream": octets}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+INFER_BODY = _infer_body()
+
 _PARAMETER_EXAMPLES = {
     "profile": {
         "inspection": {"summary": "finds rare defects too", "value": "inspection"},
@@ -94,6 +125,7 @@ _PARAMETER_EXAMPLES = {
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
     403: "No API key is configured, so that nobody may do this.",
+    404: "No model of this name or version serves.",
     408: "The body did not arrive in time.",
     409: "Another reload is under way.",
     413: "Too many bytes, files or pixels.",
@@ -108,6 +140,7 @@ _DESCRIPTIONS = {
 _EXAMPLES: dict[int, tuple[str, str]] = {
     401: ("API key missing or wrong", "X-API-Key is missing or wrong"),
     403: ("Not allowed", "the model can be reloaded only where an API key is configured"),
+    404: ("Not Found", "there is no model 'steel' here; 'steel-unet-resnet18', version '3', serves"),
     408: ("Request Timeout", "the body did not arrive in 10 s"),
     409: ("Reload under way", "another reload is under way; ask again when it is done"),
     413: ("Payload too large", "the body has 50000000 bytes; at most 33554432 are taken"),

@@ -1,6 +1,8 @@
 """Errors as RFC 9457 application/problem+json, one shape everywhere."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -35,8 +37,13 @@ def problem_of(error: ServiceError, request_id: str | None = None) -> Problem:
     )
 
 
-def respond(error: ServiceError, request_id: str | None) -> JSONResponse:
-    """Answer a request with an error."""
+def respond(error: ServiceError, scope: Mapping[str, Any]) -> JSONResponse:
+    """Answer a request with an error.
+
+    Args:
+        error: the error.
+        scope: of the request, with its id; without a path if there is no request yet.
+    """
     headers: dict[str, str] = {}
     if isinstance(error, RetryableError):
         headers["Retry-After"] = str(error.retry_after)
@@ -45,7 +52,13 @@ def respond(error: ServiceError, request_id: str | None) -> JSONResponse:
     if isinstance(error, RequestTimeoutError):
         # The rest of the body will not be waited for.
         headers["Connection"] = "close"
-    problem = problem_of(error, request_id)
+    return _response(problem_of(error, scope["state"]["request_id"]), scope, headers)
+
+
+def _response(problem: Problem, scope: Mapping[str, Any], headers: Mapping[str, str] | None) -> JSONResponse:
+    path = str(scope.get("path", ""))
+    if path == "/v2" or path.startswith("/v2/"):
+        problem.error = problem.detail
     return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, media_type=MEDIA_TYPE)
 
 
@@ -54,7 +67,7 @@ async def on_service_error(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, ServiceError):
         raise error
     request.state.error = error
-    return respond(error, request.state.request_id)
+    return respond(error, request.scope)
 
 
 async def on_validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -86,7 +99,7 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
         detail=detail,
         request_id=request.state.request_id,
     )
-    return JSONResponse(problem.model_dump(exclude_none=True), status, error.headers, media_type=MEDIA_TYPE)
+    return _response(problem, request.scope, error.headers)
 
 
 def _urn(title: str) -> str:

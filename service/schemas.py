@@ -141,6 +141,9 @@ class Problem(BaseModel):
         examples=["the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"],
     )
     parameter: str | None = Field(None, description="the parameter that is wrong, if one is")
+    error: str | None = Field(
+        None, description="on /v2 paths the detail again, as the Open Inference Protocol wants it"
+    )
     request_id: str | None = Field(None, description="as in the X-Request-Id header and the service's log")
 
 

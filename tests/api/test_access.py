@@ -30,7 +30,8 @@ STRIP = png(block_strip(c1=(0, 0, 5, 5)))
 PNG = {"Content-Type": "image/png"}
 KEY = {"X-API-Key": "sesame"}
 
-ALWAYS_OPEN = {"/health/live", "/health/ready"}
+ALWAYS_OPEN = {"/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready"}
+V2 = {"/v2", "/v2/models/{name}", "/v2/models/{name}/ready", "/v2/models/{name}/infer"}
 OPEN_BY_DEFAULT = ALWAYS_OPEN | {
     *("/metrics", "/docs", "/openapi.json", "/"),
     *("/docs-static/swagger-ui.css", "/page/swagger-ui.css"),  # a name below each folder of files
@@ -80,7 +81,7 @@ async def test_without_a_key_every_route_but_health_answers_401(tiny_session: Or
     settings = Settings(api_key=SecretStr("sesame"), metrics="key", docs="key", page="off")
     refused, answered = await without_a_key(create_app(settings, session=tiny_session))
     assert answered == ALWAYS_OPEN
-    assert refused >= {"/predict", "/overlay", "/model", "/metrics", "/docs", "/openapi.json"}
+    assert refused >= {"/predict", "/overlay", "/model", "/metrics", "/docs", "/openapi.json", *V2}
     assert not refused & answered
 
 
@@ -95,13 +96,14 @@ async def test_what_is_open_by_default_is_named(tiny_session: OrtSession) -> Non
     settings = Settings(api_key=SecretStr("sesame"))
     refused, answered = await without_a_key(create_app(settings, session=tiny_session))
     assert answered == OPEN_BY_DEFAULT
-    assert refused >= {"/predict", "/overlay", "/model"}
+    assert refused >= {"/predict", "/overlay", "/model", *V2}
 
 
 @pytest.mark.parametrize(
     "path",
     [
         *("/predict/", "/PREDICT", "//predict", "/health", "/health/live/", "/health/../model"),
+        *("/v2/", "/v2/health", "/v2/health/live/", "/v2/health/../models/tiny"),
         *(
             "/docs-static",
             "/docs-static/../model",
@@ -186,7 +188,7 @@ def test_a_caller_without_a_key_gets_its_answer_before_it_sends(tiny_model: Path
 
 async def test_the_document_says_where_a_key_is_wanted(tiny_session: OrtSession) -> None:
     for settings, wanted in (
-        ({}, {"/predict", "/overlay", "/model"}),
+        ({}, {"/predict", "/overlay", "/model", *V2}),
         ({"metrics": "key", "docs": "key"}, {"/predict", "/overlay", "/model", "/metrics"}),
     ):
         async with running(tiny_session, api_key=SecretStr("sesame"), **settings) as client:

@@ -15,6 +15,8 @@ from tests.tiny_model import block_strip
 
 pytestmark = pytest.mark.anyio
 
+V2_MODELS = ("/v2/models/{name}", "/v2/models/{name}/versions/{version}")
+
 PNG = {"Content-Type": "image/png"}
 
 
@@ -92,6 +94,10 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "/health/live",
         "/health/ready",
         "/metrics",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        *(f"{model}{what}" for model in V2_MODELS for what in ("", "/ready", "/infer")),
     }
     predict = document["paths"]["/predict"]["post"]
     assert {p["name"] for p in predict["parameters"]} == {

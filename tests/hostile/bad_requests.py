@@ -1,5 +1,9 @@
 """Requests that are broken, too large, too slow, or meant to confuse."""
 
+import base64
+import json
+import struct
+
 from tests.hostile.bad_images import STRIP
 from tests.hostile.rows import RAW, Row, posted, request
 
@@ -9,7 +13,7 @@ LENGTH = b"Content-Length: %d\r\n\r\n" % len(STRIP)
 
 def request_rows() -> list[Row]:
     """Rows of whole requests."""
-    return [*_forms(), *_parameters(), *_targets(), *_protocol(), *_slow()]
+    return [*_forms(), *_parameters(), *_targets(), *_protocol(), *_slow(), *_tensors()]
 
 
 def part(content: bytes = STRIP, disposition: str = 'form-data; name="file"; filename="a.png"') -> bytes:
@@ -253,3 +257,60 @@ def _slow() -> list[Row]:
         Row("half a head, then gone", HEAD, None, "", half_closed=True),
         Row("empty line, then silence", b"\r\n", 408, "head did not arrive"),
     ]
+
+
+INFER = "/v2/models/tiny/infer"
+HEADER = "Inference-Header-Content-Length"
+
+
+def _tensors() -> list[Row]:
+    """The Open Inference Protocol."""
+
+    def row(name: str, body: bytes, status: int, detail: str, headers: dict[str, str] | None = None) -> Row:
+        return Row(f"tensor, {name}", request(target=INFER, body=body, headers=headers), status, detail)
+
+    def binary(
+        name: str, data: bytes, status: int, detail: str, size: int | None = None, count: int = 1
+    ) -> Row:
+        parameters = {"binary_data_size": len(data) if size is None else size}
+        text = _inputs(shape=[count], parameters=parameters)
+        return row(name, text + data, status, detail, {HEADER: str(len(text))})
+
+    strip = base64.b64encode(STRIP).decode()
+    return [
+        row("good", _inputs(shape=[1], data=[strip]), 200, ""),
+        binary("good, binary", struct.pack("<I", len(STRIP)) + STRIP, 200, ""),
+        binary("32 strips", 32 * (struct.pack("<I", len(STRIP)) + STRIP), 200, "", count=32),
+        row("no JSON", b"\xff\xfe", 422, "Invalid JSON"),
+        row("brackets", b"[" * 1_000_000, 413, "more than 288 values"),
+        row("numbers", b"[" + b"0," * 5_000_000 + b"0]", 413, "more than 288 values"),
+        row("objects", b"[" + b"{}," * 3_000_000 + b"{}]", 413, "more than 288 values"),
+        row("a number of a million digits", b'{"id":' + b"9" * 1_000_000 + b"}", 422, ""),
+        row("a long name", _inputs(name="n" * 5_000_000, shape=[1]), 422, "…"),
+        row("a large file", _inputs(shape=[1], data=["A" * 6_000_000]), 413, "at most 4194304"),
+        row("a shape of a billion", _inputs(shape=[10**9], data=[strip]), 413, "at most 32 images"),
+        row(
+            "no base64", _inputs(shape=[1], data=["!" * 1_000_000]), 422, "image[0]: an image file in base64"
+        ),
+        binary("an element of 4 GB", b"\xff" * 8, 413, "image[0] has 4294967295 bytes"),
+        binary("cut short", struct.pack("<I", 99) + STRIP[:9], 422, "but only 9 follow"),
+        binary("size of a terabyte", STRIP, 422, "bytes follow the JSON", size=2**40),
+        binary(
+            "a million empty elements", bytes(4_000_000), 422, "more bytes than the 32 elements", count=32
+        ),
+        row("header length beyond the body", b"{}", 422, "but the body has 2 bytes", {HEADER: "2147483647"}),
+        row("header length beyond numbers", b"{}", 422, HEADER, {HEADER: "9" * 5000}),
+        row("gzip", b"\x1f\x8b" + bytes(99), 415, "without Content-Encoding", {"Content-Encoding": "gzip"}),
+        Row("tensor, half a body", HEAD.replace(b"/predict", INFER.encode()) + LENGTH, 408, "did not arrive"),
+        Row(
+            "tensor, another model",
+            request(target="/v2/models/..%2f..%2fetc/infer", body=b"{}"),
+            404,
+            "there is no",
+        ),
+    ]
+
+
+def _inputs(name: str = "image", **fields: object) -> bytes:
+    tensor = {"name": name, "datatype": "BYTES"} | fields
+    return json.dumps({"inputs": [tensor], "outputs": [{"name": "rle"}]}).encode()

@@ -148,6 +148,7 @@ def test_the_file_says_everything_of_itself_and_proves_it(exported: Path) -> Non
     prove(session)
     metadata = session.metadata
     assert exported.parts[-3:] == ("tiny-unet", "1", "model.onnx")
+    assert (exported.parents[1] / "config.pbtxt").read_text().startswith('name: "tiny-unet"\n')
     assert [profile.name for profile in metadata.profiles] == ["inspection", "kaggle"]
     assert all(len(profile.scores) == 4 for profile in metadata.profiles)
     assert metadata.parity.pixel_agreement >= 0.999

@@ -1,0 +1,127 @@
+"""The JSON of the Open Inference Protocol, version 2, as far as it is spoken here.
+
+Source: https://github.com/kserve/open-inference-protocol, ``specification/protocol/inference_rest.md``.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+Parameters = Annotated[
+    dict[str, Any],
+    BeforeValidator(lambda value: {} if value is None else value),  # as some clients write none
+    WithJsonSchema(
+        {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
+    ),
+]
+
+
+class _Asked(BaseModel):
+    """Numbers are numbers, text is text; members of extensions that are not known here are passed over."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class RequestInput(_Asked):
+    """A tensor that comes in."""
+
+    name: str = Field(examples=["image"])
+    datatype: str = Field(examples=["BYTES"])
+    shape: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(
+        min_length=1,
+        max_length=2,
+        description="`[n]` or `[n, 1]`, n being the number of images",
+        examples=[[1]],
+    )
+    parameters: Parameters = Field({}, description="`binary_data_size`: bytes of it behind the JSON")
+    data: (
+        Annotated[
+            list[Any],
+            WithJsonSchema({"type": "array", "items": {"type": "string", "contentEncoding": "base64"}}),
+        ]
+        | None
+    ) = Field(None, description="the image files in base64, unless they lie behind the JSON")
+
+
+class RequestOutput(_Asked):
+    """A tensor that is wanted."""
+
+    name: str = Field(examples=["mask"])
+    parameters: Parameters = Field({}, description="`binary_data`: whether it shall lie behind the JSON")
+
+
+class InferRequest(_Asked):
+    """The body of an infer request, or what stands before the binary data in it."""
+
+    id: str | None = Field(None, max_length=256, description="comes back in the answer")
+    parameters: Parameters = Field(
+        {},
+        description="`profile`, `threshold` and `min_area` as the query parameters of `/predict`; `timeout` "
+        "in microseconds; `binary_data_output`: whether outputs shall lie behind the JSON",
+        examples=[{"profile": "inspection"}],
+    )
+    inputs: list[RequestInput] = Field(min_length=1, max_length=1)
+    outputs: list[RequestOutput] | None = Field(None, description="all, if there is no such list")
+
+
+class TensorMetadata(BaseModel):
+    """One input or output."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...] = Field(description="-1 stands for the number of images")
+
+
+class ModelTensors(BaseModel):
+    """What goes into the model and what comes out."""
+
+    name: str
+    versions: tuple[str, ...]
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+
+
+class ServerMetadata(BaseModel):
+    """Who answers."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...]
+
+
+class ServerLive(BaseModel):
+    """The answer to a probe of liveness."""
+
+    live: bool
+
+
+class ServerReady(BaseModel):
+    """The answer to a probe of readiness."""
+
+    ready: bool
+
+
+class ModelReady(BaseModel):
+    """The answer to a probe of one model's readiness."""
+
+    name: str
+    ready: bool
+
+
+class ResponseOutput(TensorMetadata):
+    """A tensor that goes out."""
+
+    parameters: dict[str, int] | None = Field(
+        None, description="`binary_data_size`: bytes of it behind the JSON"
+    )
+    data: list[Any] | None = Field(None, description="row by row, unless it lies behind the JSON")
+
+
+class InferResponse(BaseModel):
+    """The answer to an infer request, or what stands before the binary data in it."""
+
+    model_name: str
+    model_version: str
+    id: str = Field(description="the request's, or else as in the X-Request-Id header")
+    outputs: tuple[ResponseOutput, ...]
