@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from service.errors import ServiceError
-from service.metadata import HEIGHT, WIDTH, ModelMetadata
+from service.metadata import HEIGHT, WIDTH, DefectClass
 from service.problems import problem_of
 from service.regions import Instance
 from service.schemas import (
@@ -56,7 +56,7 @@ def model_info(session: Session) -> ModelInfo:
 def image_result(
     filename: str | None,
     result: Prediction | ServiceError,
-    metadata: ModelMetadata,
+    kinds: Sequence[DefectClass],
     request_id: str,
     mm_per_px: tuple[float, float] | None,
 ) -> ImageResult:
@@ -65,7 +65,7 @@ def image_result(
     Args:
         filename: as it came.
         result: what became of the file.
-        metadata: of the model that answered.
+        kinds: the classes of the model that answered.
         request_id: for a problem.
         mm_per_px: width and height of a pixel, to add millimetres.
     """
@@ -89,7 +89,7 @@ def image_result(
                 area_mm2=None if mm_per_px is None else _round(found.area * mm_per_px[0] * mm_per_px[1]),
                 **code,
             )
-            for kind, found, code in zip(metadata.classes, result.classes, result.codes, strict=True)
+            for kind, found, code in zip(kinds, result.classes, result.codes, strict=True)
         ],
         png=result.png,
         maps=result.maps,

@@ -20,6 +20,7 @@ from service.metrics import Metrics
 from service.middleware import Admission, BodyLimit, RequestContext
 from service.open_inference import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
 from service.open_inference_requests import HEADER
+from service.openapi_problems import error_answers
 from service.operator_page import PAGE_PATHS, add_operator_page
 from service.providers import GpuOptions
 from service.routes import (
@@ -102,6 +103,7 @@ def create_app(
         title="Steel strip defect segmentation",
         version=__version__,
         description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
         openapi_url=None if settings.docs == "off" else "/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -117,14 +119,14 @@ def create_app(
     app.state.reload = reload
     app.include_router(protected)
     app.include_router(router)
-    app.include_router(v2_protected, dependencies=[key_wanted], responses=openapi.problems(401))
+    app.include_router(v2_protected, dependencies=[key_wanted], responses=error_answers(401))
     app.include_router(v2_router)
     open_paths = [*HEALTH_PATHS, *V2_HEALTH_PATHS]
     if settings.metrics == "open":
         app.include_router(metrics_route)
         open_paths.append(METRICS_PATH)
     elif settings.metrics == "key":
-        app.include_router(metrics_route, dependencies=[key_wanted], responses=openapi.problems(401))
+        app.include_router(metrics_route, dependencies=[key_wanted], responses=error_answers(401))
     if settings.docs != "off":
         add_docs_page(app)
     if settings.docs == "open":

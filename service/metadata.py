@@ -34,16 +34,16 @@ class _Frozen(BaseModel):
 class DefectClass(_Frozen):
     """One kind of defect."""
 
-    id: int = Field(ge=1, le=CLASS_COUNT)
-    name: str
+    id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
+    name: str = Field(description="what it is called")
 
 
 class ClassScore(_Frozen):
     """How one class scores on a set of strips. None: no strip there could tell."""
 
-    class_id: int
+    class_id: int = Field(description="1 to 4")
     strips_with: int = Field(description="strips whose truth holds the class")
-    strips_without: int
+    strips_without: int = Field(description="strips whose truth does not hold the class")
     dice_kaggle: Fraction | None = Field(
         description="mean Dice over all strips as Kaggle defines it: an empty pair counts 1"
     )
@@ -78,11 +78,11 @@ class OperatingPoint(_Frozen):
 class Profile(OperatingPoint):
     """A named operating point with what it measured."""
 
-    name: str
-    description: str
+    name: str = Field(description="as the parameter `profile` wants it")
+    description: str = Field(description="what it is for")
     tuned_on: str = Field(description="the strips on which the numbers above were chosen")
     measured_on: str = Field(description="the strips on which the scores were measured")
-    scores: tuple[ClassScore, ...]
+    scores: tuple[ClassScore, ...] = Field(description="what it measured, per class")
 
 
 class Split(_Frozen):
@@ -99,28 +99,30 @@ class Provenance(_Frozen):
     """Where the model comes from."""
 
     created: str = Field(description="date of export, ISO 8601")
-    training_data: str
+    training_data: str = Field(description="what it was trained on, in words")
     notice: str = Field(description="whose the data and the first weights are, and on what terms")
     training_data_sha256: str = Field(description="of the label rows and file names trained on")
     code_sha256: str = Field(description="of the sources of model_export")
     config: dict[str, object] = Field(description="the training configuration")
-    versions: dict[str, str]
+    versions: dict[str, str] = Field(description="of the libraries that made it")
 
 
 class Calibration(_Frozen):
     """Temperature scaling of the class probabilities, fitted on strips that did not train the model."""
 
     temperature: float = Field(gt=0, description="class logits are divided by it, inside the graph")
-    strips: int
-    cross_entropy_before: float
-    cross_entropy_after: float
+    strips: int = Field(description="strips it was measured on")
+    cross_entropy_before: float = Field(
+        description="of the class probabilities with the truth, before they were calibrated"
+    )
+    cross_entropy_after: float = Field(description="the same afterwards; lower is better")
 
 
 class Parity(_Frozen):
     """The exported file against the network in torch, over ``strips`` strips."""
 
-    strips: int
-    max_class_probability_difference: float
+    strips: int = Field(description="strips that were compared")
+    max_class_probability_difference: float = Field(description="largest difference of a class's probability")
     max_mask_byte_difference: int = Field(description="of 255")
     pixel_agreement: Fraction = Field(description="share of equal pixels at the inspection thresholds")
     max_dice_difference: Fraction = Field(

@@ -23,6 +23,7 @@ from service.open_inference_schemas import (
     ServerReady,
 )
 from service.open_inference_tensors import INPUT, OUTPUTS, Tensor, Values, write_response
+from service.openapi_problems import error_answers
 from service.schemas import SegmentQuery
 from service.segmenting import (
     Deadline,
@@ -62,7 +63,7 @@ _INFER: dict[str, Any] = {
             "content": {_OCTETS: {"schema": openapi.BINARY}},
             "description": "JSON, or JSON with binary data.",
         },
-        **openapi.problems(404, 408, 413, 415, 422, 429, 500, 503, 504),
+        **error_answers(404, 408, 413, 415, 422, 429, 500, 503, 504),
     },
     "openapi_extra": openapi.INFER_BODY,
 }
@@ -71,14 +72,14 @@ v2_protected = APIRouter(tags=["Open Inference Protocol"])
 v2_router = APIRouter(tags=["Open Inference Protocol"])
 
 
-@v2_router.get(V2_HEALTH_PATHS[0], summary="Is the process alive?", responses=openapi.problems(503))
+@v2_router.get(V2_HEALTH_PATHS[0], summary="Is the process alive?", responses=error_answers(503))
 async def v2_live(request: Request) -> ServerLive:
     """Answer as `/health/live` does."""
     engine_of(request).check_live()
     return ServerLive(live=True)
 
 
-@v2_router.get(V2_HEALTH_PATHS[1], summary="Can strips be answered?", responses=openapi.problems(503))
+@v2_router.get(V2_HEALTH_PATHS[1], summary="Can strips be answered?", responses=error_answers(503))
 async def v2_ready(request: Request) -> ServerReady:
     """Answer as `/health/ready` does."""
     engine_of(request).check_ready()
@@ -93,35 +94,33 @@ async def v2_server() -> ServerMetadata:
     )
 
 
-@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=openapi.problems(404, 422, 503))
+@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=error_answers(404, 422, 503))
 async def v2_model(request: Request, name: str) -> ModelTensors:
     """Name, version, and tensors of the model that serves."""
     return _tensors(_served(request, name))
 
 
-@v2_protected.get(_VERSION, summary="The same of a version", responses=openapi.problems(404, 422, 503))
+@v2_protected.get(_VERSION, summary="The same of a version", responses=error_answers(404, 422, 503))
 async def v2_model_version(request: Request, name: str, version: str) -> ModelTensors:
     """Name, version, and tensors of the model, if this version serves."""
     return _tensors(_served(request, name, version))
 
 
-@v2_protected.get(
-    f"{_MODEL}/ready", summary="Can the model answer?", responses=openapi.problems(404, 422, 503)
-)
+@v2_protected.get(f"{_MODEL}/ready", summary="Can the model answer?", responses=error_answers(404, 422, 503))
 async def v2_model_ready(request: Request, name: str) -> ModelReady:
     """Answer 200 while the model of this name serves."""
     return ModelReady(name=_served(request, name).name, ready=True)
 
 
 @v2_protected.get(
-    f"{_VERSION}/ready", summary="Can the version answer?", responses=openapi.problems(404, 422, 503)
+    f"{_VERSION}/ready", summary="Can the version answer?", responses=error_answers(404, 422, 503)
 )
 async def v2_model_version_ready(request: Request, name: str, version: str) -> ModelReady:
     """Answer 200 while this version of the model serves."""
     return ModelReady(name=_served(request, name, version).name, ready=True)
 
 
-@v2_protected.post(INFER_PATHS[0], summary="Find defects", **_INFER)
+@v2_protected.post(INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
 async def v2_infer(
     request: Request, name: str, deadline_ms: Deadline = None, json_bytes: _JsonBytes = None
 ) -> Response:
@@ -133,7 +132,7 @@ async def v2_infer(
     return await _infer(request, name, None, deadline_ms, json_bytes)
 
 
-@v2_protected.post(INFER_PATHS[1], summary="Find defects by a version", **_INFER)
+@v2_protected.post(INFER_PATHS[1], summary="Find defects, as tensors, by a version", **_INFER)
 async def v2_infer_version(
     request: Request,
     name: str,

@@ -67,46 +67,46 @@ class InferRequest(_Asked):
 class TensorMetadata(BaseModel):
     """One input or output."""
 
-    name: str
-    datatype: str
+    name: str = Field(description="of the tensor")
+    datatype: str = Field(description="in the protocol's words, BYTES being files or text")
     shape: tuple[int, ...] = Field(description="-1 stands for the number of images")
 
 
 class ModelTensors(BaseModel):
     """What goes into the model and what comes out."""
 
-    name: str
-    versions: tuple[str, ...]
-    platform: str
-    inputs: tuple[TensorMetadata, ...]
-    outputs: tuple[TensorMetadata, ...]
+    name: str = Field(description="of the model")
+    versions: tuple[str, ...] = Field(description="that serve: one")
+    platform: str = Field(description="what runs it, in Triton's words")
+    inputs: tuple[TensorMetadata, ...] = Field(description="what goes in")
+    outputs: tuple[TensorMetadata, ...] = Field(description="what comes out")
 
 
 class ServerMetadata(BaseModel):
     """Who answers."""
 
-    name: str
-    version: str
-    extensions: tuple[str, ...]
+    name: str = Field(description="of this software")
+    version: str = Field(description="of this software")
+    extensions: tuple[str, ...] = Field(description="of the protocol that are spoken")
 
 
 class ServerLive(BaseModel):
     """The answer to a probe of liveness."""
 
-    live: bool
+    live: bool = Field(description="always true: otherwise the answer is a problem")
 
 
 class ServerReady(BaseModel):
     """The answer to a probe of readiness."""
 
-    ready: bool
+    ready: bool = Field(description="always true: otherwise the answer is a problem")
 
 
 class ModelReady(BaseModel):
     """The answer to a probe of one model's readiness."""
 
-    name: str
-    ready: bool
+    name: str = Field(description="of the model")
+    ready: bool = Field(description="always true: otherwise the answer is a problem")
 
 
 class ResponseOutput(TensorMetadata):
@@ -121,7 +121,7 @@ class ResponseOutput(TensorMetadata):
 class InferResponse(BaseModel):
     """The answer to an infer request, or what stands before the binary data in it."""
 
-    model_name: str
-    model_version: str
+    model_name: str = Field(description="which model answered")
+    model_version: str = Field(description="which version of it")
     id: str = Field(description="the request's, or else as in the X-Request-Id header")
-    outputs: tuple[ResponseOutput, ...]
+    outputs: tuple[ResponseOutput, ...] = Field(description="the tensors that were asked for, in that order")

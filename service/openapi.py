@@ -1,10 +1,8 @@
-"""What the OpenAPI page says beyond the types: bodies, examples and errors."""
+"""What the OpenAPI page says beyond the types: the introduction, bodies and parameters."""
 
 from typing import Any
 
 from service.open_inference_schemas import InferRequest
-from service.problems import MEDIA_TYPE
-from service.schemas import Problem
 from service.uploads import RAW_TYPES
 
 DESCRIPTION = """
@@ -32,6 +30,16 @@ Errors are `application/problem+json` (RFC 9457). Every answer carries `X-Reques
 
 BINARY = {"type": "string", "format": "binary"}
 _BINARY = {"schema": BINARY}
+
+TAGS = [
+    {"name": "Strips", "description": "Send photographs, get defects. This is what a line calls."},
+    {"name": "Model", "description": "What answers, what it measured, and how to change it while it serves."},
+    {"name": "Health", "description": "For load balancers, orchestrators and Prometheus."},
+    {
+        "name": "Open Inference Protocol",
+        "description": "The same answers as tensors, for clients of KServe and Triton.",
+    },
+]
 
 BODY: dict[str, Any] = {
     "parameters": [
@@ -122,43 +130,6 @@ _PARAMETER_EXAMPLES = {
 }
 """On the page these fill the fields in; the first of each is what is there at the start."""
 
-_DESCRIPTIONS = {
-    401: "An API key is configured and `X-API-Key` is missing or wrong.",
-    403: "No API key is configured, so that nobody may do this.",
-    404: "No model of this name or version serves.",
-    408: "The body did not arrive in time.",
-    409: "Another reload is under way.",
-    413: "Too many bytes, files or pixels.",
-    415: "Not an image type that is read.",
-    422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
-    429: "The queue is full; `Retry-After` says in how many seconds there should be room.",
-    500: "Anything else; the service's log has the reason under the request id.",
-    503: "Not ready yet, or shutting down; see `Retry-After`.",
-    504: "The request's deadline passed; work that could not meet it was not begun.",
-}
-
-_EXAMPLES: dict[int, tuple[str, str]] = {
-    401: ("API key missing or wrong", "X-API-Key is missing or wrong"),
-    403: ("Not allowed", "the model can be reloaded only where an API key is configured"),
-    404: ("Not Found", "there is no model 'steel' here; 'steel-unet-resnet18', version '3', serves"),
-    408: ("Request Timeout", "the body did not arrive in 10 s"),
-    409: ("Reload under way", "another reload is under way; ask again when it is done"),
-    413: ("Payload too large", "the body has 50000000 bytes; at most 33554432 are taken"),
-    415: (
-        "Unsupported media type",
-        "the file is not an image of a type read here (JPEG, PNG, BMP, TIFF, WEBP); it begins with the bytes "
-        "25 50 44 46 2d 31 2e 37",
-    ),
-    422: ("Invalid image", "the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"),
-    429: ("Queue full", "64 strips are waiting already"),
-    500: (
-        "Internal error",
-        "the service failed on this request; its log has the reason under the request id",
-    ),
-    503: ("Not ready", "the model is being loaded"),
-    504: ("Deadline exceeded", "the deadline passed before the answer was ready"),
-}
-
 
 def add_parameter_examples(document: dict[str, Any]) -> dict[str, Any]:
     """Add examples that the page offers to try; parameters that come from a model cannot carry them."""
@@ -168,30 +139,3 @@ def add_parameter_examples(document: dict[str, Any]) -> dict[str, Any]:
                 if parameter["name"] in _PARAMETER_EXAMPLES:
                     parameter["examples"] = _PARAMETER_EXAMPLES[parameter["name"]]
     return document
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document error answers, each with an example."""
-    return {status: _problem(status, _DESCRIPTIONS[status], *_EXAMPLES[status]) for status in statuses}
-
-
-def model_refused() -> dict[int | str, dict[str, Any]]:
-    """Document the answer to a reload whose model is refused."""
-    detail = "the model was not changed: models/steel/2/model.onnx has no checksum beside it"
-    return {422: _problem(422, "The new model was refused; the old one goes on.", "Model refused", detail)}
-
-
-def _problem(status: int, description: str, title: str, detail: str) -> dict[str, Any]:
-    example = {
-        "type": f"urn:steel:problem:{title.lower().replace(' ', '-')}",
-        "title": title,
-        "status": status,
-        "detail": detail,
-        "request_id": "5b1f0b0c9d5e4f1f8a3c2d1e0f9a8b7c",
-    }
-    return {
-        "description": description,
-        "content": {
-            MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}, "example": example}
-        },
-    }

@@ -13,6 +13,8 @@ from service.answers import image_result, model_info, model_summary, server_timi
 from service.api_keys import ApiKeys
 from service.errors import ForbiddenError, ServiceError
 from service.metrics import Metrics
+from service.openapi_examples import predictions
+from service.openapi_problems import error_answers, model_refused
 from service.overlay import draw_overlay
 from service.schemas import (
     Health,
@@ -63,7 +65,10 @@ metrics_route = APIRouter()
     summary="Find defects",
     response_model=PredictResponse,
     response_model_exclude_none=True,
-    responses=openapi.problems(401, 408, 413, 415, 422, 429, 500, 503, 504),
+    responses={
+        200: {"content": {"application/json": {"examples": predictions()}}},
+        **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
+    },
     openapi_extra=openapi.BODY,
 )
 async def predict(
@@ -82,12 +87,12 @@ async def predict(
         raise failures[0]
     report_failures(request, failures)
     timing = timing_ms(done.predictions, done.seconds)
-    metadata, request_id = done.session.metadata, request.state.request_id
+    kinds, request_id = done.session.metadata.classes, request.state.request_id
     answer = PredictResponse(
         model=model_summary(done.session),
         profile=ProfileUsed(**done.point.model_dump(include=set(ProfileUsed.model_fields))),
         images=[
-            image_result(upload.filename, result, metadata, request_id, mm_per_px)
+            image_result(upload.filename, result, kinds, request_id, mm_per_px)
             for upload, result in zip(uploads, done.results, strict=True)
         ],
         timing_ms=timing,
@@ -110,7 +115,7 @@ async def predict(
             "content": {"image/png": {}},
             "description": "The strip with coloured masks and a legend.",
         },
-        **openapi.problems(401, 408, 413, 415, 422, 429, 500, 503, 504),
+        **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
     openapi_extra=openapi.BODY,
 )
@@ -139,7 +144,7 @@ async def overlay(
     "/model",
     tags=["Model"],
     summary="What the model says of itself",
-    responses=openapi.problems(401, 503),
+    responses=error_answers(401, 503),
 )
 async def model(request: Request) -> ModelInfo:
     """Classes, profiles with what they measured, training data, scores; where it runs and why there."""
@@ -150,7 +155,7 @@ async def model(request: Request) -> ModelInfo:
     "/model/reload",
     tags=["Model"],
     summary="Take another version of the model",
-    responses={**openapi.problems(401, 403, 409, 500, 503), **openapi.model_refused()},
+    responses={**error_answers(401, 403, 409, 500, 503), **model_refused()},
 )
 async def reload_model(request: Request) -> ReloadResponse:
     """Look at `STEEL_MODEL` again and switch to what lies there now: a higher version, or a changed file.
@@ -168,7 +173,7 @@ async def reload_model(request: Request) -> ReloadResponse:
     return ReloadResponse(changed=changed, model=model_summary(engine_of(request).session))
 
 
-@router.get("/health/live", tags=["Health"], summary="Is the process alive?", responses=openapi.problems(503))
+@router.get("/health/live", tags=["Health"], summary="Is the process alive?", responses=error_answers(503))
 async def live(request: Request) -> Health:
     """Answer 200 while the process runs, loading and draining included; 503 once only a new one can help."""
     engine_of(request).check_live()
@@ -179,7 +184,7 @@ async def live(request: Request) -> Health:
     "/health/ready",
     tags=["Health"],
     summary="Can strips be answered?",
-    responses=openapi.problems(503),
+    responses=error_answers(503),
 )
 async def ready(request: Request) -> Health:
     """Answer 200 once the model is loaded, proven on its golden strip and warmed up; 503 otherwise."""

@@ -134,8 +134,8 @@ class Problem(BaseModel):
     type: str = Field(
         description="identifies the kind of problem", examples=["urn:steel:problem:invalid-image"]
     )
-    title: str = Field(examples=["Invalid image"])
-    status: int = Field(examples=[422])
+    title: str = Field(examples=["Invalid image"], description="the kind of problem, for people")
+    status: int = Field(examples=[422], description="the HTTP status of this file or request")
     detail: str = Field(
         description="what came and what is wanted",
         examples=["the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"],
@@ -150,11 +150,11 @@ class Problem(BaseModel):
 class ModelSummary(BaseModel):
     """Which model answered, and where it ran."""
 
-    name: str
-    version: str
+    name: str = Field(description="of the model")
+    version: str = Field(description="a whole number, as text")
     sha256: str = Field(description="hash of the model file")
     provider: str = Field(description="onnxruntime's execution provider", examples=["CPUExecutionProvider"])
-    precision: str = Field(examples=["fp32"])
+    precision: str = Field(examples=["fp32"], description="arithmetic of the file")
     fallback_reason: str | None = Field(
         None, description="only with device=auto: why the model runs on the CPU"
     )
@@ -163,7 +163,7 @@ class ModelSummary(BaseModel):
 class ProfileUsed(BaseModel):
     """The operating point of this answer, overrides included. One value per class, in order."""
 
-    name: str
+    name: str = Field(description="as it was asked for")
     class_threshold: tuple[float, ...] = Field(
         description="a class whose probability is below this is not present"
     )
@@ -186,14 +186,16 @@ class MultiPolygon(BaseModel):
     `[0, 0]` is the upper left corner of the strip, x points to the right and y down.
     """
 
-    type: Literal["MultiPolygon"]
-    coordinates: list[list[list[tuple[int, int]]]]
+    type: Literal["MultiPolygon"] = Field(description="GeoJSON's name of the geometry")
+    coordinates: list[list[list[tuple[int, int]]]] = Field(
+        description="polygons; each is a list of rings, the outer one first; each of these a list of x and y"
+    )
 
 
 class InstanceResult(BaseModel):
     """One connected defect; pixels connect by their edges. Pixels count from the upper left corner."""
 
-    class_id: int = Field(ge=1, le=CLASS_COUNT)
+    class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4")
     score: float = Field(description="mean probability of its pixels")
     bbox: tuple[int, int, int, int] = Field(description="left, top, width, height")
     area: int = Field(description="pixels")
@@ -206,9 +208,11 @@ class InstanceResult(BaseModel):
 class ClassResult(BaseModel):
     """One class of defect on one strip."""
 
-    class_id: int = Field(ge=1, le=CLASS_COUNT)
-    name: str
-    present: bool
+    class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
+    name: str = Field(description="what the model calls the class")
+    present: bool = Field(
+        description="whether the strip holds a defect of this class, by the profile's thresholds"
+    )
     probability: float = Field(description="probability that the strip holds a defect of this class")
     area: int = Field(description="pixels of the mask")
     area_mm2: float | None = Field(None, description="with mm_per_px")
@@ -222,10 +226,10 @@ class ClassResult(BaseModel):
 class ImageResult(BaseModel):
     """One file of the request. A file that was refused has `status` and `problem` instead of classes."""
 
-    filename: str | None = None
+    filename: str | None = Field(None, description="as it came, or as X-Filename says")
     status: int = Field(description="200, or what this file alone would have been answered with")
-    width: int | None = None
-    height: int | None = None
+    width: int | None = Field(None, description="pixels")
+    height: int | None = Field(None, description="pixels")
     sha256: str | None = Field(None, description="hash of the file's bytes")
     defect: bool | None = Field(None, description="whether any class is present")
     defect_probability: float | None = Field(None, description="the highest of the classes' probabilities")
@@ -243,49 +247,49 @@ class ImageResult(BaseModel):
     instances: list[InstanceResult] | None = Field(
         None, description="with instances=true: connected defects, the largest of each class first"
     )
-    problem: Problem | None = None
+    problem: Problem | None = Field(None, description="why this file was refused, if it was")
 
 
 class TimingMs(BaseModel):
     """Milliseconds. Strips of one request run side by side: each stage is that of the slowest."""
 
-    decode: float
-    queue: float
-    inference: float
-    postprocess: float
+    decode: float = Field(description="reading the image")
+    queue: float = Field(description="waiting for the model")
+    inference: float = Field(description="the model, its whole batch")
+    postprocess: float = Field(description="from probabilities to masks and their codes")
     total: float = Field(description="from the complete body to the answer")
 
 
 class PredictResponse(BaseModel):
     """The answer of /predict: files in the order they came."""
 
-    model: ModelSummary
-    profile: ProfileUsed
-    images: list[ImageResult]
-    timing_ms: TimingMs
+    model: ModelSummary = Field(description="which model answered")
+    profile: ProfileUsed = Field(description="by which thresholds")
+    images: list[ImageResult] = Field(description="an entry per file, in the order they came")
+    timing_ms: TimingMs = Field(description="what the request spent where")
 
 
 class SplitInfo(BaseModel):
     """How the strips were divided, in numbers."""
 
-    strategy: str
-    seed: int
-    train: int
-    validation: int
-    test: int
+    strategy: str = Field(description="in words")
+    seed: int = Field(description="of the shuffle")
+    train: int = Field(description="strips")
+    validation: int = Field(description="strips")
+    test: int = Field(description="strips")
 
 
 class ModelInfo(ModelSummary):
     """Everything that the model file says of itself."""
 
-    width: int
-    height: int
-    classes: tuple[DefectClass, ...]
-    profiles: tuple[Profile, ...]
-    split: SplitInfo
-    provenance: Provenance
-    calibration: Calibration
-    parity: Parity
+    width: int = Field(description="of a strip, in pixels")
+    height: int = Field(description="of a strip, in pixels")
+    classes: tuple[DefectClass, ...] = Field(description="what it tells apart")
+    profiles: tuple[Profile, ...] = Field(description="its operating points, and what each measured")
+    split: SplitInfo = Field(description="how the strips were divided for training and measuring")
+    provenance: Provenance = Field(description="what it was trained on, when and by what")
+    calibration: Calibration = Field(description="how its probabilities were calibrated")
+    parity: Parity = Field(description="how much the file differs from the network in torch")
 
 
 class ReloadResponse(BaseModel):
@@ -298,4 +302,4 @@ class ReloadResponse(BaseModel):
 class Health(BaseModel):
     """State of the service."""
 
-    status: Literal["live", "ready"]
+    status: Literal["live", "ready"] = Field(description="live or ready; otherwise the answer is a problem")

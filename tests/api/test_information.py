@@ -1,13 +1,21 @@
 """/model, /health, /metrics, /openapi.json, /docs."""
 
 import asyncio
+import base64
+import io
 
 import httpx
+import numpy as np
+import pycocotools.mask
 import pytest
+import shapely.geometry
 from fastapi import FastAPI
+from PIL import Image
 
+from service import rle
 from service.app import create_app
 from service.errors import ModelFileError
+from service.schemas import ClassResult, PredictResponse, Problem
 from service.session import OrtSession
 from service.settings import Settings
 from tests.images import png
@@ -114,14 +122,80 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
     }
     assert all(p.get("description") or p["schema"].get("description") for p in predict["parameters"])
     assert set(predict["responses"]) == {"200", "401", "408", "413", "415", "422", "429", "500", "503", "504"}
-    for status, response in predict["responses"].items():
-        if status != "200":
-            example = response["content"]["application/problem+json"]["example"]
-            assert example["status"] == int(status)
     assert "image/jpeg" in predict["requestBody"]["content"]
     assert "multipart/form-data" in predict["requestBody"]["content"]
     for schema in ("PredictResponse", "ImageResult", "ClassResult", "TimingMs"):
         assert schema in document["components"]["schemas"]
+
+
+async def test_openapi_describes_every_field_and_tag(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    bare = [
+        f"{name}.{field}"
+        for name, schema in document["components"]["schemas"].items()
+        for field, about in schema.get("properties", {}).items()
+        if "description" not in about
+    ]
+    assert bare == []
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert {tag for operation in operations for tag in operation["tags"]} == described
+    assert all(operation["summary"] and operation["description"] for operation in operations)
+
+
+async def test_every_error_on_the_page_has_examples_of_its_status(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    seen = set()
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if status == "200":
+                    continue
+                examples = response["content"]["application/problem+json"]["examples"]
+                problems = [Problem.model_validate(example["value"]) for example in examples.values()]
+                assert {problem.status for problem in problems} == {int(status)}
+                seen |= {problem.title for problem in problems}
+    assert {"Invalid image", "Invalid parameter", "Queue full", "Deadline exceeded", "Model refused"} <= seen
+
+
+async def test_examples_of_answers_show_one_mask_in_every_format(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    content = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]["application/json"]
+    answers = {
+        name: PredictResponse.model_validate(example["value"])
+        for name, example in content["examples"].items()
+    }
+
+    def third_class(name: str) -> ClassResult:
+        image = answers[name].images[0]
+        assert image.classes is not None
+        return image.classes[2]
+
+    code = third_class("defect").rle
+    assert code
+    mask = rle.decode(code, height=256, width=1600)
+    area = int(mask.sum())
+    assert {third_class(name).area for name in answers if name != "clean"} == {area}
+    assert answers["clean"].images[0].defect is False
+    refused = answers["one of two refused"].images[1].problem
+    assert refused is not None
+    assert refused.status == 422
+    instances = answers["instances"].images[0].instances
+    assert instances is not None
+    assert [(found.area, found.area_mm2) for found in instances] == [(area, area / 4)]
+    for name in ("coco_rle", "coco_rle_uncompressed"):
+        coco = third_class(name).coco_rle
+        assert coco is not None
+        written = coco.model_dump()
+        if isinstance(written["counts"], list):
+            written = pycocotools.mask.frPyObjects(written, 256, 1600)
+        np.testing.assert_array_equal(pycocotools.mask.decode(written).T, mask)
+    polygon = third_class("polygon").polygon
+    assert polygon is not None
+    assert shapely.geometry.shape(polygon.model_dump()).area == area
+    picture = answers["png"].images[0].png
+    assert picture is not None
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(picture)))).T == 4, mask)
 
 
 async def test_the_docs_page_needs_no_other_server(client: httpx.AsyncClient) -> None:
