@@ -27,6 +27,7 @@ from service.openapi_problems import error_answers
 from service.schemas import SegmentQuery
 from service.segmenting import (
     Deadline,
+    Segmented,
     deadline_of,
     engine_of,
     note,
@@ -165,29 +166,30 @@ async def _infer(
         wants_codes = any(tensor.name == "rle" for tensor, _ in asked.outputs)
         output = Output("rle" if wants_codes else "none")
         done = await segment(request, serving, asked.files, point, output, deadline)
-    for index, failure in enumerate(done.results):
-        if not isinstance(failure, Prediction):
-            report_failures(request, done.failures[1:])
-            raise failure.about(f"{INPUT.name}[{index}]") from failure
-    request_id: str = asked.id if asked.id is not None else request.state.request_id
-    answer, length = await _aside(
-        request,
-        lambda: write_response(
-            (metadata.name, metadata.version),
-            request_id,
-            [
-                Tensor(tensor, _VALUES[tensor.name](done.predictions), binary)
-                for tensor, binary in asked.outputs
-            ],
-            len(done.results),
-        ),
-    )
+        for index, failure in enumerate(done.results):
+            if not isinstance(failure, Prediction):
+                report_failures(request, done.failures[1:])
+                raise failure.about(f"{INPUT.name}[{index}]") from failure
+        # Still held: a service that drains does not end before the answer is written.
+        answer, length = await _aside(
+            request, lambda: _write(metadata, asked, request.state.request_id, done)
+        )
     timing = timing_ms(done.predictions, done.seconds)
     note(request, done, timing)
     headers = {"Server-Timing": server_timing(timing)}
     if length is not None:
         headers[HEADER] = str(length)
     return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
+
+
+def _write(
+    metadata: ModelMetadata, asked: Asked, request_id: str, done: Segmented
+) -> tuple[bytes, int | None]:
+    tensors = [
+        Tensor(tensor, _VALUES[tensor.name](done.predictions), binary) for tensor, binary in asked.outputs
+    ]
+    model = (metadata.name, metadata.version)
+    return write_response(model, asked.id if asked.id is not None else request_id, tensors, len(done.results))
 
 
 async def _read(request: Request, deadline: float, json_bytes: int | None) -> Asked:

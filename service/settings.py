@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         None,
         min_length=1,
         description="a key; if one is set, here or in a file, X-API-Key must carry a valid one on every path "
-        "but /health/live, /health/ready and what the next settings open",
+        "but the health checks and what the next settings open",
     )
     api_keys_file: Path | None = Field(
         None,

@@ -261,7 +261,7 @@ def test_a_key_is_wanted_but_for_health(tiny_model: Path) -> None:
 
 
 def test_a_full_queue_refuses_some_and_answers_others(tmp_path: Path) -> None:
-    model = write_slow_model(tmp_path / "tiny" / "1" / "model.onnx")
+    model = write_slow_model(tmp_path / "tiny" / "1" / "model.onnx", matmuls=20)
     with (
         real_server(model, max_queue_size=1, max_files=1, port=free_port(), log_level="error") as server,
         triton.InferenceServerClient(address(server), concurrency=24) as client,
