@@ -25,7 +25,7 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     elsewhere: list[str] = []
     note_requests_elsewhere(page, server.url, elsewhere)
     page.goto(f"{server.url}/docs")
-    page.get_by_text("Find defects").wait_for()
+    page.get_by_text("Find defects", exact=True).wait_for()
     yield page
     page.close()
     assert elsewhere == []
