@@ -48,11 +48,12 @@ chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, rel
 fuzz: $(DEV_ENV)/.installed ## 5,000 requests made up from the OpenAPI document (ARGS="--cases 50000 --seed 9")
 	$(DEV)/python -m tests.fuzz $(ARGS)
 
-check: $(DEV_ENV)/.installed ## lint, format, types, architecture, known vulnerabilities
+check: $(DEV_ENV)/.installed ## lint, format, types, architecture, manifests, known vulnerabilities
 	$(DEV)/ruff check .
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 	$(DEV)/lint-imports
+	$(DEV)/python -m tests.manifests
 	$(DEV)/python -m tests.audit
 
 audit: $(DEV_ENV)/.installed ## look for known vulnerabilities in what constraints.txt pins
