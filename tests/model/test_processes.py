@@ -1,6 +1,7 @@
 """Several processes that train one network, as torchrun starts them."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,37 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     assert state.scheduler["last_epoch"] == 4  # 2 epochs of 8 samples, 4 a batch, 2 of them here
     with (tmp_path / "metrics.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+
+
+def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path: Path) -> None:
+    """Whole strips, no augmentation, a loss that is a mean over pixels: nothing else may differ."""
+    script = str(ROOT / "tests" / "model" / "fixed_norms.py")
+    options = [
+        *("train", "--drawn", "6", "--epochs", "3", "--samples-per-epoch", "8", "--batch-size", "4"),
+        *("--workers", "0", "--crop-width", "1600", "--precision", "fp32", "--encoder-depth", "3"),
+        *("--decoder-channels", "8", "--threads", "1", "--device", "cpu", "--mask-loss", "bce"),
+        *("--validate-every", "3", "--dropout", "0", "--input-reduction", "2", "--augment"),
+    ]
+    launcher = [*("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")]
+    for name, command in (("two", [*launcher, script]), ("one", [script])):
+        done = subprocess.run(
+            [sys.executable, *command, *options, "--out", str(tmp_path / name)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+    columns = ("loss", "mask_loss", "class_loss")
+    rows = []
+    for name in ("one", "two"):
+        with (tmp_path / name / "metrics.csv").open(newline="") as file:
+            rows.append([[float(row[column]) for column in columns] for row in csv.DictReader(file)])
+    one, two = rows
+    assert len(one) == 3
+    assert one[2][0] < one[0][0]  # something was learned
+    assert two == [pytest.approx(row, rel=1e-4) for row in one]
 
 
 def test_processes_share_the_samples_of_an_epoch() -> None:
