@@ -21,12 +21,11 @@ from service.errors import (
     ClientLeftError,
     DeadlineExceededError,
     ForbiddenError,
-    InvalidParameterError,
     RequestTimeoutError,
     ServiceError,
     UnavailableError,
 )
-from service.metadata import ModelMetadata, Profile
+from service.metadata import Profile
 from service.metrics import Metrics
 from service.overlay import draw_overlay
 from service.schemas import (
@@ -38,9 +37,8 @@ from service.schemas import (
     ReloadResponse,
     SegmentQuery,
     TimingMs,
-    parse_areas,
+    operating_point,
     parse_mm_per_px,
-    parse_thresholds,
 )
 from service.session import Session
 from service.settings import Settings
@@ -270,7 +268,7 @@ async def _segment(
     deadline = asyncio.get_running_loop().time() + seconds
     with _engine(request).hold() as serving:
         session, predictor = serving.session, serving.predictor
-        point = _operating_point(session.metadata, query)
+        point = operating_point(session.metadata, query)
         # Before the body is read: under overload a refusal must cost next to nothing.
         predictor.check_room(1, deadline)
         uploads = await _receive(request, deadline, max_files or settings.max_files)
@@ -324,19 +322,6 @@ def _left(request: Request) -> ClientLeftError:
     request.state.left = True
     _metrics(request).disconnects.inc()
     return ClientLeftError("the caller left before the answer was ready")
-
-
-def _operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:
-    profile = metadata.profile(query.profile)
-    if profile is None:
-        names = ", ".join(profile.name for profile in metadata.profiles)
-        raise InvalidParameterError("profile", f"profile: one of {names} is wanted; got {query.profile!r}")
-    changes: dict[str, Any] = {}
-    if query.threshold is not None:
-        changes["threshold"] = parse_thresholds(query.threshold)
-    if query.min_area is not None:
-        changes["min_area"] = parse_areas(query.min_area)
-    return profile.model_copy(update=changes)
 
 
 def _same_refusal(failures: Sequence[ServiceError]) -> bool:
