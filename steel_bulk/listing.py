@@ -67,10 +67,10 @@ def list_names(source: Source) -> Iterator[str]:
         yield from _walk_disk(Path(place.path)) if place.local else _walk(place, "")
         return
     seen: set[bytes] = set()
-    for line in list_text(source).splitlines():
-        name = line.strip()
+    for line in list_text(source).split("\n"):
+        name = line.removesuffix("\r")
         digest = hashlib.blake2b(name.encode(), digest_size=16).digest()  # long names need not be kept
-        if name and digest not in seen:
+        if name.strip() and digest not in seen:
             seen.add(digest)
             yield name
 

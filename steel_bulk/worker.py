@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from errno import ELOOP, ENAMETOOLONG, ENOTDIR
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import fs
 
 from service.errors import ServiceError
 from service.metadata import OperatingPoint
@@ -23,14 +26,17 @@ from service.uploads import file_too_large
 from steel_bulk.listing import Listing, where
 from steel_bulk.manifest import Manifest
 from steel_bulk.parts import STRIPS, Report, write_part
-from steel_bulk.places import Place, open_place
+from steel_bulk.places import open_place
 from steel_bulk.rows import Row, UnreadableError, row, table
+from steel_client.errors import SteelError
 
 _AT_ONCE = 16
 """Strips that are read and answered together; as many again are being read meanwhile."""
 _TRIES = 4
 _PAUSE_SECONDS = 1.0
 """After the first failure to read; twice as long after each further one."""
+_FOR_GOOD = (ENOTDIR, ENAMETOOLONG, ELOOP)
+"""Of other errors than a file that is not there or may not be read, those that do not pass either."""
 
 Loaded = bytes | ServiceError | UnreadableError
 
@@ -112,21 +118,35 @@ class PartWorker:
             yield row(name, result, self._session.metadata)
 
     def _load(self, name: str) -> Loaded:
-        folder, at = where(self._work.root, name)
         most = self._work.manifest.terms.max_file_bytes
         for pause in (_PAUSE_SECONDS * 2**tries for tries in range(_TRIES - 1)):
             with contextlib.suppress(OSError):
-                return _read(_place(folder), at, most)
+                return _read(self._work.root, name, most)
             time.sleep(pause)
-        return _read(_place(folder), at, most)
+        return _read(self._work.root, name, most)
 
 
-def _read(place: Place, name: str, most: int) -> Loaded:
+def _read(root: str, name: str, most: int) -> Loaded:
+    """Read a strip.
+
+    Raises:
+        OSError: if that may go better later.
+    """
     try:
-        with place.files.open_input_stream(place.at(name), compression=None) as file:
-            data = bytes(file.read(most + 1))
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        folder, at = where(root, name)
+        place = _place(folder)
+    except SteelError as error:  # no address at all
         return UnreadableError(f"cannot be read: {error}")
+    try:
+        with place.files.open_input_stream(place.at(at), compression=None) as file:
+            data = bytes(file.read(most + 1))
+    except (FileNotFoundError, PermissionError, pa.ArrowInvalid) as error:  # the last: no name for a file
+        return UnreadableError(f"cannot be read: {error}")
+    except OSError as error:
+        # Arrow says of folders only that it cannot.
+        if error.errno in _FOR_GOOD or place.below(at).kind() == fs.FileType.Directory:
+            return UnreadableError(f"cannot be read: {error}")
+        raise
     return data if len(data) <= most else file_too_large(most)
 
 
