@@ -1,5 +1,6 @@
 """Ray Data: parts in, reports out; what is lost with a worker is done again by another."""
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -67,19 +68,34 @@ def answer_parts(
 def _start(address: str | None, processors: int) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        if address is None:
-            ray.init(
-                num_cpus=processors,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with _no_stderr():
+            if address is None:
+                ray.init(
+                    num_cpus=processors,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            else:
+                ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RayError, ValueError) as error:
         raise SteelError(f"there is no Ray at {address or 'this machine'}: {error}") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Keep Ray's C++ part from announcing in the middle of a progress bar that it will say nothing."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _cause(error: BaseException) -> str:

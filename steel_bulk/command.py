@@ -23,6 +23,7 @@ from steel_bulk.listing import LISTING, Source, find_source, list_names, list_te
 from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, Terms, read_manifest, write_manifest
 from steel_bulk.parts import STRIPS, Report, finished_parts, part_number
 from steel_bulk.places import Place, open_place
+from steel_bulk.tries import Tries
 from steel_bulk.worker import Work, pack_model
 from steel_client.errors import SteelError
 from steel_client.files import IMAGE_SUFFIXES
@@ -54,6 +55,7 @@ def _bulk(config: BulkConfig) -> int:
         _clear(out)
     manifest = read_manifest(out) or _begin(source, out, terms)
     manifest.check(terms, config.out)
+    Tries(out).clear()
     done = {report.part: report for report in finished_parts(out.below(STRIPS), manifest)}
     missing = [part for part in range(manifest.parts) if part not in done]
     begun = sum(report.strips for report in done.values())

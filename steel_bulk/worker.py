@@ -28,6 +28,7 @@ from steel_bulk.manifest import Manifest
 from steel_bulk.parts import STRIPS, Report, write_part
 from steel_bulk.places import open_place
 from steel_bulk.rows import Row, UnreadableError, row, table
+from steel_bulk.tries import Tries
 from steel_client.errors import SteelError
 
 _AT_ONCE = 16
@@ -79,6 +80,7 @@ class PartWorker:
         self._work = work
         self._out = open_place(work.out)
         self._listing = Listing(self._out)
+        self._tries = Tries(self._out)
         self._session = _open(work)
         self._wanted = Wanted(work.point, Output("rle"))
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reading")
@@ -93,12 +95,17 @@ class PartWorker:
 
         Raises:
             OSError: if a strip cannot be read for now; nothing is written then.
+            WorkerDiedError: if the part ended workers too often.
         """
         rows: list[Row] = []
+        count = self._tries.begin(part)
         for names, loaded in self._loaded(self._listing.names(part)):
+            self._tries.note(part, count, names)
             rows += self._answer(names, loaded)
         manifest = self._work.manifest
-        return write_part(self._out.below(STRIPS), part, table(rows, manifest.terms), manifest.run)
+        report = write_part(self._out.below(STRIPS), part, table(rows, manifest.terms), manifest.run)
+        self._tries.end(part)
+        return report
 
     def _loaded(self, names: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Loaded]]]:
         """Read strips, a few at a time, the next ones while the caller is busy with those before."""

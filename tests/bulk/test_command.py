@@ -1,5 +1,6 @@
 """The command in this process, the worker called where Ray would call it."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,8 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install '.[bulk]'")
 from steel_bulk import command, worker
 from steel_bulk.config import BulkConfig
 from steel_bulk.parts import Report
+from steel_bulk.rows import Row
+from steel_bulk.tries import WorkerDiedError
 from steel_bulk.worker import PartWorker, Work
 from steel_client.errors import SteelError
 from tests.bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
@@ -138,13 +141,14 @@ def test_other_terms_are_refused(
 ) -> None:
     assert run(config) == 0
     other = write_tiny_model(tmp_path / "other" / "2" / "model.onnx", "2", VALUES[::-1])
-    for changes, named in [
+    terms: list[tuple[dict[str, Any], str]] = [
         ({"model": other}, '"version":"2"'),
         ({"profile": "kaggle"}, '"name":"kaggle"'),
         ({"threshold": "0.25"}, '"threshold":[0.25,'),
         ({"strips_per_part": 4}, "strips_per_part = 3, now it is 4"),
         ({"source": str(archive / "line 1")}, "source = "),
-    ]:
+    ]
+    for changes, named in terms:
         with pytest.raises(SteelError, match="was begun with") as refused:
             run(config, **changes)
         assert named in str(refused.value)
@@ -223,6 +227,31 @@ def test_trouble_that_passes_is_waited_for(
     failing["times"] = calls.count("line 1/001.png") + 2
     assert run(config) == 0
     assert len({row["file"] for row in rows_of(tmp_path / "out")}) == STRIPS
+
+
+def test_a_strip_that_ends_every_worker_is_named(
+    config: dict[str, Any], ray: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class DiesOnOne(PartWorker):
+        def _answer(self, names: Sequence[str], loaded: Sequence[worker.Loaded]) -> Iterator[Row]:
+            if "003.png" in names:
+                raise SystemExit  # stands in for a decoder that crashes
+            return super()._answer(names, loaded)
+
+    def restarting(
+        work: Work, parts: Sequence[int], *, workers: int | None, address: str | None
+    ) -> Iterator[Report]:
+        for part in parts:
+            for _ in range(20):
+                with contextlib.suppress(SystemExit):
+                    yield DiesOnOne(work).answer(part)
+                    break
+
+    monkeypatch.setattr(command, "answer_parts", restarting)
+    with pytest.raises(WorkerDiedError, match=r"ended its worker 5 times, last on one of these: .*003\.png"):
+        run(config)
+    monkeypatch.setattr(command, "answer_parts", ray)
+    assert run(config) == 0
 
 
 @pytest.mark.parametrize(
