@@ -3,6 +3,8 @@
 import contextlib
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,10 @@ from steel_bulk.parts import Report
 from steel_bulk.rows import Row
 from steel_bulk.tries import WorkerDiedError
 from steel_bulk.worker import PartWorker, Work
+from steel_client.__main__ import main
 from steel_client.errors import SteelError
 from tests.bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
+from tests.serving import ROOT
 from tests.tiny_model import VALUES, write_tiny_model
 
 STRIPS = 20
@@ -287,3 +291,25 @@ def test_a_manifest_of_another_kind_is_refused(config: dict[str, Any], tmp_path:
     with pytest.raises(SteelError, match="is not understood; --restart begins anew"):
         run(config)
     assert run(config, restart=True) == 0
+
+
+def test_other_commands_need_neither_ray_nor_arrow() -> None:
+    code = (
+        "import sys, service.app, steel_client.__main__; print({'ray', 'pyarrow', 'pandas'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_what_is_not_installed_is_named(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "steel_bulk.command")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr("sys.argv", ["steel", "bulk", str(archive)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: there is no pyarrow here; install '.[bulk]' and one of cpu, openvino, gpu\n"
+    )

@@ -16,7 +16,7 @@ from tests.bulk.archive import add_bad_files, names_of, rows_of, write_archive
 from tests.serving import ROOT, service_environment
 from tests.tiny_model import write_slow_model
 
-STRIPS = 72
+STRIPS = 48
 _WAIT_SECONDS = 120
 
 
@@ -99,7 +99,7 @@ def test_whatever_is_killed_each_strip_has_one_row(
     first.wait_for(lambda: parts() >= 2)
     first.kill()
     left = parts()
-    assert 2 <= left < 15
+    assert 2 <= left < 10
     second = run()
     second.wait_for(lambda: parts() >= left + 2 and bool(second.workers()))
     second.workers()[0].kill()

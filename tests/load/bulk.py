@@ -17,8 +17,9 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import tyro
@@ -28,10 +29,16 @@ from service.app import create_app
 from service.logs import configure_logs
 from service.model_repository import find_model
 from service.settings import Settings
+from steel_bulk.config import BulkConfig
 from tests.load.machine import describe_machine
 from tests.load.processes import ROOT
 from tests.serving import running_app, service_environment
 
+Section = Literal["kills", "speed"]
+
+_PART = BulkConfig.strips_per_part
+_SPEED_PART = 8
+"""Strips of a part while speed is measured: small, so that the first and the last count little."""
 _DISTINCT = 200
 _SAMPLE_SECONDS = 4.0
 _COMPARED = 100
@@ -42,7 +49,7 @@ class Options:
     """Answer an archive in bulk under kills, and measure what a second worker brings."""
 
     out: Path = Path("runs/bulk-proof")
-    """Folder for the archive, the runs' output and bulk.json."""
+    """Folder for the archive, the runs' output and bulk-*.json."""
     model: Path = Path("models/steel-unet-resnet18-fast")
     """The model that answers."""
     strips: int = 20_000
@@ -53,6 +60,8 @@ class Options:
     """Answered by one worker and by two."""
     rounds: int = 3
     """Of one worker and two, in turn."""
+    only: tuple[Section, ...] = ("kills", "speed")
+    """What to run."""
 
 
 @dataclass
@@ -186,30 +195,58 @@ async def compare(options: Options, archive: Path, out: Path) -> int:
     return different
 
 
+def cpu_seconds(processes: Sequence[psutil.Process]) -> tuple[float, float]:
+    """Sum up processor time, of the workers and of everything."""
+    workers = everything = 0.0
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            times = one.cpu_times()
+            everything += times.user + times.system
+            if "MapWorker" in " ".join(one.cmdline()):
+                workers += times.user + times.system
+    return workers, everything
+
+
 def speed(options: Options, archive: Path, workers: int, number: int) -> dict[str, float]:
     """Answer some strips with so many workers.
 
     Returns:
-        Strips a second between the times at which 10 % and 90 % of the parts were written, and seconds of
-        the whole command.
+        Strips a second between the times at which 10 % and 90 % of the parts were written; processors that
+        the workers and the rest had then, which on a machine with other work are fewer than they could use;
+        seconds of the whole command.
     """
     out = options.out / f"speed-{number}-{workers}"
     listed = options.out / "speed.txt"
     names = sorted(archive.rglob("*.jpg"))[: options.speed_strips]
     listed.write_text("".join(f"{name.resolve()}\n" for name in names))
+    samples: list[tuple[float, float, float]] = []
     begun = time.monotonic()
     process = start(
         options,
-        *(listed, "--out", out, "--workers", workers, "--strips-per-part", 8, "--restart"),
+        *(listed, "--out", out, "--workers", workers, "--strips-per-part", _SPEED_PART, "--restart"),
         log=options.out / "speed.log",
     )
-    if process.wait() != 0:
+    while process.poll() is None:
+        samples.append((time.time(), *cpu_seconds(tree(process))))
+        time.sleep(0.5)
+    if process.returncode != 0:
         raise SystemExit(f"a run ended with {process.returncode}; see {options.out / 'speed.log'}")
     seconds = time.monotonic() - begun
     written = sorted(part.stat().st_mtime_ns / 1e9 for part in parts_of(out))
     first, last = len(written) // 10, len(written) * 9 // 10
-    rate = 8 * (last - first) / (written[last] - written[first])
-    return {"strips_per_second": round(rate, 2), "command_seconds": round(seconds, 1)}
+    window = written[last] - written[first]
+    at, by_workers, by_all = np.array(samples).T
+    used, total = (
+        np.interp(written[last], at, one) - np.interp(written[first], at, one) for one in (by_workers, by_all)
+    )
+    strips = _SPEED_PART * (last - first)
+    return {
+        "strips_per_second": round(strips / window, 2),
+        "worker_processors": round(float(used) / window, 2),
+        "other_processors": round(float(total - used) / window, 2),
+        "worker_ms_per_strip": round(1000 * float(used) / strips, 2),
+        "command_seconds": round(seconds, 1),
+    }
 
 
 def speeds(options: Options, archive: Path) -> Iterator[dict[str, Any]]:
@@ -221,20 +258,15 @@ def speeds(options: Options, archive: Path) -> Iterator[dict[str, Any]]:
         yield {"one": found[1], "two": found[2], "ratio": round(ratio, 3), "load": os.getloadavg()[0]}
 
 
-def main() -> None:
-    """Run everything and print what it came to."""
-    options = tyro.cli(Options)
-    options.out.mkdir(parents=True, exist_ok=True)
-    archive, out = options.out / "archive", options.out / "answers"
+def prove(options: Options, archive: Path) -> dict[str, Any]:
+    """Answer the archive under kills, count and compare."""
+    out = options.out / "answers"
     if parts_of(out):
         raise SystemExit(f"{out} is there already; remove it")
-    machine = describe_machine(find_model(options.model), Path(".venv-peers"))
-    write_archive(archive, options.strips)
-    parts = -(-options.strips // 256)
+    parts = -(-options.strips // _PART)
     lives = [live(options, archive, out, round(share * parts)) for share in options.kills]
     lives.append(live(options, archive, out, None))
-    report: dict[str, Any] = {
-        "machine": dataclasses.asdict(machine),
+    report = {
         "lives": [dataclasses.asdict(life) for life in lives],
         "counted": count(archive, out, options.strips),
         "compared": _COMPARED,
@@ -249,15 +281,27 @@ def main() -> None:
                 f"MB in the first quarter {statistics.median(steady[:quarter]):.0f}, in the last "
                 f"{statistics.median(steady[-quarter:]):.0f}, at most {max(steady):.0f}"
             )
-    print(json.dumps({key: report[key] for key in ("counted", "compared", "answered_otherwise")}))
-    report["speeds"] = []
-    for one in speeds(options, archive):
-        print(json.dumps(one), flush=True)
-        report["speeds"].append(one)
-    if report["speeds"]:
+    print(json.dumps({name: report[name] for name in ("counted", "compared", "answered_otherwise")}))
+    return report
+
+
+def main() -> None:
+    """Run what is asked for and print what it came to."""
+    options = tyro.cli(Options)
+    archive = options.out / "archive"
+    write_archive(archive, options.strips)
+    machine = describe_machine(find_model(options.model), Path(".venv-peers"))
+    report: dict[str, Any] = {"machine": dataclasses.asdict(machine)}
+    if "kills" in options.only:
+        report |= prove(options, archive)
+    if "speed" in options.only:
+        report["speeds"] = []
+        for one in speeds(options, archive):
+            print(json.dumps(one), flush=True)
+            report["speeds"].append(one)
         ratio = statistics.median(one["ratio"] for one in report["speeds"])
         print(f"two workers: {ratio:.2f} times one (median)")
-    (options.out / "bulk.json").write_text(json.dumps(report, indent=1))
+    (options.out / f"bulk-{'-'.join(options.only)}.json").write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":
