@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 
 # Read when Ray is imported: nothing is told to its makers, and its log stays in its files.
@@ -22,6 +23,7 @@ from steel_client.errors import SteelError
 
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
 """Holds the model and the numbers of the parts; strips never go through it."""
+_CONNECT_SECONDS = 10.0
 
 
 def answer_parts(
@@ -39,7 +41,7 @@ def answer_parts(
         SteelError: if there is no such cluster, or a part cannot be answered.
     """
     on_gpus = work.device not in ON_PROCESSORS
-    _start(address, (workers or cpu_quota()))
+    _start(address, workers or cpu_quota())
     try:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         wanted = workers or int(resources.get("GPU" if on_gpus else "CPU", 1))
@@ -67,6 +69,8 @@ def answer_parts(
 
 def _start(address: str | None, processors: int) -> None:
     logging.getLogger("ray").setLevel(logging.ERROR)
+    if address is not None:
+        _check_listens(address)
     try:
         with _no_stderr():
             if address is None:
@@ -82,6 +86,21 @@ def _start(address: str | None, processors: int) -> None:
     except (ConnectionError, RayError, ValueError) as error:
         raise SteelError(f"there is no Ray at {address or 'this machine'}: {error}") from error
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _check_listens(address: str) -> None:
+    """Say within seconds what Ray would say after minutes.
+
+    Raises:
+        SteelError: if nobody listens at HOST:PORT; other forms are left to Ray.
+    """
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SteelError(f"there is no Ray at {address}: {error}") from error
 
 
 @contextlib.contextmanager

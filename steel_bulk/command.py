@@ -73,7 +73,7 @@ def _bulk(config: BulkConfig) -> int:
             for report in answer_parts(work, missing, workers=config.workers, address=config.address):
                 done[report.part] = report
                 bar.update(report.strips)
-    return _count(f"{config.out}/{STRIPS}", done.values(), manifest)
+    return _count(out.at(STRIPS), done.values(), manifest)
 
 
 @dataclass(frozen=True)

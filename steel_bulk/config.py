@@ -25,7 +25,7 @@ class BulkConfig:
     workers: int | None = None
     """Processes that answer, each with its own model on one processor or GPU; else as many as there are."""
     address: str | None = None
-    """Of a Ray cluster, ray://host:10001 or host:6379; without it, this machine alone."""
+    """Of a Ray cluster, HOST:6379; without it, this machine alone."""
     strips_per_part: int = 256
     """Rows of a Parquet file: what a killed worker has to do again at most."""
     restart: bool = False

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install '.[bulk]'")
 
-from steel_bulk import command, worker
+from steel_bulk import cluster, command, worker
 from steel_bulk.config import BulkConfig
 from steel_bulk.parts import Report
 from steel_bulk.rows import Row
@@ -313,3 +313,9 @@ def test_what_is_not_installed_is_named(
     assert capsys.readouterr().err == (
         "error: there is no pyarrow here; install '.[bulk]' and one of cpu, openvino, gpu\n"
     )
+
+
+def test_a_cluster_that_is_not_there_is_said_soon() -> None:
+    with pytest.raises(SteelError, match=r"there is no Ray at 127\.0\.0\.1:9: .*refused"):
+        cluster._check_listens("127.0.0.1:9")
+    cluster._check_listens("auto")
