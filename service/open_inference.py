@@ -24,14 +24,13 @@ from service.open_inference_schemas import (
 )
 from service.open_inference_tensors import INPUT, OUTPUTS, Tensor, Values, write_response
 from service.openapi_problems import error_answers
-from service.schemas import SegmentQuery
+from service.schemas import SegmentQuery, operating_point
 from service.segmenting import (
     Deadline,
     Segmented,
     deadline_of,
     engine_of,
     note,
-    operating_point,
     receive,
     report_failures,
     segment,

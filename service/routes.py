@@ -24,6 +24,7 @@ from service.schemas import (
     ProfileUsed,
     ReloadResponse,
     SegmentQuery,
+    operating_point,
     parse_mm_per_px,
 )
 from service.segmenting import (
@@ -33,7 +34,6 @@ from service.segmenting import (
     engine_of,
     metrics_of,
     note,
-    operating_point,
     receive,
     report_failures,
     segment,

@@ -5,8 +5,17 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from service.errors import InvalidParameterError
 from service.mask_formats import MaskFormat
-from service.metadata import CLASS_COUNT, Calibration, DefectClass, Parity, Profile, Provenance
+from service.metadata import (
+    CLASS_COUNT,
+    Calibration,
+    DefectClass,
+    ModelMetadata,
+    Parity,
+    Profile,
+    Provenance,
+)
 
 _MOST_MM_PER_PX = 1000
 ONE_OR_FOUR = f"one value, or {CLASS_COUNT} separated by commas"
@@ -96,6 +105,24 @@ class SegmentQuery(BaseModel):
         description=f"Overrides the profile's minimum areas in pixels: {ONE_OR_FOUR}.",
         examples=["300", "200,200,300,500"],
     )
+
+
+def operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:
+    """Return the profile that a caller names, with what the caller overrides.
+
+    Raises:
+        InvalidParameterError: if the model has no such profile.
+    """
+    profile = metadata.profile(query.profile)
+    if profile is None:
+        names = ", ".join(profile.name for profile in metadata.profiles)
+        raise InvalidParameterError("profile", f"profile: one of {names} is wanted; got {query.profile!r}")
+    changes: dict[str, object] = {}
+    if query.threshold is not None:
+        changes["threshold"] = parse_thresholds(query.threshold)
+    if query.min_area is not None:
+        changes["min_area"] = parse_areas(query.min_area)
+    return profile.model_copy(update=changes)
 
 
 class PredictQuery(SegmentQuery):

@@ -15,13 +15,12 @@ from service.engine import Engine
 from service.errors import (
     ClientLeftError,
     DeadlineExceededError,
-    InvalidParameterError,
     RequestTimeoutError,
     ServiceError,
 )
-from service.metadata import ModelMetadata, Profile
+from service.metadata import Profile
 from service.metrics import Metrics
-from service.schemas import SegmentQuery, TimingMs, parse_areas, parse_thresholds
+from service.schemas import TimingMs
 from service.serving import Serving
 from service.session import Session
 from service.settings import Settings
@@ -153,24 +152,6 @@ def _left(request: Request) -> ClientLeftError:
     request.state.left = True
     metrics_of(request).disconnects.inc()
     return ClientLeftError("the caller left before the answer was ready")
-
-
-def operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:
-    """Return the profile that is asked for, with what the caller changes about it.
-
-    Raises:
-        InvalidParameterError: if the model has no such profile.
-    """
-    profile = metadata.profile(query.profile)
-    if profile is None:
-        names = ", ".join(profile.name for profile in metadata.profiles)
-        raise InvalidParameterError("profile", f"profile: one of {names} is wanted; got {query.profile!r}")
-    changes: dict[str, Any] = {}
-    if query.threshold is not None:
-        changes["threshold"] = parse_thresholds(query.threshold)
-    if query.min_area is not None:
-        changes["min_area"] = parse_areas(query.min_area)
-    return profile.model_copy(update=changes)
 
 
 def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:

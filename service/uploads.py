@@ -59,12 +59,13 @@ async def _body(request: Request, max_file_bytes: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > max_file_bytes:
-            raise _file_too_large(max_file_bytes)
+            raise file_too_large(max_file_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _file_too_large(max_file_bytes: int) -> PayloadTooLargeError:
+def file_too_large(max_file_bytes: int) -> PayloadTooLargeError:
+    """Refuse a file for its size."""
     return PayloadTooLargeError(f"a file has more than {max_file_bytes} bytes, the most taken for an image")
 
 
@@ -88,7 +89,7 @@ class _InMemoryParser(MultiPartParser):
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._part_bytes += end - start
         if self._part_bytes > self.max_file_bytes:
-            raise _file_too_large(self.max_file_bytes)
+            raise file_too_large(self.max_file_bytes)
         super().on_part_data(data, start, end)
 
     async def parse(self) -> FormData:

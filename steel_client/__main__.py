@@ -4,6 +4,7 @@ import sys
 
 import tyro
 
+from steel_bulk.config import BulkConfig
 from steel_client.commands import PredictConfig, WatchConfig, predict, watch
 from steel_client.errors import SteelError
 
@@ -11,15 +12,34 @@ from steel_client.errors import SteelError
 def main() -> None:
     """Run the command that the command line names."""
     config = tyro.extras.subcommand_cli_from_dict(
-        {"predict": PredictConfig, "watch": WatchConfig}, prog="steel", config=(tyro.conf.OmitArgPrefixes,)
+        {"predict": PredictConfig, "watch": WatchConfig, "bulk": BulkConfig},
+        prog="steel",
+        config=(tyro.conf.OmitArgPrefixes,),
     )
     try:
-        sys.exit(predict(config) if isinstance(config, PredictConfig) else watch(config))
+        sys.exit(_run(config))
     except SteelError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _run(config: PredictConfig | WatchConfig | BulkConfig) -> int:
+    if isinstance(config, PredictConfig):
+        return predict(config)
+    if isinstance(config, WatchConfig):
+        return watch(config)
+    try:
+        # Only here: the other commands need neither Ray nor pyarrow.
+        from steel_bulk.command import bulk
+    except ModuleNotFoundError as error:
+        if error.name not in ("ray", "pyarrow", "pandas", "onnxruntime"):
+            raise
+        raise SteelError(
+            f"there is no {error.name} here; install '.[bulk]' and one of cpu, openvino, gpu"
+        ) from error
+    return bulk(config)
 
 
 if __name__ == "__main__":

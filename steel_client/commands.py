@@ -15,13 +15,12 @@ from tqdm import tqdm
 from service.overlay import draw_overlay
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import SteelError
-from steel_client.files import Outcome
+from steel_client.files import IMAGE_SUFFIXES, Outcome
 from steel_client.journal import Journal, read_journal
 from steel_client.label_studio import write_label_studio
 from steel_client.results import Image
 from steel_client.writers import write_coco, write_kaggle
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 JOURNAL = "predictions.jsonl"
 PICTURES = "pictures"
 

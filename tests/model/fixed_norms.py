@@ -20,5 +20,5 @@ def _train_without_batch_statistics(self: SteelNetwork, mode: bool = True) -> St
 
 
 if __name__ == "__main__":
-    SteelNetwork.train = _train_without_batch_statistics  # type: ignore[method-assign]
+    SteelNetwork.train = _train_without_batch_statistics  # type: ignore[method-assign, assignment]
     main()

@@ -1,0 +1,1 @@
+"""Archives of strips into Parquet: many workers, exactly one row a strip whatever is killed meanwhile."""

@@ -1,0 +1,1 @@
+"""`steel bulk`: workers without Ray, the command in this process, real runs that get killed."""
