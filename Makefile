@@ -22,14 +22,17 @@ LABEL_ENV = .venv-label-studio
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve env test bench chaos fuzz check audit sbom format clean
+.PHONY: help serve serve-ray env test bench chaos fuzz check audit sbom format clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
 	@echo "Page: http://localhost:$(PORT)/  API: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
 	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
+
+serve-ray: .venv-ray/.installed ## the same in replicas under Ray Serve, one a processor (ARGS="--replicas 4")
+	@STEEL_PORT=$(PORT) exec .venv-ray/bin/python -m steel_ray $(ARGS)
 
 env: $(DEV_ENV)/.installed ## make the environment for training and development, .venv
 
@@ -80,6 +83,9 @@ clean: ## remove environments and caches
 
 $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(SERVE_ENV),$(EXTRA))
+
+.venv-ray/.installed: pyproject.toml constraints.txt
+	$(call make_env,.venv-ray,$(EXTRA)$(comma)ray)
 
 $(DEV_ENV)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(DEV_ENV),cpu$(comma)train$(comma)dev)

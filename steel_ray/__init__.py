@@ -1,0 +1,1 @@
+"""The service as replicas of a Ray Serve application."""

@@ -1,0 +1,1 @@
+"""Replicas under Ray Serve, on a cluster within this machine."""
