@@ -8,7 +8,9 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import ray
 from ray import serve
 
 from service.batcher import Batcher
@@ -16,7 +18,16 @@ from service.batcher import Batcher
 _CALLERS, _SECONDS, _ROUNDS, _BATCH, _WAIT = 32, 2.0, 5, 16, 0.002
 
 
-async def _compare() -> None:
+@serve.deployment(max_ongoing_requests=_CALLERS * 2)
+class Compared:
+    """A replica, since only there ``@serve.batch`` works."""
+
+    async def __call__(self) -> str:
+        """Measure; return a table."""
+        return await _compare()
+
+
+async def _compare() -> str:
     with ThreadPoolExecutor(1) as thread:
         ran: list[int] = []
 
@@ -33,14 +44,16 @@ async def _compare() -> None:
         for _ in range(_ROUNDS):
             for name, make in ways.items():
                 costs[name].append(await _cost(await make(run, thread)))
+        lines = []
         for name, found in costs.items():
             ran.clear()
             await _leave(await ways[name](slowly, thread))
             # 1 is under way when the others leave; of those, none needs to run.
-            print(
+            lines.append(
                 f"{name:<14} {1e6 * statistics.median(found):5.0f} us of processor time a call; "
                 f"{len(ran)} of 33 inputs run after 32 callers left"
             )
+    return "\n".join(lines)
 
 
 Submit = Callable[[int], Awaitable[object]]
@@ -94,4 +107,6 @@ async def _leave(submit: Submit) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_compare())
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    application: Any = Compared
+    print(serve.run(application.bind(), route_prefix=None).remote().result())
