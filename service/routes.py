@@ -66,7 +66,10 @@ metrics_route = APIRouter()
     response_model=PredictResponse,
     response_model_exclude_none=True,
     responses={
-        200: {"content": {"application/json": {"examples": predictions()}}},
+        200: {
+            "description": "An entry for each file. The examples show what parameters change.",
+            "content": {"application/json": {"examples": predictions()}},
+        },
         **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
     openapi_extra=openapi.BODY,

@@ -75,6 +75,7 @@ def _start(address: str | None, processors: int) -> None:
         with _no_stderr():
             if address is None:
                 ray.init(
+                    "local",  # not one that happens to run here
                     num_cpus=processors,
                     object_store_memory=_OBJECT_STORE_BYTES,
                     include_dashboard=False,

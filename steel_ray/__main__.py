@@ -25,14 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=int(os.environ.get("STEEL_PORT", "8000")))
     parser.add_argument("--replicas", type=int, default=cpu_quota(), help="of one processor each")
     options = parser.parse_args(arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     # Processors are only counted by Ray: its own processes need few of them.
-    ray.init(num_cpus=options.replicas, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=options.replicas, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": options.host, "port": options.port, "request_timeout_s": 60})
     application = strips.options(num_replicas=options.replicas).bind(Arguments().settings)
     serve.run(application, name="steel", route_prefix="/")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):  # only now: Ray has put handlers of its own, which abort
+        signal.signal(number, lambda *_: stop.set())
     print(
         f"Page: http://{options.host}:{options.port}/ from {options.replicas} replicas (Ctrl+C stops)",
         flush=True,
