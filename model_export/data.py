@@ -22,6 +22,9 @@ from service.preprocess import decode
 Masks = npt.NDArray[np.bool_]
 """bool ``[4, 256, 1600]``: one mask per class, row-major as an image is."""
 
+CLASS_NAMES = ("pitting", "vertical line", "scratch", "patch")
+"""What the classes 1 to 4 are called unless somebody says otherwise: how they look. Severstal named none."""
+
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 

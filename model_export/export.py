@@ -14,7 +14,7 @@ from model_export.card import write_card
 from model_export.checkpoint import Checkpoint
 from model_export.cross_validate import run_folder
 from model_export.curves import ThresholdCurves, measure
-from model_export.data import DataError, LabelledStrip
+from model_export.data import CLASS_NAMES, DataError, LabelledStrip
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.model_file import Draft, Findings, Label
 from model_export.out_of_fold import FOLDS
@@ -50,7 +50,7 @@ class ExportConfig:
     """Version of the model, a whole number as Triton wants it."""
     data: Path | None = None
     """Where the training's data set lies now, if it has moved since."""
-    class_names: tuple[str, str, str, str] = ("pitting", "vertical line", "scratch", "patch")
+    class_names: tuple[str, str, str, str] = CLASS_NAMES
     """What to call the classes."""
     notice: str = ""
     """What the card should say of the data and the first weights: whose they are, on what terms."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_export.data import (
+    CLASS_NAMES,
     IMAGE_SUFFIXES,
     DataError,
     header_problem,
@@ -28,7 +29,7 @@ class ImportConfig:
     out: Path
     """Folder for train.csv and train_images/. Strips that are there already get the corrected labels, the
     others stay."""
-    class_names: tuple[str, str, str, str] = ("pitting", "vertical line", "scratch", "patch")
+    class_names: tuple[str, str, str, str] = CLASS_NAMES
     """What the classes 1 to 4 are called in the tool."""
 
 

@@ -39,7 +39,7 @@ class ServiceError(Exception):
 
     def about(self, what: str) -> Self:
         """Return the same refusal with a message that says which of several things it is about."""
-        kind = type(self)
+        kind = type(self)  # copy.copy would call its constructor, which may want more than the message
         other = kind.__new__(kind)
         other.__dict__.update(self.__dict__)
         other.detail = f"{what}: {self.detail}"

@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import httpx
 import pytest
-
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[bulk]'")
 
 from steel_bulk import cluster, command, worker
 from steel_bulk.config import BulkConfig
@@ -197,7 +196,6 @@ def test_a_list_may_name_strips_anywhere_once(
 
 
 def test_a_bucket_gives_the_same(config: dict[str, Any], archive: Path, tmp_path: Path) -> None:
-    fsspec = pytest.importorskip("fsspec")
     bucket = fsspec.filesystem("memory")
     add_bad_files(archive)
     for name in names_of(archive):

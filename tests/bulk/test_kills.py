@@ -10,8 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytest.importorskip("ray", reason="Ray is not installed: pip install '.[bulk]'")
-
 from tests.bulk.archive import add_bad_files, names_of, rows_of, write_archive
 from tests.serving import ROOT, service_environment
 from tests.tiny_model import write_slow_model

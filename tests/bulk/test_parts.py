@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install '.[bulk]'")
-
 from service.schemas import ProfileUsed
 from steel_bulk.listing import Listing, write_listing
 from steel_bulk.manifest import Manifest, PinnedModel, Terms

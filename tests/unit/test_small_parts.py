@@ -57,6 +57,18 @@ def test_threads_follow_the_quota(tmp_path: Path, files: dict[str, str], expecte
     assert cpu_quota(tmp_path) == (expected or unlimited)
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"), [("1", 1), ("0", None), ("x", None), ("", None), ("9999", None)]
+)
+def test_a_scheduler_may_grant_fewer_processors(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, told: str, expected: int | None
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    unlimited = cpu_quota(tmp_path)
+    monkeypatch.setenv("OMP_NUM_THREADS", told)
+    assert cpu_quota(tmp_path) == (expected or unlimited)
+
+
 def make_models(root: Path, *names: str) -> None:
     for name in names:
         (root / name).mkdir(parents=True)
