@@ -1,7 +1,8 @@
 """``python -m tests.load.ray_serve``: what Ray Serve costs, and what a second replica brings.
 
-Three ways in turn, round after round, in closed loop: the service on one processor, one replica of one, two
-replicas of one each; with the default model for throughput, with the tiny one for what a request costs.
+Three ways in turn, round after round: the service on one processor, one replica of one, two replicas of one
+each; in closed loop for throughput, then in open loop at one rate for all; with the default model, and with
+one that costs nothing, for what a request costs.
 """
 
 import contextlib
@@ -22,6 +23,9 @@ from tests.load.processes import ROOT, Server, free_port, running_server
 from tests.load.tiny import tiny_files
 from tests.load.workload import answer_jobs, image_files
 from tests.tiny_model import write_tiny_model
+
+_OPEN_SHARE = 0.3
+"""Of what the service alone answers: a rate that every way keeps up with."""
 
 WAYS = ("service, 1 processor", "1 replica", "2 replicas")
 
@@ -57,26 +61,40 @@ def _compare(options: Options, model: Path, files: list[bytes], folder: Path) ->
     where = folder / "jobs"
     write_jobs(jobs, where)
     runs: dict[str, list[Measured]] = {way: [] for way in WAYS}
+    open_runs: dict[str, list[Measured]] = {way: [] for way in WAYS}
     for _ in range(options.rounds):
         for way in WAYS:
             with _server(way, model, jobs[0], folder) as server:
-                runs[way].append(drive(server, where, connections=8, seconds=options.seconds, warm_up=3.0))
-    for way, found in runs.items():
-        rates = [one.report.throughput for one in found]
-        costs = [one.server_cpu_ms for one in found if one.server_cpu_ms is not None]
-        wrong = sum(one.report.wrong + one.report.failed for one in found)
-        each = ", ".join(f"{rate:.1f}" for rate in rates)
-        print(
-            f"  {way:<22} {statistics.median(rates):7.1f} strips/s (runs: {each})"
-            f"  {statistics.median(costs):6.1f} ms of processor time a strip, all processes"
-            f"  p50 {statistics.median(one.report.latency.p50 or 0 for one in found):.0f} ms  wrong {wrong}",
-            flush=True,
-        )
+                length = {"seconds": options.seconds, "warm_up": 3.0}
+                runs[way].append(drive(server, where, connections=8, **length))
+                rate = _OPEN_SHARE * runs[WAYS[0]][0].report.throughput
+                open_runs[way].append(drive(server, where, rate=rate, **length))
+    print("  closed loop, 8 connections")
+    _print(runs)
+    print(f"  open loop, {rate:.1f} strips/s")
+    _print(open_runs)
     ratios = [
         two.report.throughput / one.report.throughput
         for one, two in zip(runs[WAYS[1]], runs[WAYS[2]], strict=True)
     ]
     print(f"  2 replicas / 1: {', '.join(f'{ratio:.2f}' for ratio in ratios)}", flush=True)
+
+
+def _print(runs: dict[str, list[Measured]]) -> None:
+    """Print medians over the rounds."""
+    for way, found in runs.items():
+        reports = [one.report for one in found]
+        rates = [one.throughput for one in reports]
+        each = ", ".join(f"{rate:.1f}" for rate in rates)
+        p50 = statistics.median(one.latency.p50 or 0 for one in reports)
+        p99 = statistics.median(one.latency.p99 or 0 for one in reports)
+        cost = statistics.median(one.server_cpu_ms or 0 for one in found)
+        print(
+            f"    {way:<20} {statistics.median(rates):6.1f} strips/s ({each})  "
+            f"p50 {p50:.0f} p99 {p99:.0f} ms  processor time of all processes {cost:.1f} ms a strip  "
+            f"wrong {sum(one.wrong + one.failed for one in reports)}",
+            flush=True,
+        )
 
 
 @contextlib.contextmanager
