@@ -15,6 +15,7 @@ from service.app import create_app
 from service.engine import Engine
 from service.logs import configure_logs
 from service.settings import Settings
+from steel_ray.middleware import OneRequestId
 
 _LOOK_SECONDS = 0.05
 
@@ -61,6 +62,7 @@ class Strips:
         """Build the application; Ray runs its lifespan on the loop that answers."""
         configure_logs(self._settings.log_level)
         app = create_app(self._settings, on_fatal=self._failures.append)
+        app.add_middleware(OneRequestId)
         self._engine = app.state.engine
         return app
 

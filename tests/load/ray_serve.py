@@ -2,7 +2,8 @@
 
 Three ways in turn, round after round: the service on one processor, one replica of one, two replicas of one
 each; in closed loop for throughput, then in open loop at one rate for all; with the default model, and with
-one that costs nothing, for what a request costs.
+one that costs nothing, for what a request costs. ``RAY_SERVE_ENABLE_HA_PROXY=1`` in the environment puts
+HAProxy in front of the replicas.
 """
 
 import contextlib
