@@ -69,7 +69,7 @@ def url(cluster: Cluster, tiny_model: Path) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def deploy(model: Path) -> None:
+def deploy(model: Path, **options: Any) -> None:
     settings = {
         "STEEL_MODEL": str(model),
         "STEEL_DEVICE": "cpu",
@@ -77,7 +77,8 @@ def deploy(model: Path) -> None:
         "STEEL_MAX_FILES": "8",
         "STEEL_LOG_LEVEL": "error",
     }
-    replicas = strips.options(num_replicas=2, max_replicas_per_node=1, ray_actor_options={"num_cpus": 1})
+    defaults = {"num_replicas": 2, "max_replicas_per_node": 1, "ray_actor_options": {"num_cpus": 1}}
+    replicas = strips.options(**{**defaults, **options})
     serve.run(replicas.bind(settings), name="steel", route_prefix="/")
 
 
@@ -204,6 +205,26 @@ def test_another_model_takes_over_without_a_lost_request(url: str, tiny_model: P
         time.sleep(1)
     assert load.lost == 0
     assert len(load.outcomes) > 20
+
+
+def test_replicas_follow_the_requests_under_way(url: str, tiny_model: Path) -> None:
+    deploy(
+        tiny_model,
+        num_replicas="auto",
+        autoscaling_config={
+            "min_replicas": 1,
+            "max_replicas": 2,
+            "target_ongoing_requests": 1,
+            "upscale_delay_s": 0,
+            "downscale_delay_s": 0,
+            "look_back_period_s": 2,
+        },
+    )
+    until(lambda: count_replicas() == 1)
+    with Load(url) as load:
+        until(lambda: count_replicas() == 2)
+    until(lambda: count_replicas() == 1)
+    assert load.lost == 0
 
 
 def test_a_proxy_answers_where_ray_answers_nothing() -> None:
