@@ -19,7 +19,7 @@ def running_replicas(
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start replicas, wait until they answer, and stop them at the end.
 
-    Returns:
+    Yields:
         The process and its URL.
     """
     port = free_port()

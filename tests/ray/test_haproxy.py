@@ -20,8 +20,6 @@ STRIP = png(block_strip(c3=(100, 20, 5, 30)))
 CODE = block_rle(100, 20, 5, 30)
 CALLERS = 6
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
 
 @pytest.fixture(scope="module")
 def replicas(

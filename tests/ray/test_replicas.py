@@ -34,12 +34,8 @@ from tests.ray.processes import running_replicas
 from tests.serving import ROOT
 from tests.tiny_model import block_rle, block_strip
 
-pytestmark = [
-    pytest.mark.filterwarnings(
-        "ignore::ResourceWarning"
-    ),  # Ray leaves sockets and files of its processes open
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
+pytestmark = [  # Ray leaves sockets and files of its processes open; when that shows depends on the collector
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
@@ -217,7 +213,7 @@ def test_replicas_follow_the_requests_under_way(url: str, tiny_model: Path) -> N
             "target_ongoing_requests": 1,
             "upscale_delay_s": 0,
             "downscale_delay_s": 0,
-            "look_back_period_s": 2,
+            "look_back_period_s": 11,  # the shortest that Ray wants
         },
     )
     until(lambda: count_replicas() == 1)
