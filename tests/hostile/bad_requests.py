@@ -200,6 +200,7 @@ def _protocol() -> list[Row]:
             HEAD + b"Content-Length: 1099511627776\r\n\r\n",
             413,
             "at most 33554432",
+            answered_late=True,
         ),
         Row("length, and less", HEAD + LENGTH + STRIP[:50], None, "", half_closed=True),
         Row("chunk size no number", chunked + b"\r\nxyz\r\n", 400, "Invalid HTTP"),

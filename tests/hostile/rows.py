@@ -18,6 +18,8 @@ class Row:
     """What the problem has to say, among other things."""
     half_closed: bool = False
     """Whether the sender then says that nothing more comes; otherwise it waits."""
+    answered_late: bool = False
+    """Whether the answer comes when a time limit has passed; each 408 does."""
 
 
 def request(
