@@ -31,6 +31,7 @@ from service.routes import (
     metrics_route,
     protected,
     router,
+    strips,
 )
 from service.session import Session
 from service.settings import Settings
@@ -117,6 +118,7 @@ def create_app(
     app.state.engine = engine
     app.state.api_keys = keys
     app.state.reload = reload
+    app.include_router(strips)
     app.include_router(protected)
     app.include_router(router)
     app.include_router(v2_protected, dependencies=[key_wanted], responses=error_answers(401))

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from service import __version__, openapi
 from service.answers import server_timing, timing_ms
-from service.errors import InvalidParameterError, NotFoundError, UnsupportedMediaTypeError
+from service.errors import NotFoundError, UnsupportedMediaTypeError
 from service.mask_formats import class_bits
 from service.metadata import ModelMetadata
 from service.open_inference_requests import HEADER, Asked, Limits, read_request
@@ -24,9 +24,9 @@ from service.open_inference_schemas import (
 )
 from service.open_inference_tensors import INPUT, OUTPUTS, Tensor, Values, write_response
 from service.openapi_problems import error_answers
+from service.parameters import Deadline, invalid_parameter
 from service.schemas import SegmentQuery, operating_point
 from service.segmenting import (
-    Deadline,
     Segmented,
     deadline_of,
     engine_of,
@@ -211,10 +211,8 @@ def _query(asked: Asked) -> SegmentQuery:
     try:
         return SegmentQuery.model_validate(asked.point)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = f"parameters.{first['loc'][-1]}"
-        message = str(first["msg"]).removeprefix("Value error, ")
-        raise InvalidParameterError(name, f"{name}: {message}") from error
+        errors = error.errors()
+        raise invalid_parameter(errors, f"parameters.{errors[0]['loc'][-1]}") from error
 
 
 def _served(request: Request, name: str, version: str | None = None) -> ModelMetadata:

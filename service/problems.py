@@ -16,6 +16,7 @@ from service.errors import (
     ServiceError,
     UnauthorizedError,
 )
+from service.parameters import invalid_parameter
 from service.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -74,13 +75,7 @@ async def on_validation_error(request: Request, error: Exception) -> JSONRespons
     """Answer a wrong query parameter or header: its name and what is allowed."""
     if not isinstance(error, RequestValidationError):
         raise error
-    first = error.errors()[0]
-    name = str(first["loc"][-1])
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "there is no such parameter"
-    refusal = InvalidParameterError(name, f"{name}: {message}")
-    return await on_service_error(request, refusal)
+    return await on_service_error(request, invalid_parameter(error.errors()))
 
 
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:

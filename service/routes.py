@@ -16,6 +16,7 @@ from service.metrics import Metrics
 from service.openapi_examples import predictions
 from service.openapi_problems import error_answers, model_refused
 from service.overlay import draw_overlay
+from service.parameters import Deadline, PlainRoute, read_deadline, read_query
 from service.schemas import (
     Health,
     ModelInfo,
@@ -28,7 +29,6 @@ from service.schemas import (
     parse_mm_per_px,
 )
 from service.segmenting import (
-    Deadline,
     Segmented,
     deadline_of,
     engine_of,
@@ -54,12 +54,21 @@ key_wanted = Depends(
         description="Only where the service was started with STEEL_API_KEY or STEEL_API_KEYS_FILE.",
     )
 )
+strips = APIRouter(dependencies=[key_wanted], route_class=PlainRoute)
 protected = APIRouter(dependencies=[key_wanted])
 router = APIRouter()
 metrics_route = APIRouter()
 
 
-@protected.post(
+def _predict_parameters(query: Annotated[PredictQuery, Query()], deadline_ms: Deadline = None) -> None:
+    """Describe what ``predict`` reads."""
+
+
+def _overlay_parameters(query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None) -> None:
+    """Describe what ``overlay`` reads."""
+
+
+@strips.post(
     "/predict",
     tags=["Strips"],
     summary="Find defects",
@@ -72,19 +81,19 @@ metrics_route = APIRouter()
         },
         **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
+    dependencies=[Depends(_predict_parameters)],
     openapi_extra=openapi.BODY,
 )
-async def predict(
-    request: Request, query: Annotated[PredictQuery, Query()], deadline_ms: Deadline = None
-) -> Response:
+async def predict(request: Request) -> Response:
     """Answer a mask and a probability per class for each image of the request.
 
     One bad file never fails the others: its entry has its own `status` and `problem`. A request with
     a single bad file is answered with that status itself.
     """
+    query = read_query(request, PredictQuery)
     mm_per_px = None if query.mm_per_px is None else parse_mm_per_px(query.mm_per_px)
     output = Output(query.mask_format, query.instances, query.maps)
-    uploads, done = await _segment(request, query, deadline_ms, output)
+    uploads, done = await _segment(request, query, output)
     failures = done.failures
     if len(failures) == len(done.results) and (len(failures) == 1 or _same_refusal(failures)):
         raise failures[0]
@@ -108,7 +117,7 @@ async def predict(
     )
 
 
-@protected.post(
+@strips.post(
     "/overlay",
     tags=["Strips"],
     summary="Look at the defects",
@@ -120,13 +129,12 @@ async def predict(
         },
         **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
+    dependencies=[Depends(_overlay_parameters)],
     openapi_extra=openapi.BODY,
 )
-async def overlay(
-    request: Request, query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None
-) -> Response:
+async def overlay(request: Request) -> Response:
     """Answer a PNG: the strip with coloured masks. Takes one image."""
-    _, done = await _segment(request, query, deadline_ms, Output(), max_files=1)
+    _, done = await _segment(request, read_query(request, SegmentQuery), Output(), max_files=1)
     result = done.results[0]
     if isinstance(result, ServiceError):
         raise result
@@ -208,16 +216,11 @@ async def metrics(request: Request) -> Response:
 
 
 async def _segment(
-    request: Request,
-    query: SegmentQuery,
-    deadline_ms: int | None,
-    output: Output,
-    *,
-    max_files: int | None = None,
+    request: Request, query: SegmentQuery, output: Output, *, max_files: int | None = None
 ) -> tuple[list[Upload], Segmented]:
     """Read the files and answer each with a prediction or its own error, all by the same model."""
     settings = settings_of(request)
-    deadline = deadline_of(request, deadline_ms)
+    deadline = deadline_of(request, read_deadline(request))
     with engine_of(request).hold() as serving:
         point = operating_point(serving.session.metadata, query)
         # Before the body is read: under overload a refusal must cost next to nothing.

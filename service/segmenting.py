@@ -5,10 +5,10 @@ import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from fastapi import Header, Request
+from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from service.engine import Engine
@@ -29,17 +29,6 @@ from service.stages import Output, Prediction, Wanted
 T = TypeVar("T")
 
 _log = structlog.get_logger()
-
-Deadline = Annotated[
-    int | None,
-    Header(
-        alias="X-Deadline-Ms",
-        ge=1,
-        le=86_400_000,
-        description="Milliseconds in which the answer is wanted; strips that cannot make it are not run.",
-        examples=[500],
-    ),
-]
 
 
 def engine_of(request: Request) -> Engine:
