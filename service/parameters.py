@@ -28,8 +28,8 @@ _DEADLINE_MS: TypeAdapter[int] = TypeAdapter(DeadlineMs)
 class PlainRoute(APIRoute):
     """A route whose function takes the request alone, and answers a Response.
 
-    Its dependencies describe parameters in the OpenAPI document; they never run. Running them takes FastAPI a
-    sixth of the event loop's time for a strip (docs/performance.md).
+    Its dependencies describe parameters in the OpenAPI document; they never run, and must not guard anything.
+    To run them is a noticeable part of what a strip costs beside its model (docs/performance.md).
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

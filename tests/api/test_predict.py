@@ -146,6 +146,11 @@ async def test_profile_threshold_and_area_can_be_chosen(client: httpx.AsyncClien
     assert profile["threshold"] == [0.25] * 4
 
 
+async def test_of_a_parameter_that_comes_twice_the_last_counts(client: httpx.AsyncClient) -> None:
+    response = await client.post("/predict?threshold=0.9&threshold=0.25", content=STRIP, headers=PNG)
+    assert response.json()["profile"]["threshold"] == [0.25] * 4
+
+
 async def test_masks_can_be_left_out(client: httpx.AsyncClient) -> None:
     response = await client.post("/predict?mask_format=none", content=STRIP, headers=PNG)
     found = response.json()["images"][0]["classes"][2]
