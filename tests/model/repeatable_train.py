@@ -1,8 +1,13 @@
-"""``python -m model_export`` with batch normalisation by its stored statistics.
+"""``python -m model_export`` without what makes two processes and one with the whole batch differ.
 
-Those of a batch are each process's own, which is what two processes and one with the whole batch differ by.
+Batch normalisation goes by its stored statistics: those of a batch are each process's own. Adam's epsilon is
+above the smallest gradients: below it a step is the gradient's sign, which rounding decides where there is
+next to no gradient.
 """
 
+import functools
+
+import torch
 from torch import nn
 
 from model_export.__main__ import main
@@ -21,4 +26,5 @@ def _train_without_batch_statistics(self: SteelNetwork, mode: bool = True) -> St
 
 if __name__ == "__main__":
     SteelNetwork.train = _train_without_batch_statistics  # type: ignore[method-assign, assignment]
+    torch.optim.AdamW = functools.partial(torch.optim.AdamW, eps=1e-3)  # type: ignore[misc, assignment]
     main()
