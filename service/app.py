@@ -22,6 +22,7 @@ from service.open_inference import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v
 from service.open_inference_requests import HEADER
 from service.openapi_problems import error_answers
 from service.operator_page import PAGE_PATHS, add_operator_page
+from service.parameters import DEADLINE_HEADER
 from service.providers import GpuOptions
 from service.routes import (
     HEALTH_PATHS,
@@ -153,7 +154,7 @@ def create_app(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=("GET", "POST"),
-            allow_headers=(KEY_HEADER, "X-Deadline-Ms", "X-Filename", "X-Request-Id", HEADER),
+            allow_headers=(KEY_HEADER, DEADLINE_HEADER, "X-Filename", "X-Request-Id", HEADER),
             expose_headers=("Retry-After", "Server-Timing", "X-Request-Id", HEADER),
         )
     app.add_middleware(RequestContext, metrics=metrics)
