@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -63,21 +64,24 @@ def test_the_gpu_file_asks_for_a_gpu() -> None:
 
 @contextlib.contextmanager
 def calls_in_flight() -> Iterator[list[Future[httpx.Response]]]:
-    """Eight strips on their way, some of them in the queue."""
-    with ThreadPoolExecutor(8) as pool:
-        calls = [
-            pool.submit(httpx.post, f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60)
-            for _ in range(8)
-        ]
-        while "steel_queue_size 0.0" in httpx.get(f"{URL}/metrics").text:
-            pass
+    """Eight requests of four strips on their way, some of them in the queue."""
+    files = [("file", EXAMPLE)] * 4
+    with ThreadPoolExecutor(8) as pool, httpx.Client() as client:
+        calls = [pool.submit(httpx.post, f"{URL}/predict", files=files, timeout=60) for _ in range(8)]
+        while "steel_queue_size 0.0" in client.get(f"{URL}/metrics").text:
+            assert not all(call.done() for call in calls), "all were answered before they were seen to wait"
         yield calls
+
+
+def process_id(container: str) -> int:
+    """The process that the container runs; 0 while it runs none."""
+    (state,) = json.loads(docker("inspect", container))
+    return int(state["State"]["Pid"])
 
 
 def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container: str) -> None:
     """By its process id: Docker does not start again what ``docker kill`` ended."""
-    (state,) = json.loads(docker("inspect", container))
-    pid = state["State"]["Pid"]
+    pid = process_id(container)
     command = Path(f"/proc/{pid}/cmdline")
     if not command.is_file() or b"service" not in command.read_bytes().split(b"\0"):
         pytest.skip("the engine's processes cannot be seen from here")
@@ -86,6 +90,11 @@ def test_a_kill_loses_only_what_was_in_flight_and_compose_starts_again(container
         broken = [call.exception() for call in calls]
     assert all(error is None or isinstance(error, httpx.TransportError) for error in broken)
     assert any(broken)
+    # Until Docker has started it again it counts as unhealthy, and compose would not wait.
+    deadline = time.monotonic() + 60
+    while process_id(container) in (0, pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     docker("compose", "up", "--detach", "--wait")  # changes nothing; waits until it is healthy
     (state,) = json.loads(docker("inspect", container))
     assert state["RestartCount"] == 1
