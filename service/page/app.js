@@ -247,3 +247,5 @@ $("curl").addEventListener("click", async () => {
   await navigator.clipboard?.writeText($("command").textContent).catch(() => {});
 });
 loadModel().catch((error) => say(error.message, true));
+// Where the service shows its API to nobody, or to holders of a key only, a link could not be followed.
+fetch("docs").then((response) => { $("api").hidden = !response.ok; });

@@ -206,6 +206,7 @@ def test_the_page_is_small(browser: Browser, server: Server) -> None:
     page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
     page.goto(server.url)
     page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
+    page.get_by_role("link", name="API").wait_for()  # its response is the last
     page.close()
     assert len(sizes) >= 5
     assert sum(sizes.values()) <= 100_000
@@ -232,4 +233,15 @@ def test_a_key_is_asked_for_where_one_is_wanted(browser: Browser, tiny_model: Pa
         page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
         page.get_by_role("button", name="take an example").click()
         page.locator("#verdict").filter(has_text="example.png").wait_for()
+        page.close()
+
+
+def test_it_does_not_point_to_an_api_page_that_is_off(browser: Browser, tiny_model: Path) -> None:
+    with real_server(tiny_model, docs="off") as server:
+        page = browser.new_page()
+        with page.expect_response(f"{server.url}/docs") as docs:
+            page.goto(server.url)
+        page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
+        assert docs.value.status == 404
+        expect(page.get_by_role("link", name="API")).to_be_hidden()
         page.close()
