@@ -122,7 +122,7 @@ def create_app(
     app.include_router(strips)
     app.include_router(protected)
     app.include_router(router)
-    app.include_router(v2_protected, dependencies=[key_wanted], responses=error_answers(401))
+    app.include_router(v2_protected, dependencies=[key_wanted], responses=error_answers(401, v2=True))
     app.include_router(v2_router)
     open_paths = [*HEALTH_PATHS, *V2_HEALTH_PATHS]
     if settings.metrics == "open":

@@ -56,6 +56,8 @@ _JsonBytes = Annotated[
         description="Length of the JSON where binary data follow it (Triton's binary tensor data extension).",
     ),
 ]
+_NOT_READY = error_answers(503, v2=True)
+_NO_SUCH_MODEL = error_answers(404, 422, 503, v2=True)
 _INFER: dict[str, Any] = {
     "response_model": InferResponse,
     "responses": {
@@ -63,7 +65,7 @@ _INFER: dict[str, Any] = {
             "content": {_OCTETS: {"schema": openapi.BINARY}},
             "description": "JSON, or JSON with binary data.",
         },
-        **error_answers(404, 408, 413, 415, 422, 429, 500, 503, 504),
+        **error_answers(404, 408, 413, 415, 422, 429, 500, 503, 504, v2=True),
     },
     "openapi_extra": openapi.INFER_BODY,
 }
@@ -72,14 +74,14 @@ v2_protected = APIRouter(tags=["Open Inference Protocol"])
 v2_router = APIRouter(tags=["Open Inference Protocol"])
 
 
-@v2_router.get(V2_HEALTH_PATHS[0], summary="Is the process alive?", responses=error_answers(503))
+@v2_router.get(V2_HEALTH_PATHS[0], summary="Is the process alive?", responses=_NOT_READY)
 async def v2_live(request: Request) -> ServerLive:
     """Answer as `/health/live` does."""
     engine_of(request).check_live()
     return ServerLive(live=True)
 
 
-@v2_router.get(V2_HEALTH_PATHS[1], summary="Can strips be answered?", responses=error_answers(503))
+@v2_router.get(V2_HEALTH_PATHS[1], summary="Can strips be answered?", responses=_NOT_READY)
 async def v2_ready(request: Request) -> ServerReady:
     """Answer as `/health/ready` does."""
     engine_of(request).check_ready()
@@ -94,27 +96,25 @@ async def v2_server() -> ServerMetadata:
     )
 
 
-@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=error_answers(404, 422, 503))
+@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=_NO_SUCH_MODEL)
 async def v2_model(request: Request, name: str) -> ModelTensors:
     """Name, version, and tensors of the model that serves."""
     return _tensors(_served(request, name))
 
 
-@v2_protected.get(_VERSION, summary="The same of a version", responses=error_answers(404, 422, 503))
+@v2_protected.get(_VERSION, summary="The same of a version", responses=_NO_SUCH_MODEL)
 async def v2_model_version(request: Request, name: str, version: str) -> ModelTensors:
     """Name, version, and tensors of the model, if this version serves."""
     return _tensors(_served(request, name, version))
 
 
-@v2_protected.get(f"{_MODEL}/ready", summary="Can the model answer?", responses=error_answers(404, 422, 503))
+@v2_protected.get(f"{_MODEL}/ready", summary="Can the model answer?", responses=_NO_SUCH_MODEL)
 async def v2_model_ready(request: Request, name: str) -> ModelReady:
     """Answer 200 while the model of this name serves."""
     return ModelReady(name=_served(request, name).name, ready=True)
 
 
-@v2_protected.get(
-    f"{_VERSION}/ready", summary="Can the version answer?", responses=error_answers(404, 422, 503)
-)
+@v2_protected.get(f"{_VERSION}/ready", summary="Can the version answer?", responses=_NO_SUCH_MODEL)
 async def v2_model_version_ready(request: Request, name: str, version: str) -> ModelReady:
     """Answer 200 while this version of the model serves."""
     return ModelReady(name=_served(request, name, version).name, ready=True)

@@ -82,11 +82,16 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
 )
 
 
-def error_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Document error answers, each with an example for every reason that there is."""
+def error_answers(*statuses: int, v2: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Document error answers, each with an example for every reason that there is.
+
+    Args:
+        statuses: HTTP statuses.
+        v2: whether they are answered below /v2.
+    """
     return {
         status: _answer(
-            _DESCRIPTIONS[status], {name: error for name, error in _EXAMPLES if error.status == status}
+            _DESCRIPTIONS[status], {name: error for name, error in _EXAMPLES if error.status == status}, v2=v2
         )
         for status in statuses
     }
@@ -100,10 +105,11 @@ def model_refused() -> dict[int | str, dict[str, Any]]:
     return {422: _answer("The new model was refused; the old one goes on.", {"no checksum": error})}
 
 
-def _answer(description: str, errors: dict[str, ServiceError]) -> dict[str, Any]:
+def _answer(description: str, errors: dict[str, ServiceError], *, v2: bool = False) -> dict[str, Any]:
+    problems = {name: problem_of(error, EXAMPLE_ID, v2=v2) for name, error in errors.items()}
     examples = {
-        name: {"summary": name, "value": problem_of(error, EXAMPLE_ID).model_dump(exclude_none=True)}
-        for name, error in errors.items()
+        name: {"summary": name, "value": problem.model_dump(exclude_none=True)}
+        for name, problem in problems.items()
     }
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}}}

@@ -22,8 +22,14 @@ from service.schemas import Problem
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem_of(error: ServiceError, request_id: str | None = None) -> Problem:
-    """Describe an error to the caller; what went wrong inside stays inside."""
+def problem_of(error: ServiceError, request_id: str | None = None, *, v2: bool = False) -> Problem:
+    """Describe an error to the caller; what went wrong inside stays inside.
+
+    Args:
+        error: the error.
+        request_id: of the request.
+        v2: whether the Open Inference Protocol is spoken, whose clients read ``error``.
+    """
     detail = error.detail
     if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         detail = "the service failed on this request; its log has the reason under the request id"
@@ -34,6 +40,7 @@ def problem_of(error: ServiceError, request_id: str | None = None) -> Problem:
         status=error.status,
         detail=detail,
         request_id=request_id,
+        error=detail if v2 else None,
         **extra,
     )
 
@@ -53,13 +60,15 @@ def respond(error: ServiceError, scope: Mapping[str, Any]) -> JSONResponse:
     if isinstance(error, RequestTimeoutError):
         # The rest of the body will not be waited for.
         headers["Connection"] = "close"
-    return _response(problem_of(error, scope["state"]["request_id"]), scope, headers)
+    return _response(problem_of(error, scope["state"]["request_id"], v2=_speaks_v2(scope)), headers)
 
 
-def _response(problem: Problem, scope: Mapping[str, Any], headers: Mapping[str, str] | None) -> JSONResponse:
+def _speaks_v2(scope: Mapping[str, Any]) -> bool:
     path = str(scope.get("path", ""))
-    if path == "/v2" or path.startswith("/v2/"):
-        problem.error = problem.detail
+    return path == "/v2" or path.startswith("/v2/")
+
+
+def _response(problem: Problem, headers: Mapping[str, str] | None) -> JSONResponse:
     return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, media_type=MEDIA_TYPE)
 
 
@@ -93,8 +102,9 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
         status=status,
         detail=detail,
         request_id=request.state.request_id,
+        error=detail if _speaks_v2(request.scope) else None,
     )
-    return _response(problem, request.scope, error.headers)
+    return _response(problem, error.headers)
 
 
 def _urn(title: str) -> str:

@@ -146,7 +146,7 @@ async def test_openapi_describes_every_field_and_tag(client: httpx.AsyncClient) 
 async def test_every_error_on_the_page_has_examples_of_its_status(client: httpx.AsyncClient) -> None:
     document = (await client.get("/openapi.json")).json()
     seen = set()
-    for path in document["paths"].values():
+    for name, path in document["paths"].items():
         for operation in path.values():
             for status, response in operation["responses"].items():
                 if status == "200":
@@ -154,6 +154,8 @@ async def test_every_error_on_the_page_has_examples_of_its_status(client: httpx.
                 examples = response["content"]["application/problem+json"]["examples"]
                 problems = [Problem.model_validate(example["value"]) for example in examples.values()]
                 assert {problem.status for problem in problems} == {int(status)}
+                v2 = name.startswith("/v2")
+                assert all(problem.error == (problem.detail if v2 else None) for problem in problems)
                 seen |= {problem.title for problem in problems}
     assert {"Invalid image", "Invalid parameter", "Queue full", "Deadline exceeded", "Model refused"} <= seen
 
