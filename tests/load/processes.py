@@ -33,10 +33,14 @@ class Server:
     """Key in ``tests.load.protocols``."""
     process: psutil.Process
 
+    def tree(self) -> list[psutil.Process]:
+        """The process and its children."""
+        return _tree(self.process)
+
     def cpu_seconds(self) -> float:
         """Processor time of the process and its children so far."""
         total = 0.0
-        for process in _tree(self.process):
+        for process in self.tree():
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 total += times.user + times.system
@@ -45,10 +49,16 @@ class Server:
     def rss_mb(self) -> float:
         """Resident memory of the process and its children, in MB; shared pages count in each."""
         total = 0
-        for process in _tree(self.process):
+        for process in self.tree():
             with contextlib.suppress(psutil.NoSuchProcess):
                 total += process.memory_info().rss
         return total / 1e6
+
+
+def pin(process: psutil.Process, processor: int) -> None:
+    """Let a process and its threads run on one processor only; threads that it starts later, too."""
+    for thread in process.threads():
+        os.sched_setaffinity(thread.id, {processor})
 
 
 def free_port() -> int:

@@ -4,9 +4,14 @@ Three ways in turn, round after round: the service on one processor, one replica
 each; in closed loop for throughput, then in open loop at one rate for all; with the default model, and with
 one that costs nothing, for what a request costs. ``RAY_SERVE_ENABLE_HA_PROXY=1`` in the environment puts
 HAProxy in front of the replicas.
+
+The service and each replica are pinned to a processor of their own, since Ray only counts processors: a
+replica of one would read files and write answers on another that happens to be idle. Generator, proxy and
+Ray's own processes run where they find room.
 """
 
 import contextlib
+import os
 import statistics
 import sys
 import tempfile
@@ -20,13 +25,16 @@ from service.model_repository import find_model
 from service.session import open_session
 from tests.load.drive import Measured, drive
 from tests.load.jobs import Job, write_jobs
-from tests.load.processes import ROOT, Server, free_port, running_server
+from tests.load.processes import ROOT, Server, free_port, pin, running_server
 from tests.load.tiny import tiny_files
 from tests.load.workload import answer_jobs, image_files
 from tests.tiny_model import write_tiny_model
 
 _OPEN_SHARE = 0.3
 """Of what the service alone answers: a rate that every way keeps up with."""
+
+_REPLICA = "ray::ServeReplica"
+"""How Ray's processes that serve are named."""
 
 WAYS = ("service, 1 processor", "1 replica", "2 replicas")
 
@@ -116,7 +124,20 @@ def _server(way: str, model: Path, job: Job, folder: Path) -> Iterator[Server]:
         log=folder / "server.log",
         job=job,
     ) as server:
+        _pin(server, way)
         yield server
+
+
+def _pin(server: Server, way: str) -> None:
+    """Give the service, or each replica, a processor of its own."""
+    pinned = [server.process]
+    if way != WAYS[0]:
+        pinned = [one for one in server.tree() if " ".join(one.cmdline()).startswith(_REPLICA)]
+        if len(pinned) != int(way.split()[0]):
+            raise RuntimeError(f"found {len(pinned)} processes named {_REPLICA}*, where {way} were started")
+    processors = sorted(os.sched_getaffinity(0))[: len(pinned)]
+    for process, processor in zip(pinned, processors, strict=True):
+        pin(process, processor)
 
 
 if __name__ == "__main__":
