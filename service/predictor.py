@@ -7,6 +7,7 @@ from typing import Any
 from service.batcher import Batcher
 from service.errors import DeadlineExceededError, QueueFullError, ServiceError, unexpected
 from service.pipelines import Pipeline
+from service.preprocess import format_of
 from service.stages import Job, Prediction, Wanted
 
 
@@ -27,18 +28,23 @@ class Predictor:
     ) -> list[Prediction | ServiceError]:
         """Answer image files, each with a prediction or with its own error.
 
+        What is no image by its first bytes is told so at once: it takes no room from one that is.
+
         Args:
             files: the bytes of the files.
             wanted: of each.
             deadline: event-loop time by which the answers are wanted.
 
         Raises:
-            QueueFullError: at once, if there is no room for all of them, or no time.
+            QueueFullError: at once, if there is no room for all images, or no time.
             UnavailableError: if no strips are taken any more.
         """
-        self.check_room(len(files), deadline)
-        works = [self._pipeline.start(Job(data, wanted), deadline) for data in files]
-        return await asyncio.gather(*(self._in_time(work, deadline) for work in works))
+        refusals = [_refusal(data) for data in files]
+        images = [data for data, refusal in zip(files, refusals, strict=True) if refusal is None]
+        self.check_room(len(images), deadline)
+        works = [self._pipeline.start(Job(data, wanted), deadline) for data in images]
+        answers = iter(await asyncio.gather(*(self._in_time(work, deadline) for work in works)))
+        return [next(answers) if refusal is None else refusal for refusal in refusals]
 
     def check_room(self, files: int, deadline: float) -> None:
         """Raise QueueFullError unless there is room for so many files, and time before the deadline.
@@ -65,3 +71,11 @@ class Predictor:
             return error
         except Exception as error:
             return unexpected(error)
+
+
+def _refusal(data: bytes) -> ServiceError | None:
+    try:
+        format_of(data)
+    except ServiceError as error:
+        return error
+    return None

@@ -26,10 +26,24 @@ _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
 
-def _sniff(data: bytes) -> str | None:
+def format_of(data: bytes) -> str:
+    """Return which of ``FORMATS`` a file is, by its first bytes.
+
+    Raises:
+        InvalidImageError: if the file is empty.
+        UnsupportedMediaTypeError: if it is none of them.
+    """
+    if not data:
+        raise InvalidImageError("the file is empty (0 bytes); send an image of 1600x256 pixels")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    return next((name for magic, name in _MAGIC.items() if data.startswith(magic)), None)
+    for magic, name in _MAGIC.items():
+        if data.startswith(magic):
+            return name
+    raise UnsupportedMediaTypeError(
+        f"the file is not an image of a type read here ({', '.join(FORMATS)}); "
+        f"it begins with the bytes {data[:8].hex(' ')}"
+    )
 
 
 def decode(data: bytes, *, max_pixels: int) -> Strip:
@@ -40,19 +54,12 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
     that asks for it is refused.
 
     Raises:
-        UnsupportedMediaTypeError: if the bytes are not of a format in ``FORMATS``.
+        UnsupportedMediaTypeError: see ``format_of``.
         PayloadTooLargeError: if the header announces more than ``max_pixels``; nothing is decoded.
         InvalidImageError: if the image is broken, truncated, animated, of the wrong size or of a
             pixel type other than 8-bit grey or colour and 16-bit grey.
     """
-    if not data:
-        raise InvalidImageError("the file is empty (0 bytes); send an image of 1600x256 pixels")
-    kind = _sniff(data)
-    if kind is None:
-        raise UnsupportedMediaTypeError(
-            f"the file is not an image of a type read here ({', '.join(FORMATS)}); "
-            f"it begins with the bytes {data[:8].hex(' ')}"
-        )
+    kind = format_of(data)
     if kind == "JPEG" and _count_scans(data) > _MAX_SCANS:
         raise InvalidImageError(f"the JPEG has more than {_MAX_SCANS} scans")
     try:

@@ -231,16 +231,34 @@ async def test_a_request_is_taken_whole_or_not_at_all(gated: GatedSession) -> No
                 check(answer, 429, "queue-full", "strips are waiting")
 
 
+async def test_what_is_no_image_takes_no_room(gated: GatedSession) -> None:
+    async with running_app(create_app(Settings(max_queue_size=2, max_files=2), session=gated)) as client:
+        calls = [asyncio.create_task(client.post("/predict", content=STRIP, headers=PNG))]
+        while gated.runs < 1:
+            await asyncio.sleep(0.005)
+        calls.append(asyncio.create_task(client.post("/predict", content=STRIP, headers=PNG)))
+        await asyncio.sleep(0.2)
+        # One place is left, and the gate is closed: these two are answered without either.
+        files = [("file", (name, b"no image", "image/png")) for name in "ab"]
+        response = await client.post("/predict", files=files)
+        assert [image["status"] for image in response.json()["images"]] == [415, 415]
+        files[0] = ("file", ("a", STRIP, "image/png"))
+        mixed = asyncio.create_task(client.post("/predict", files=files))
+        gated.gate.release(3)
+        assert [image["status"] for image in (await mixed).json()["images"]] == [200, 415]
+        assert [answer.status_code for answer in await asyncio.gather(*calls)] == [200, 200]
+
+
 async def test_a_bug_with_one_file_fails_that_file_alone(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(data: bytes, *, max_pixels: int) -> Strip:
-        if data == b"bad":
+        if data == b"BM bad":
             raise MemoryError("secret")
         return decode(data, max_pixels=max_pixels)
 
     monkeypatch.setattr("service.stages.decode", breaks)
-    files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"bad"))]
+    files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"BM bad"))]
     response = await client.post("/predict", files=files)
     assert [image["status"] for image in response.json()["images"]] == [200, 500]
     assert "secret" not in response.text
