@@ -21,10 +21,10 @@ def main() -> int:
     try:
         settings = Settings()
     except ValidationError as error:
-        print(explain(error), file=sys.stderr)  # noqa: T201  (a command)
+        print(explain(error), file=sys.stderr)
         return 2
     if settings.engine_cache is None:
-        print("error: STEEL_ENGINE_CACHE names the folder where engines are kept; set it", file=sys.stderr)  # noqa: T201
+        print("error: STEEL_ENGINE_CACHE names the folder where engines are kept; set it", file=sys.stderr)
         return 2
     started = time.perf_counter()
     try:
@@ -36,9 +36,9 @@ def main() -> int:
             gpu=GpuOptions(graphs=settings.cuda_graphs, engine_cache=settings.engine_cache),
         )
     except (ModelFileError, DeviceError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    print(  # noqa: T201
+    print(
         f"{session.metadata.name} {session.metadata.version}: engines for batches of "
         f"{', '.join(map(str, session.batch_sizes))} are in {settings.engine_cache}, built and proven in "
         f"{time.perf_counter() - started:.0f} s"

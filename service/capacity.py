@@ -162,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--strips-per-second is of your mix of strips: leave --defective-share out")
     else:
         replica, what = Replica(options.strips_per_second, options.parallel), "as given"
-    print(report(Plan(line, replica, options.utilisation, options.spare), what, options.budget_ms))  # noqa: T201
+    print(report(Plan(line, replica, options.utilisation, options.spare), what, options.budget_ms))
     return 0
 
 

@@ -43,7 +43,7 @@ def answer_parts(
     on_gpus = work.device not in ON_PROCESSORS
     _start(address, workers or cpu_quota())
     try:
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no type for it
         wanted = workers or int(resources.get("GPU" if on_gpus else "CPU", 1))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flush=True,
     )
     stop.wait()
-    serve.shutdown()  # type: ignore[no-untyped-call]
+    serve.shutdown()  # type: ignore[no-untyped-call]  # Ray has no type for it
     ray.shutdown()
     return 0
 

@@ -36,7 +36,9 @@ _OPEN_SHARE = 0.3
 _REPLICA = "ray::ServeReplica"
 """How Ray's processes that serve are named."""
 
-WAYS = ("service, 1 processor", "1 replica", "2 replicas")
+ALONE, ONE, TWO = "service, 1 processor", "1 replica", "2 replicas"
+REPLICAS = {ALONE: 0, ONE: 1, TWO: 2}
+"""Of each way; 0 is the service without Ray."""
 
 
 @dataclass(frozen=True)
@@ -69,22 +71,21 @@ def _compare(options: Options, model: Path, files: list[bytes], folder: Path) ->
     jobs = answer_jobs(files, open_session(model, device="cpu", threads=1))
     where = folder / "jobs"
     write_jobs(jobs, where)
-    runs: dict[str, list[Measured]] = {way: [] for way in WAYS}
-    open_runs: dict[str, list[Measured]] = {way: [] for way in WAYS}
+    runs: dict[str, list[Measured]] = {way: [] for way in REPLICAS}
+    open_runs: dict[str, list[Measured]] = {way: [] for way in REPLICAS}
     for _ in range(options.rounds):
-        for way in WAYS:
+        for way in REPLICAS:
             with _server(way, model, jobs[0], folder) as server:
                 length = {"seconds": options.seconds, "warm_up": 3.0}
                 runs[way].append(drive(server, where, connections=8, **length))
-                rate = _OPEN_SHARE * runs[WAYS[0]][0].report.throughput
+                rate = _OPEN_SHARE * runs[ALONE][0].report.throughput
                 open_runs[way].append(drive(server, where, rate=rate, **length))
     print("  closed loop, 8 connections")
     _print(runs)
     print(f"  open loop, {rate:.1f} strips/s")
     _print(open_runs)
     ratios = [
-        two.report.throughput / one.report.throughput
-        for one, two in zip(runs[WAYS[1]], runs[WAYS[2]], strict=True)
+        two.report.throughput / one.report.throughput for one, two in zip(runs[ONE], runs[TWO], strict=True)
     ]
     print(f"  2 replicas / 1: {', '.join(f'{ratio:.2f}' for ratio in ratios)}", flush=True)
 
@@ -109,9 +110,8 @@ def _print(runs: dict[str, list[Measured]]) -> None:
 @contextlib.contextmanager
 def _server(way: str, model: Path, job: Job, folder: Path) -> Iterator[Server]:
     port = free_port()
-    command = ["-m", "service"]
-    if way != WAYS[0]:
-        command = ["-m", "steel_ray", "--replicas", way.split()[0]]
+    replicas = REPLICAS[way]
+    command = ["-m", "steel_ray", "--replicas", str(replicas)] if replicas else ["-m", "service"]
     settings = {"MODEL": str(model.resolve()), "DEVICE": "cpu", "LOG_LEVEL": "error", "PORT": str(port)}
     with running_server(
         way,
@@ -124,17 +124,17 @@ def _server(way: str, model: Path, job: Job, folder: Path) -> Iterator[Server]:
         log=folder / "server.log",
         job=job,
     ) as server:
-        _pin(server, way)
+        _pin(server, replicas)
         yield server
 
 
-def _pin(server: Server, way: str) -> None:
+def _pin(server: Server, replicas: int) -> None:
     """Give the service, or each replica, a processor of its own."""
     pinned = [server.process]
-    if way != WAYS[0]:
+    if replicas:
         pinned = [one for one in server.tree() if " ".join(one.cmdline()).startswith(_REPLICA)]
-        if len(pinned) != int(way.split()[0]):
-            raise RuntimeError(f"found {len(pinned)} processes named {_REPLICA}*, where {way} were started")
+        if len(pinned) != replicas:
+            raise RuntimeError(f"{replicas} processes named {_REPLICA}* are wanted; found {len(pinned)}")
     processors = sorted(os.sched_getaffinity(0))[: len(pinned)]
     for process, processor in zip(pinned, processors, strict=True):
         pin(process, processor)

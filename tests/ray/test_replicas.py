@@ -52,9 +52,9 @@ def cluster() -> Iterator[Cluster]:
     cluster.add_node(num_cpus=1, object_store_memory=80_000_000)
     ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     yield cluster
-    serve.shutdown()  # type: ignore[no-untyped-call]
+    serve.shutdown()  # type: ignore[no-untyped-call]  # Ray has no type for it
     ray.shutdown()
-    cluster.shutdown()  # type: ignore[no-untyped-call]
+    cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray has no type for it
 
 
 @pytest.fixture(scope="module")

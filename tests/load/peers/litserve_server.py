@@ -19,7 +19,7 @@ class StripApi(litserve.LitAPI):
         self.pipeline = open_pipeline(peer_settings().model, threads=1)
 
     # LitServe hands these two methods' annotations to FastAPI; its examples have none.
-    def decode_request(self, request):  # type: ignore[no-untyped-def]
+    def decode_request(self, request):  # type: ignore[no-untyped-def]  # as LitServe has it
         """Take the file of a form."""
         return request["file"].file.read()
 
@@ -27,7 +27,7 @@ class StripApi(litserve.LitAPI):
         """Answer a strip."""
         return self.pipeline.answer_json(data)
 
-    def encode_response(self, output):  # type: ignore[no-untyped-def]
+    def encode_response(self, output):  # type: ignore[no-untyped-def]  # as LitServe has it
         """Answer as it is."""
         return output
 
