@@ -9,12 +9,14 @@ One queue, one task, no polling; one thread on a GPU, one per processor on a CPU
 * A caller that has gone is dropped before the model runs and cannot hurt its batch-mates; so is one
   whose deadline is nearer than the fastest run seen.
 * An exception, or a wrong number of outputs, reaches every caller of that batch; the loop goes on.
+* An output that is a ServiceError is raised to its own caller.
 * A run that does not end, a device that is gone, or an end of the loop itself is a failure that is
   reported once: the process has to be replaced.
 * Closing finishes what was accepted, then refuses.
 """
 
 import asyncio
+import functools
 import math
 import time
 from collections import deque
@@ -29,33 +31,20 @@ from service.errors import (
     DeviceLostError,
     InferenceError,
     QueueFullError,
+    ServiceError,
     UnavailableError,
 )
-from service.stopwatch import Spent, Stopwatch
 
 X = TypeVar("X")
 Y = TypeVar("Y")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[Y]):
-    """One output and what it took."""
-
-    output: Y
-    queue_seconds: float
-    run: Spent
-    """Of the whole batch."""
-    batch_size: int
-
-
 @dataclass(eq=False, slots=True)
 class _Item(Generic[X, Y]):
     input: X
-    future: asyncio.Future[Answer[Y]]
+    future: asyncio.Future[Y]
     arrived: float
     """Event-loop time, comparable with deadlines; some loops count whole milliseconds only."""
-    queued: float
-    """The same moment on the clock that measures durations."""
     deadline: float | None
 
 
@@ -76,7 +65,7 @@ class Batcher(Generic[X, Y]):
 
     def __init__(
         self,
-        run: Callable[[Sequence[X]], Sequence[Y]],
+        run: Callable[[Sequence[X]], Sequence[Y | ServiceError]],
         threads: Executor,
         *,
         max_parallel_runs: int = 1,
@@ -150,17 +139,8 @@ class Batcher(Generic[X, Y]):
         """Return whole seconds, at least one, after which so many inputs should be answered."""
         return max(1, math.ceil(self.expected_seconds(inputs)))
 
-    async def submit(self, x: X, deadline: float | None = None) -> Answer[Y]:
-        """Queue an input and wait for its output; see ``put``.
-
-        Raises:
-            DeadlineExceededError: if the deadline cannot be met any more when the model is free.
-            InferenceError: if the model failed.
-        """
-        return await self.put(x, deadline)
-
-    def put(self, x: X, deadline: float | None = None) -> asyncio.Future[Answer[Y]]:
-        """Queue an input; cancelling what comes back takes it off the queue.
+    def put(self, x: X, deadline: float | None = None) -> asyncio.Future[Y]:
+        """Queue an input; what comes back holds its output, and cancelling that takes it off the queue.
 
         Args:
             x: the input.
@@ -168,14 +148,16 @@ class Batcher(Generic[X, Y]):
 
         Raises:
             QueueFullError: at once, if the queue is full.
-            UnavailableError: if the batcher is closing or has died.
+            UnavailableError: at once, if the batcher is closing or has died.
+            DeadlineExceededError: later, if the deadline cannot be met any more when the model is free.
+            InferenceError: later, if the model failed.
         """
         if not self.alive:
             raise UnavailableError("the service takes no more strips", self.retry_after(1))
         if self.full:
             raise self.full_error()
         loop = asyncio.get_running_loop()
-        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), time.perf_counter(), deadline)
+        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), deadline)
         item.future.add_done_callback(lambda future: self._forget(item) if future.cancelled() else None)
         self._queue.append(item)
         self._changed.set()
@@ -194,17 +176,18 @@ class Batcher(Generic[X, Y]):
 
     async def _serve(self) -> None:
         try:
-            async with asyncio.TaskGroup() as runs:
-                while await self._next_input():
-                    busy = self._free.locked()
-                    await self._free.acquire()
-                    if busy:
-                        await self._fill()
-                    batch = self._take()
-                    if batch:
-                        runs.create_task(self._run_batch(batch))
-                    else:
-                        self._free.release()
+            while await self._next_input():
+                busy = self._free.locked()
+                await self._free.acquire()
+                if busy:
+                    await self._fill()
+                batch = self._take()
+                if batch:
+                    self._start(batch)
+                else:
+                    self._free.release()
+            for _ in range(self._max_parallel_runs):
+                await self._free.acquire()  # given back by each run that ends
         finally:
             # Reached with a queue only if this task was cancelled: nobody may be left waiting.
             for item in self._queue:
@@ -253,52 +236,66 @@ class Batcher(Generic[X, Y]):
             batch.append(item)
         return batch
 
-    async def _run_batch(self, batch: list[_Item[X, Y]]) -> None:
+    def _start(self, batch: list[_Item[X, Y]]) -> None:
+        # A callback and not a task for each run: every step of a task is a wait for the event loop.
         loop = asyncio.get_running_loop()
-        started = time.perf_counter()
+        try:
+            run = loop.run_in_executor(self._threads, self._timed_run, [item.input for item in batch])
+        except RuntimeError as error:
+            self._free.release()
+            _fail(batch, error)
+            self._on_failure(f"the inference threads take no work: {error}")
+            return
         hangs = loop.call_later(
             self._max_run_seconds,
             self._on_failure,
             f"an inference has not ended after {self._max_run_seconds:g} s",
         )
-        try:
-            inputs = [item.input for item in batch]
-            outputs, spent = await self._start(inputs)
-            if len(outputs) != len(batch):
-                raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
-        except BaseException as error:
-            for item in batch:
-                if not item.future.done():
-                    failure = InferenceError(f"the model failed: {error!r}")
-                    failure.__cause__ = error
-                    item.future.set_exception(failure)
-            if isinstance(error, asyncio.CancelledError):
-                raise
-            if isinstance(error, DeviceLostError):
-                self._on_failure(str(error))
-            return  # whatever it was: a SystemExit of a thread is no reason to end anything here
-        finally:
-            hangs.cancel()
-            self._free.release()
-        seconds = spent.seconds
-        self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
-        self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
-        for item, output in zip(batch, outputs, strict=True):
-            if not item.future.done():
-                item.future.set_result(Answer(output, started - item.queued, spent, len(batch)))
-        self._on_batch(len(batch))
+        run.add_done_callback(functools.partial(self._end, batch, hangs))
 
-    def _start(self, inputs: Sequence[X]) -> asyncio.Future[tuple[Sequence[Y], Spent]]:
-        try:
-            return asyncio.get_running_loop().run_in_executor(self._threads, self._timed_run, inputs)
-        except RuntimeError as error:
-            self._on_failure(f"the inference threads take no work: {error}")
-            raise
-
-    def _timed_run(self, inputs: Sequence[X]) -> tuple[Sequence[Y], Spent]:
-        watch = Stopwatch()
+    def _timed_run(self, inputs: Sequence[X]) -> tuple[Sequence[Y | ServiceError], float]:
+        started = time.perf_counter()
         try:
             outputs = self._run(inputs)
         except StopIteration as error:
             raise InferenceError(repr(error)) from error  # no future can carry it: its waiter would wait on
-        return outputs, watch.read()
+        return outputs, time.perf_counter() - started
+
+    def _end(
+        self,
+        batch: list[_Item[X, Y]],
+        hangs: asyncio.TimerHandle,
+        run: asyncio.Future[tuple[Sequence[Y | ServiceError], float]],
+    ) -> None:
+        hangs.cancel()
+        self._free.release()
+        try:
+            outputs, seconds = run.result()
+            if len(outputs) != len(batch):
+                raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
+        except (
+            BaseException
+        ) as error:  # whatever it was: a SystemExit of a thread is no reason to end anything here
+            _fail(batch, error)
+            if isinstance(error, DeviceLostError):
+                self._on_failure(str(error))
+            return
+        self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
+        self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
+        for item, output in zip(batch, outputs, strict=True):
+            if item.future.done():
+                continue
+            if isinstance(output, ServiceError):
+                item.future.set_exception(output)
+            else:
+                item.future.set_result(output)
+        self._on_batch(len(batch))
+
+
+def _fail(batch: Sequence[_Item[X, Y]], error: BaseException) -> None:
+    """Give each caller an error of its own: a traceback grows wherever its error is raised."""
+    for item in batch:
+        if not item.future.done():
+            failure = InferenceError(f"the model failed: {error!r}")
+            failure.__cause__ = error
+            item.future.set_exception(failure)

@@ -191,7 +191,7 @@ class EngineFailedError(Exception):
     """Nothing more can be answered by this process."""
 
 
-def unexpected(error: Exception) -> InferenceError:
+def unexpected(error: BaseException) -> InferenceError:
     """Wrap what nobody foresaw: a bug, or no memory. One file's misfortune, nobody else's."""
     failure = InferenceError(repr(error))
     failure.__cause__ = error

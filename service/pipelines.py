@@ -1,12 +1,13 @@
 """Two ways to bring strips through their stages: on threads of their own, or each on one thread."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
-from service.batcher import Answer, Batcher
+from service.batcher import Batcher
 from service.errors import ServiceError, unexpected
 from service.metadata import Strip
 from service.session import Probabilities, Session
@@ -25,8 +26,8 @@ class Pipeline(Protocol):
         """Strips that count as waiting."""
         ...
 
-    def start(self, job: Job, deadline: float) -> Awaitable[Prediction]:
-        """Take a job at once; what comes back is its answer.
+    def start(self, job: Job, deadline: float) -> asyncio.Future[Prediction]:
+        """Take a job at once; what comes back holds its answer, and cancelling that gives the job up.
 
         Raises, at once or later:
             ServiceError: the file's own, or the queue's.
@@ -34,16 +35,36 @@ class Pipeline(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What the model says of a strip, and what that took."""
+
+    probabilities: Probabilities
+    started: float
+    """When its batch began to run, on the clock of ``time.perf_counter``."""
+    spent: Spent
+    """Seconds of the whole batch; of its processor seconds, this strip's share."""
+
+
+def infer(session: Session, strips: Sequence[Strip]) -> list[Inferred]:
+    """Run the model on a batch of strips and measure it; blocking."""
+    started, watch = time.perf_counter(), Stopwatch()
+    probabilities = session.infer(strips)
+    seconds, cpu_seconds = watch.read()
+    spent = Spent(seconds, cpu_seconds / len(strips))
+    return [Inferred(one, started, spent) for one in probabilities]
+
+
 class StagedPipeline:
     """Decodes and postprocesses on threads beside the one that infers, which a GPU keeps waiting for nothing.
 
     Args:
-        batcher: maps strips to probabilities.
+        batcher: runs ``infer``.
         threads: for the other stages.
         max_pixels: largest image, by its header.
     """
 
-    def __init__(self, batcher: Batcher[Strip, Probabilities], threads: Executor, *, max_pixels: int) -> None:
+    def __init__(self, batcher: Batcher[Strip, Inferred], threads: Executor, *, max_pixels: int) -> None:
         self._batcher = batcher
         self._threads = threads
         self._max_pixels = max_pixels
@@ -54,13 +75,13 @@ class StagedPipeline:
         """Strips in the queue, and those that are being decoded for it."""
         return self._batcher.queue_size + self._decoding
 
-    def start(self, job: Job, deadline: float) -> Awaitable[Prediction]:
+    def start(self, job: Job, deadline: float) -> asyncio.Future[Prediction]:
         """Begin to decode; see ``Pipeline``."""
         decoding = asyncio.get_running_loop().run_in_executor(self._threads, read, job, self._max_pixels)
         self._decoding += 1
         # Counted until the thread is done, not until the caller gives up.
         decoding.add_done_callback(self._decoded)
-        return self._answer(job, decoding, deadline)
+        return asyncio.ensure_future(self._answer(job, decoding, deadline))
 
     def _decoded(self, decoding: asyncio.Future[Decoded]) -> None:
         self._decoding -= 1
@@ -69,11 +90,11 @@ class StagedPipeline:
 
     async def _answer(self, job: Job, decoding: asyncio.Future[Decoded], deadline: float) -> Prediction:
         decoded = await asyncio.shield(decoding)
-        answer = await self._batcher.submit(decoded.strip, deadline)
-        queue = Spent(answer.queue_seconds, 0.0)
-        inference = Spent(answer.run.seconds, answer.run.cpu_seconds / answer.batch_size)
+        queued = time.perf_counter()
+        inferred = await self._batcher.put(decoded.strip, deadline)
+        waited = Spent(inferred.started - queued, 0.0)
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, finish, job, decoded, answer.output, queue, inference
+            self._threads, finish, job, decoded, inferred.probabilities, waited, inferred.spent
         )
 
 
@@ -84,7 +105,7 @@ class WholePipeline:
         batcher: runs ``run_jobs``.
     """
 
-    def __init__(self, batcher: Batcher[Job, Prediction | ServiceError]) -> None:
+    def __init__(self, batcher: Batcher[Job, Prediction]) -> None:
         self._batcher = batcher
 
     @property
@@ -92,30 +113,24 @@ class WholePipeline:
         """Strips in the queue."""
         return self._batcher.queue_size
 
-    def start(self, job: Job, deadline: float) -> Awaitable[Prediction]:
+    def start(self, job: Job, deadline: float) -> asyncio.Future[Prediction]:
         """Join the queue; see ``Pipeline``."""
-        return self._answer(self._batcher.put(job, deadline))
-
-    async def _answer(self, future: asyncio.Future[Answer[Prediction | ServiceError]]) -> Prediction:
-        answer = await future
-        if isinstance(answer.output, ServiceError):
-            raise answer.output
-        timing = replace(answer.output.timing, queue=Spent(answer.queue_seconds, 0.0))
-        return replace(answer.output, timing=timing)
+        return self._batcher.put(job, deadline)
 
 
 def run_jobs(session: Session, jobs: Sequence[Job], max_pixels: int) -> list[Prediction | ServiceError]:
     """Bring jobs through all stages, each to its prediction or to its own error; blocking."""
+    started = time.perf_counter()
     decoded = [_or_error(read, job, max_pixels) for job in jobs]
     strips = [one.strip for one in decoded if isinstance(one, Decoded)]
-    watch = Stopwatch()
-    probabilities = iter(session.infer(strips) if strips else [])
-    seconds, cpu_seconds = watch.read()
-    inference = Spent(seconds, cpu_seconds / max(len(strips), 1))
+    inferred = iter(infer(session, strips) if strips else [])
+
+    def finished(job: Job, one: Decoded) -> Prediction:
+        found = next(inferred)
+        return finish(job, one, found.probabilities, Spent(started - job.queued, 0.0), found.spent)
+
     return [
-        one
-        if isinstance(one, ServiceError)
-        else _or_error(finish, job, one, next(probabilities), Spent(0.0, 0.0), inference)
+        one if isinstance(one, ServiceError) else _or_error(finished, job, one)
         for job, one in zip(jobs, decoded, strict=True)
     ]
 

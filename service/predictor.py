@@ -1,7 +1,8 @@
 """Images in, their four classes out, in time."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import contextlib
+from collections.abc import Sequence
 from typing import Any
 
 from service.batcher import Batcher
@@ -42,8 +43,14 @@ class Predictor:
         refusals = [_refusal(data) for data in files]
         images = [data for data, refusal in zip(files, refusals, strict=True) if refusal is None]
         self.check_room(len(images), deadline)
-        works = [self._pipeline.start(Job(data, wanted), deadline) for data in images]
-        answers = iter(await asyncio.gather(*(self._in_time(work, deadline) for work in works)))
+        works: list[asyncio.Future[Prediction]] = []
+        try:
+            works.extend(self._pipeline.start(Job(data, wanted), deadline) for data in images)
+            await _settled(works, deadline)
+        finally:
+            for work in works:
+                _give_up(work)
+        answers = iter([_answer(work) for work in works])
         return [next(answers) if refusal is None else refusal for refusal in refusals]
 
     def check_room(self, files: int, deadline: float) -> None:
@@ -61,16 +68,31 @@ class Predictor:
                 self._batcher.retry_after(waiting),
             )
 
-    async def _in_time(self, work: Awaitable[Prediction], deadline: float) -> Prediction | ServiceError:
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await work
-        except TimeoutError:
-            return DeadlineExceededError("the deadline passed before the answer was ready")
-        except ServiceError as error:
-            return error
-        except Exception as error:
-            return unexpected(error)
+
+async def _settled(works: Sequence[asyncio.Future[Prediction]], deadline: float) -> None:
+    """Wait until all works are done, or the deadline has passed."""
+    # In turn and without a task for each: all of them run already.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout_at(deadline):
+            for work in works:
+                with contextlib.suppress(Exception):  # that of a work is read from it
+                    await work
+
+
+def _give_up(work: asyncio.Future[Prediction]) -> None:
+    """Cancel a work that is not done; what became of any other counts as seen."""
+    if not work.cancel() and not work.cancelled():
+        work.exception()
+
+
+def _answer(work: asyncio.Future[Prediction]) -> Prediction | ServiceError:
+    """Read what became of a work; one that was given up had no time left."""
+    if not work.done() or work.cancelled():
+        return DeadlineExceededError("the deadline passed before the answer was ready")
+    error = work.exception()
+    if error is None:
+        return work.result()
+    return error if isinstance(error, ServiceError) else unexpected(error)
 
 
 def _refusal(data: bytes) -> ServiceError | None:

@@ -1,11 +1,12 @@
 """What every route that answers strips shares: limits while the body comes, one way to the model, counts."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from fastapi import Request
@@ -93,7 +94,7 @@ async def segment(
     """
     started = time.perf_counter()
     work = serving.predictor.predict(files, Wanted(point, output), deadline=deadline)
-    results = await _unless_left(request, asyncio.ensure_future(work))
+    results = await _unless_left(request, work)
     return Segmented(point, serving.session, results, time.perf_counter() - started)
 
 
@@ -118,23 +119,26 @@ async def receive(request: Request, deadline: float, reading: Awaitable[T]) -> T
         raise _left(request) from error
 
 
-async def _unless_left(request: Request, work: asyncio.Future[T]) -> T:
+async def _unless_left(request: Request, work: Awaitable[T]) -> T:
     """Wait for work, but cancel it when the caller hangs up: uvicorn does not do that by itself."""
 
-    async def left() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+    async def watch() -> None:
+        with contextlib.suppress(ServiceError):  # the body's limits, if others are over them just then
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+        presence.reschedule(asyncio.get_running_loop().time())
 
-    watcher = asyncio.ensure_future(left())
-    either: list[asyncio.Future[Any]] = [work, watcher]
     try:
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise _left(request)
-        return work.result()
-    finally:
-        watcher.cancel()
-        work.cancel()
+        async with asyncio.timeout(None) as presence:
+            watcher = asyncio.ensure_future(watch())
+            try:
+                return await work
+            finally:
+                watcher.cancel()
+    except TimeoutError as error:
+        if presence.expired():
+            raise _left(request) from error
+        raise
 
 
 def _left(request: Request) -> ClientLeftError:

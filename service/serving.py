@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from service.batcher import Batcher
-from service.pipelines import Pipeline, StagedPipeline, WholePipeline, run_jobs
+from service.errors import ServiceError
+from service.pipelines import Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
 from service.predictor import Predictor
 from service.session import Session
 
@@ -79,7 +80,7 @@ class Serving:
             inference.shutdown(wait=False)
             inference = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
 
-        def queue(run: Callable[[Sequence[X]], Sequence[Y]]) -> Batcher[X, Y]:
+        def queue(run: Callable[[Sequence[X]], Sequence[Y | ServiceError]]) -> Batcher[X, Y]:
             return Batcher(
                 run,
                 inference,
@@ -98,7 +99,7 @@ class Serving:
             batcher = queue(lambda jobs: run_jobs(session, jobs, options.max_pixels))
             pipeline = WholePipeline(batcher)
         else:
-            batcher = queue(session.infer)
+            batcher = queue(lambda strips: infer(session, strips))
             pipeline = StagedPipeline(batcher, images, max_pixels=options.max_pixels)
         batcher.start()
         return cls(session, inference, batcher, pipeline)

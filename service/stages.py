@@ -1,8 +1,9 @@
 """One strip's way from a file to its answer: decode, infer, postprocess."""
 
 import hashlib
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from service.mask_formats import MaskFormat, maps_png, png, write
@@ -39,6 +40,8 @@ class Job:
 
     data: bytes
     wanted: Wanted
+    queued: float = field(default_factory=time.perf_counter)
+    """When it joined the queue."""
 
 
 @dataclass(frozen=True, slots=True)

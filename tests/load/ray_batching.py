@@ -66,7 +66,7 @@ async def _ours(run: Callable[[Sequence[int]], list[int]], thread: ThreadPoolExe
     batcher.start()
 
     async def submit(item: int) -> object:
-        return await batcher.submit(item, deadline=asyncio.get_running_loop().time() + 60)
+        return await batcher.put(item, deadline=asyncio.get_running_loop().time() + 60)
 
     return submit
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from service.batcher import Batcher
-from service.errors import InferenceError, InvalidImageError, ServiceError
+from service.errors import InferenceError, InvalidImageError
 from service.metadata import Strip
-from service.pipelines import Pipeline, StagedPipeline, WholePipeline, run_jobs
-from service.session import OrtSession, Probabilities
+from service.pipelines import Inferred, Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
+from service.session import OrtSession
 from service.stages import Job, Output, Prediction, Wanted
 from tests.images import png
 from tests.tiny_model import block_rle, block_strip
@@ -40,13 +40,17 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
     jobs += [job(tiny_session, left) for left in (30, 50)]
     with ThreadPoolExecutor(2) as threads:
         if kind == "staged":
-            staged: Batcher[Strip, Probabilities] = Batcher(
-                tiny_session.infer, threads, max_batch_size=4, batch_timeout=0, max_queue_size=8
+            staged: Batcher[Strip, Inferred] = Batcher(
+                lambda strips: infer(tiny_session, strips),
+                threads,
+                max_batch_size=4,
+                batch_timeout=0,
+                max_queue_size=8,
             )
             async with staged:
                 found = await answers(StagedPipeline(staged, threads, max_pixels=MAX_PIXELS), jobs)
         else:
-            whole: Batcher[Job, Prediction | ServiceError] = Batcher(
+            whole: Batcher[Job, Prediction] = Batcher(
                 lambda batch: run_jobs(tiny_session, batch, MAX_PIXELS),
                 threads,
                 max_parallel_runs=2,
