@@ -23,6 +23,7 @@ _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x112, 258, 262  # TIFF 6.0, sect
 _MAX_SCANS = 64
 """A progressive JPEG has about 10; each costs a pass over the whole image, however short it is."""
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+_JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
 
@@ -51,7 +52,7 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
 
     Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is taken as it is), 16-bit grey
     is divided by 257. Pixels are taken as the camera stored them: EXIF rotation is ignored, and a TIFF
-    that asks for it is refused.
+    that asks for it is refused. Of JPEGs one behind the other the first is read, as viewers do.
 
     Raises:
         UnsupportedMediaTypeError: see ``format_of``.
@@ -60,14 +61,8 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
             pixel type other than 8-bit grey or colour and 16-bit grey.
     """
     kind = format_of(data)
-    if kind == "JPEG" and _count_scans(data) > _MAX_SCANS:
-        raise InvalidImageError(f"the JPEG has more than {_MAX_SCANS} scans")
     try:
-        with Image.open(io.BytesIO(data), formats=(kind,)) as image:
-            _check_header(image, kind, max_pixels)
-            strip = _decode_jpeg(data) if kind == "JPEG" else _to_grey(image)
-        if kind == "PNG" and not is_complete(data):
-            raise InvalidImageError("the PNG ends before its last row")
+        strip = _decode_jpeg(data, max_pixels) if kind == "JPEG" else _decode_other(data, kind, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PayloadTooLargeError(
             f"the {kind} header announces too many pixels; at most {max_pixels} are taken"
@@ -89,8 +84,7 @@ def _count_scans(jpeg: bytes) -> int:
     return int(np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == 0xDA)))
 
 
-def _check_header(image: Image.Image, kind: str, max_pixels: int) -> None:
-    width, height = image.size
+def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PayloadTooLargeError(
             f"the {kind} is {width}x{height} = {width * height} pixels; at most {max_pixels} are taken"
@@ -99,15 +93,31 @@ def _check_header(image: Image.Image, kind: str, max_pixels: int) -> None:
         raise InvalidImageError(
             f"the {kind} is {width} wide and {height} high; {WIDTH} wide and {HEIGHT} high is wanted"
         )
+
+
+def _decode_other(data: bytes, kind: str, max_pixels: int) -> Strip:
+    with Image.open(io.BytesIO(data), formats=(kind,)) as image:
+        _check_size(kind, *image.size, max_pixels)
+        _check_content(image, kind)
+        strip = _to_grey(image)
+    if kind == "PNG" and not is_complete(data):
+        raise InvalidImageError("the PNG ends before its last row")
+    return strip
+
+
+def _check_content(image: Image.Image, kind: str) -> None:
     if _has_more_frames(image, kind):
         raise InvalidImageError(f"the {kind} holds several frames; exactly 1 is wanted")
     if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
-        raise InvalidImageError(
-            f"the {kind} has pixels of type {image.mode!r}; 8-bit grey or RGB or 16-bit grey is wanted"
-        )
-
+        raise _wrong_pixels(kind, image.mode)
     if kind == "TIFF":
         _check_tiff(image)
+
+
+def _wrong_pixels(kind: str, pixels: str) -> InvalidImageError:
+    return InvalidImageError(
+        f"the {kind} has pixels of type {pixels!r}; 8-bit grey or RGB or 16-bit grey is wanted"
+    )
 
 
 def _has_more_frames(image: Image.Image, kind: str) -> bool:
@@ -135,12 +145,14 @@ def _check_tiff(image: Image.Image) -> None:
         )
 
 
-def _decode_jpeg(data: bytes) -> Strip:
+def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
     """Decode the luma channel, without Pillow's copies; corrupt data, which Pillow fills up, is refused."""
-    height, width, *_ = simplejpeg.decode_jpeg_header(data)
-    if (height, width) != (HEIGHT, WIDTH):
-        # Pillow, which skips stray bytes, found another header than the one whose pixels would be made.
-        raise InvalidImageError(f"the JPEG has two sizes; one says {width}x{height} pixels")
+    if _count_scans(data) > _MAX_SCANS:
+        raise InvalidImageError(f"the JPEG has more than {_MAX_SCANS} scans")
+    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    _check_size("JPEG", width, height, max_pixels)
+    if colours not in _JPEG_COLOURS:
+        raise _wrong_pixels("JPEG", colours)
     strip: Strip = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
     return strip
 

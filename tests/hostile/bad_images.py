@@ -45,7 +45,8 @@ def image_rows() -> list[Row]:
         posted("jpeg, half", JPEG[: len(JPEG) // 2], 422, "the JPEG cannot be decoded"),
         posted("jpeg, no end", JPEG[:-2], 422, "the JPEG cannot be decoded"),
         posted("jpeg, scan overwritten", _spoiled(JPEG), 422, "the JPEG cannot be decoded"),
-        posted("jpeg, lies: 65535 x 65535", _jpeg_of(65535, 65535), 413, "too many pixels"),
+        posted("jpeg, lies: 65500 x 65500", _jpeg_of(65500, 65500), 413, "65500x65500"),
+        posted("jpeg, lies: 65535 x 65535", _jpeg_of(65535, 65535), 422, "the JPEG cannot be decoded"),
         posted("jpeg, lies: 1600 x 255", _jpeg_of(1600, 255), 422, "255 high"),
         posted("jpeg, lies: 0 x 0", _jpeg_of(0, 0), 422, "the JPEG cannot be decoded"),
         posted("jpeg, lies: two sizes", _jpeg_of_two_sizes(), 422, "the JPEG"),
@@ -55,6 +56,7 @@ def image_rows() -> list[Row]:
         posted("jpeg, tiny", encoded(grey_image(1, 1), "JPEG"), 422, "1 wide and 1 high"),
         posted("jpeg, exif asks to turn", encoded(grey, "JPEG", exif=turned), 200, ""),
         posted("jpeg, progressive", encoded(rgb, "JPEG", progressive=True), 200, ""),
+        posted("jpeg, another behind", _jpeg_of_two_pictures(), 200, ""),
         posted("jpeg, bytes behind", JPEG + b"<?php system($_GET[0]); ?>", 200, ""),
         # PNG
         posted("png, magic only", STRIP[:8], 422, "the PNG cannot be decoded"),
@@ -124,6 +126,11 @@ def _jpeg_of_two_sizes() -> bytes:
     at = JPEG.index(b"\xff\xc0")
     end = at + 2 + int.from_bytes(JPEG[at + 2 : at + 4], "big")
     return JPEG[:at] + JPEG[at : at + 5] + struct.pack(">HH", 65500, 65500) + JPEG[at + 9 : end] + JPEG[at:]
+
+
+def _jpeg_of_two_pictures() -> bytes:
+    """What some cameras write: a JPEG that announces another behind it."""
+    return encoded(grey_image(), "MPO", save_all=True, append_images=[grey_image(value=9)])
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:
