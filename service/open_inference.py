@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
+from starlette.background import BackgroundTask
 
 from service import __version__, openapi
 from service.answers import server_timing, timing_ms
@@ -174,11 +175,15 @@ async def _infer(
             request, lambda: _write(metadata, asked, request.state.request_id, done)
         )
     timing = timing_ms(done.predictions, done.seconds)
-    note(request, done, timing)
     headers = {"Server-Timing": server_timing(timing)}
     if length is not None:
         headers[HEADER] = str(length)
-    return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
+    return Response(
+        answer,
+        media_type="application/json" if length is None else _OCTETS,
+        headers=headers,
+        background=BackgroundTask(note, request, done, timing),
+    )
 
 
 def _write(

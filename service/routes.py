@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyHeader
+from starlette.background import BackgroundTask
 
 from service import openapi
 from service.access import KEY_HEADER
@@ -102,18 +103,18 @@ async def predict(request: Request) -> Response:
     kinds, request_id = done.session.metadata.classes, request.state.request_id
     answer = PredictResponse(
         model=model_summary(done.session),
-        profile=ProfileUsed(**done.point.model_dump(include=set(ProfileUsed.model_fields))),
+        profile=ProfileUsed.model_validate(done.point, from_attributes=True),
         images=[
             image_result(upload.filename, result, kinds, request_id, mm_per_px)
             for upload, result in zip(uploads, done.results, strict=True)
         ],
         timing_ms=timing,
     )
-    note(request, done, timing)
     return Response(
         answer.model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"Server-Timing": server_timing(timing)},
+        background=BackgroundTask(note, request, done, timing),
     )
 
 
@@ -147,8 +148,12 @@ async def overlay(request: Request) -> Response:
         engine_of(request).threads, draw_overlay, result.strip, masks, captions
     )
     timing = timing_ms(done.predictions, done.seconds)
-    note(request, done, timing)
-    return Response(picture, media_type="image/png", headers={"Server-Timing": server_timing(timing)})
+    return Response(
+        picture,
+        media_type="image/png",
+        headers={"Server-Timing": server_timing(timing)},
+        background=BackgroundTask(note, request, done, timing),
+    )
 
 
 @protected.get(

@@ -122,7 +122,7 @@ def operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:
         changes["threshold"] = parse_thresholds(query.threshold)
     if query.min_area is not None:
         changes["min_area"] = parse_areas(query.min_area)
-    return profile.model_copy(update=changes)
+    return profile.model_copy(update=changes) if changes else profile
 
 
 class PredictQuery(SegmentQuery):

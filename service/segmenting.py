@@ -156,8 +156,8 @@ def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
             _log.error("a file failed", request_id=request_id, error=str(failure), exc_info=failure)
 
 
-def note(request: Request, done: Segmented, timing: TimingMs) -> None:
-    """Count what was found and leave it for the request's log line."""
+async def note(request: Request, done: Segmented, timing: TimingMs) -> None:
+    """Count what was found and leave it for the request's log line; once the answer is on its way."""
     metrics = metrics_of(request)
     found_classes: list[int] = []
     for prediction in done.predictions:

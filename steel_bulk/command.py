@@ -115,7 +115,7 @@ def _terms(config: BulkConfig, source: Source, model: _Model) -> Terms:
         list_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
         strips_per_part=config.strips_per_part,
         model=model.pinned,
-        profile=ProfileUsed(**model.point.model_dump(include=set(ProfileUsed.model_fields))),
+        profile=ProfileUsed.model_validate(model.point, from_attributes=True),
         max_file_bytes=settings.max_file_bytes,
         max_pixels=settings.max_pixels,
     )
