@@ -185,13 +185,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """Say nothing: a request that asks for another protocol is answered in this one."""
 
     def _check_head(self) -> None:
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size, hosts = len(self.url), 0
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            hosts += name == b"host"
         if size > self.limits.max_head_bytes:
             raise self._too_large()
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
             raise BadRequestError(f"this is HTTP/{version}; HTTP/1.1 is wanted")
-        hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise BadRequestError(f"{hosts} Host headers came; exactly 1 is wanted")
         if len(self.pipeline) >= _MAX_PIPELINED:

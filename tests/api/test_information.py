@@ -141,6 +141,11 @@ async def test_openapi_describes_every_field_and_tag(client: httpx.AsyncClient) 
     described = {tag["name"] for tag in document["tags"] if tag["description"]}
     assert {tag for operation in operations for tag in operation["tags"]} == described
     assert all(operation["summary"] and operation["description"] for operation in operations)
+    names = [
+        operation["operationId"] for operation in operations
+    ]  # generated clients call their functions so
+    assert {"predict", "overlay", "model", "reload_model", "live", "ready", "v2_infer"} <= set(names)
+    assert len(set(names)) == len(names)
 
 
 async def test_every_error_on_the_page_has_examples_of_its_status(client: httpx.AsyncClient) -> None:
