@@ -55,6 +55,8 @@ class Batcher(Generic[X, Y]):
         run: maps a batch to as many outputs, in order; blocking.
         threads: where it runs; of ``max_parallel_runs`` threads.
         max_parallel_runs: batches that run at the same time at most.
+        max_waiting_runs: batches that wait there for a thread: one that has ended its batch has the next at
+            hand, without the event loop.
         max_batch_size: inputs in one batch at most.
         batch_timeout: seconds; see the rules above.
         max_queue_size: inputs that may wait, those in running batches not counted.
@@ -69,6 +71,7 @@ class Batcher(Generic[X, Y]):
         threads: Executor,
         *,
         max_parallel_runs: int = 1,
+        max_waiting_runs: int = 0,
         max_batch_size: int,
         batch_timeout: float,
         max_queue_size: int,
@@ -89,7 +92,8 @@ class Batcher(Generic[X, Y]):
         self._task: asyncio.Task[None] | None = None
         self._threads = threads
         self._max_parallel_runs = max_parallel_runs
-        self._free = asyncio.Semaphore(max_parallel_runs)
+        self._max_started_runs = max_parallel_runs + max_waiting_runs
+        self._free = asyncio.Semaphore(self._max_started_runs)
         self._batch_seconds = 0.0
         self._fastest_seconds = 0.0
 
@@ -186,7 +190,7 @@ class Batcher(Generic[X, Y]):
                     self._start(batch)
                 else:
                     self._free.release()
-            for _ in range(self._max_parallel_runs):
+            for _ in range(self._max_started_runs):
                 await self._free.acquire()  # given back by each run that ends
         finally:
             # Reached with a queue only if this task was cancelled: nobody may be left waiting.

@@ -76,7 +76,8 @@ class Serving:
             options: of the queue.
             max_batch_size: strips in one inference at most.
         """
-        if session.max_parallel_runs > 1:
+        whole = session.max_parallel_runs > 1
+        if whole:
             inference.shutdown(wait=False)
             inference = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
 
@@ -85,6 +86,7 @@ class Serving:
                 run,
                 inference,
                 max_parallel_runs=session.max_parallel_runs,
+                max_waiting_runs=session.max_parallel_runs if whole else 0,
                 max_batch_size=max_batch_size,
                 batch_timeout=options.batch_timeout,
                 max_queue_size=options.max_queue_size,
@@ -95,7 +97,7 @@ class Serving:
 
         batcher: Batcher[Any, Any]
         pipeline: Pipeline
-        if session.max_parallel_runs > 1:
+        if whole:
             batcher = queue(lambda jobs: run_jobs(session, jobs, options.max_pixels))
             pipeline = WholePipeline(batcher)
         else:

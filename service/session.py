@@ -1,6 +1,7 @@
 """The loaded model: onnxruntime behind a small protocol, proven before it serves."""
 
 import contextlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -137,12 +138,8 @@ class OrtSession:
             if device in ON_PROCESSORS
             else bind(self._session, device="cuda", batch_sizes=self.batch_sizes, graphs=options.graphs)
         )
-        # onnxruntime's own threads scale worse than strips side by side, and one more than there are
-        # processors keeps them busy while answers go out: docs/adr/0010.
-        processors = cpu_quota()
-        self.max_parallel_runs = (
-            1 if device not in ON_PROCESSORS or threads >= processors else processors // threads + 1
-        )
+        # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
+        self.max_parallel_runs = math.ceil(cpu_quota() / threads) if device in ON_PROCESSORS else 1
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
         """Answer every strip, in order; see ``Session.infer``."""
@@ -159,9 +156,12 @@ class OrtSession:
 
     def _infer_batch(self, strips: Sequence[Strip]) -> list[Probabilities]:
         size = next(size for size in self.batch_sizes if size >= len(strips))
-        images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
-        for row, strip in enumerate(strips):
-            images[row] = strip
+        if size == 1:
+            images = strips[0][np.newaxis]
+        else:
+            images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
+            for row, strip in enumerate(strips):
+                images[row] = strip
         classes, masks = self._run(images)
         return [Probabilities(classes[row], masks[row]) for row in range(len(strips))]
 

@@ -47,10 +47,16 @@ class Model:
             while len(self.batches) < batches:
                 await asyncio.sleep(0.001)
 
+    def wait_without_the_event_loop(self, batches: int) -> None:
+        until = time.monotonic() + 10
+        while len(self.batches) < batches and time.monotonic() < until:
+            time.sleep(0.001)
+
 
 def batcher(model: Model, **options: float) -> Batcher[int, int]:
     values = {
         "max_parallel_runs": 1,
+        "max_waiting_runs": 0,
         "max_batch_size": 4,
         "batch_timeout": 0.0,
         "max_queue_size": 8,
@@ -59,6 +65,7 @@ def batcher(model: Model, **options: float) -> Batcher[int, int]:
         model,
         ThreadPoolExecutor(int(values["max_parallel_runs"])),
         max_parallel_runs=int(values["max_parallel_runs"]),
+        max_waiting_runs=int(values["max_waiting_runs"]),
         max_batch_size=int(values["max_batch_size"]),
         batch_timeout=values["batch_timeout"],
         max_queue_size=int(values["max_queue_size"]),
@@ -306,6 +313,25 @@ async def test_idle_threads_never_wait_and_busy_ones_let_batches_grow() -> None:
     assert len(model.threads) == 2
 
 
+async def test_a_thread_has_its_next_batch_at_hand() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, max_waiting_runs=1, max_batch_size=1) as one:
+        calls = [one.put(0)]
+        await model.entered(1)
+        calls += [one.put(number) for number in (1, 2, 3)]
+        await asyncio.sleep(0.01)
+        assert one.queue_size == 2  # the other waits for the thread
+        assert len(model.threads) == 1
+        model.gate.release()
+        model.wait_without_the_event_loop(2)
+        assert model.batches == [[0], [1]]
+        closing = asyncio.create_task(one.close())
+        model.gate.release(3)
+        await closing
+        assert [call.result() for call in calls] == [0, 2, 4, 6]
+    assert model.batches == [[0], [1], [2], [3]]
+
+
 async def test_a_failing_run_gives_its_thread_back() -> None:
     model = Model()
     async with asyncio.timeout(10), batcher(model, max_parallel_runs=2) as one:
@@ -358,9 +384,15 @@ caller = st.tuples(
     st.integers(1, 12),
     st.sampled_from([0.0, 0.001, 0.003]),
     st.integers(1, 3),
+    st.integers(0, 2),
 )
 def test_every_caller_gets_its_own_answer_or_its_own_error(
-    callers: list[tuple[int, bool, int | None, int | None]], size: int, queue: int, wait: float, runs: int
+    callers: list[tuple[int, bool, int | None, int | None]],
+    size: int,
+    queue: int,
+    wait: float,
+    runs: int,
+    waiting_runs: int,
 ) -> None:
     def run(inputs: Sequence[tuple[int, bool]]) -> list[int]:
         time.sleep(0.001)
@@ -373,6 +405,7 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
             run,
             threads,
             max_parallel_runs=runs,
+            max_waiting_runs=waiting_runs,
             max_batch_size=size,
             batch_timeout=wait,
             max_queue_size=queue,
