@@ -7,7 +7,7 @@ One queue, one task, no polling; one thread on a GPU, one per processor on a CPU
   ``batch_timeout`` seconds since it arrived.
 * A full queue refuses at once.
 * A caller that has gone is dropped before the model runs and cannot hurt its batch-mates; so is one
-  whose deadline is nearer than the fastest run seen.
+  whose deadline is nearer than the fastest run seen. A batch that waits for a thread counts as waiting.
 * An exception, or a wrong number of outputs, reaches every caller of that batch; the loop goes on.
 * An output that is a ServiceError is raised to its own caller.
 * A run that does not end, a device that is gone, or an end of the loop itself is a failure that is
@@ -44,8 +44,19 @@ class _Item(Generic[X, Y]):
     input: X
     future: asyncio.Future[Y]
     arrived: float
-    """Event-loop time, comparable with deadlines; some loops count whole milliseconds only."""
-    deadline: float | None
+    """Event-loop time; some loops count whole milliseconds only."""
+    expires: float | None
+    """The deadline on the clock of ``time.perf_counter``, which threads can read, too."""
+
+
+@dataclass(eq=False, slots=True)
+class _Run(Generic[X, Y]):
+    """A batch that was handed to the threads."""
+
+    batch: list[_Item[X, Y]]
+    began: float | None = None
+    """When a thread took it, on the clock of ``time.perf_counter``."""
+    watchdog: asyncio.TimerHandle | None = None
 
 
 class Batcher(Generic[X, Y]):
@@ -56,10 +67,10 @@ class Batcher(Generic[X, Y]):
         threads: where it runs; of ``max_parallel_runs`` threads.
         max_parallel_runs: batches that run at the same time at most.
         max_waiting_runs: batches that wait there for a thread: one that has ended its batch has the next at
-            hand, without the event loop.
+            hand, without the event loop. They grow no more, so this is for batches of one.
         max_batch_size: inputs in one batch at most.
         batch_timeout: seconds; see the rules above.
-        max_queue_size: inputs that may wait, those in running batches not counted.
+        max_queue_size: inputs that may wait, those in batches that run not counted.
         max_run_seconds: a run that lasts longer hangs.
         on_batch: told the size of every batch that ran.
         on_failure: told why no more answers can be had from here.
@@ -94,6 +105,8 @@ class Batcher(Generic[X, Y]):
         self._max_parallel_runs = max_parallel_runs
         self._max_started_runs = max_parallel_runs + max_waiting_runs
         self._free = asyncio.Semaphore(self._max_started_runs)
+        self._runs: list[_Run[X, Y]] = []
+        """In the order in which threads take them."""
         self._batch_seconds = 0.0
         self._fastest_seconds = 0.0
 
@@ -120,13 +133,14 @@ class Batcher(Generic[X, Y]):
 
     @property
     def queue_size(self) -> int:
-        """Inputs that wait."""
-        return len(self._queue)
+        """Inputs that wait, those that wait for a thread included."""
+        at_hand = self._runs[self._max_parallel_runs :]
+        return len(self._queue) + sum(len(run.batch) for run in at_hand)
 
     @property
     def full(self) -> bool:
         """Whether the next input would be refused."""
-        return len(self._queue) >= self.max_queue_size
+        return self.queue_size >= self.max_queue_size
 
     def expected_seconds(self, inputs: int) -> float:
         """Estimate how long so many inputs take, from recent batches; 0 before the first."""
@@ -161,7 +175,8 @@ class Batcher(Generic[X, Y]):
         if self.full:
             raise self.full_error()
         loop = asyncio.get_running_loop()
-        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), deadline)
+        expires = None if deadline is None else time.perf_counter() + deadline - loop.time()
+        item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), expires)
         item.future.add_done_callback(lambda future: self._forget(item) if future.cancelled() else None)
         self._queue.append(item)
         self._changed.set()
@@ -177,6 +192,12 @@ class Batcher(Generic[X, Y]):
         self._changed.set()
         if self._task is not None:
             await asyncio.wait([self._task])
+
+    def abandon(self) -> None:
+        """Stop at once: what waits is refused, nothing new is handed to the threads."""
+        self._closing = True
+        if self._task is not None:
+            self._task.cancel()
 
     async def _serve(self) -> None:
         try:
@@ -196,7 +217,7 @@ class Batcher(Generic[X, Y]):
             # Reached with a queue only if this task was cancelled: nobody may be left waiting.
             for item in self._queue:
                 if not item.future.done():
-                    item.future.set_exception(UnavailableError("the service was stopped", 1))
+                    item.future.set_exception(_stopped())
             self._queue.clear()
             if not self._closing:
                 self._on_failure("the batcher has stopped")
@@ -226,74 +247,104 @@ class Batcher(Generic[X, Y]):
 
     def _take(self) -> list[_Item[X, Y]]:
         """Take a batch off the queue without those who have gone or would come too late."""
-        now = asyncio.get_running_loop().time()
         batch: list[_Item[X, Y]] = []
         while self._queue and len(batch) < self._max_batch_size:
             item = self._queue.popleft()
             if item.future.done():
                 continue
-            if item.deadline is not None and now + self._fastest_seconds > item.deadline:
-                item.future.set_exception(
-                    DeadlineExceededError("the deadline could not be met any more; the model was not run")
-                )
-                continue
-            batch.append(item)
+            if self._is_late(item):
+                item.future.set_exception(_too_late())
+            else:
+                batch.append(item)
         return batch
+
+    def _is_late(self, item: _Item[X, Y]) -> bool:
+        return item.expires is not None and time.perf_counter() + self._fastest_seconds > item.expires
 
     def _start(self, batch: list[_Item[X, Y]]) -> None:
         # A callback and not a task for each run: every step of a task is a wait for the event loop.
-        loop = asyncio.get_running_loop()
+        run = _Run(batch)
         try:
-            run = loop.run_in_executor(self._threads, self._timed_run, [item.input for item in batch])
+            running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed_run, run)
         except RuntimeError as error:
             self._free.release()
             _fail(batch, error)
             self._on_failure(f"the inference threads take no work: {error}")
             return
-        hangs = loop.call_later(
-            self._max_run_seconds,
-            self._on_failure,
-            f"an inference has not ended after {self._max_run_seconds:g} s",
-        )
-        run.add_done_callback(functools.partial(self._end, batch, hangs))
+        self._runs.append(run)
+        self._watch(run, self._max_run_seconds)
+        running.add_done_callback(functools.partial(self._end, run))
 
-    def _timed_run(self, inputs: Sequence[X]) -> tuple[Sequence[Y | ServiceError], float]:
-        started = time.perf_counter()
+    def _watch(self, run: _Run[X, Y], seconds: float) -> None:
+        run.watchdog = asyncio.get_running_loop().call_later(seconds, self._check, run)
+
+    def _check(self, run: _Run[X, Y]) -> None:
+        """Give a run that began late, or has not begun, the rest of its time; a hanging one is a failure."""
+        lasted = 0.0 if run.began is None else time.perf_counter() - run.began
+        if lasted < self._max_run_seconds - 0.001:
+            self._watch(run, self._max_run_seconds - lasted)
+        else:
+            self._on_failure(f"an inference has not ended after {self._max_run_seconds:g} s")
+
+    def _timed_run(self, run: _Run[X, Y]) -> tuple[list[tuple[_Item[X, Y], Y | ServiceError]], float | None]:
+        """Answer those of a batch who still want it, on a thread; None for the seconds if there are none."""
+        run.began = time.perf_counter()
+        present = [item for item in run.batch if not item.future.done()]
+        late = [item for item in present if self._is_late(item)]
+        wanted = [item for item in present if item not in late]
+        refused: list[tuple[_Item[X, Y], Y | ServiceError]] = [(item, _too_late()) for item in late]
+        if not wanted:
+            return refused, None
         try:
-            outputs = self._run(inputs)
+            outputs = self._run([item.input for item in wanted])
         except StopIteration as error:
             raise InferenceError(repr(error)) from error  # no future can carry it: its waiter would wait on
-        return outputs, time.perf_counter() - started
+        if len(outputs) != len(wanted):
+            raise InferenceError(f"the model gave {len(outputs)} outputs for {len(wanted)} inputs")
+        seconds = time.perf_counter() - run.began
+        return [*refused, *zip(wanted, outputs, strict=True)], seconds
 
     def _end(
         self,
-        batch: list[_Item[X, Y]],
-        hangs: asyncio.TimerHandle,
-        run: asyncio.Future[tuple[Sequence[Y | ServiceError], float]],
+        run: _Run[X, Y],
+        running: asyncio.Future[tuple[list[tuple[_Item[X, Y], Y | ServiceError]], float | None]],
     ) -> None:
-        hangs.cancel()
+        if run.watchdog is not None:
+            run.watchdog.cancel()
+        self._runs.remove(run)
         self._free.release()
-        try:
-            outputs, seconds = run.result()
-            if len(outputs) != len(batch):
-                raise InferenceError(f"the model gave {len(outputs)} outputs for {len(batch)} inputs")
-        except (
-            BaseException
-        ) as error:  # whatever it was: a SystemExit of a thread is no reason to end anything here
-            _fail(batch, error)
+        if running.cancelled():  # the threads were let go before it began
+            for item in run.batch:
+                if not item.future.done():
+                    item.future.set_exception(_stopped())
+            return
+        error = running.exception()
+        if error is not None:  # also a thread's SystemExit: no reason to end anything here
+            _fail(run.batch, error)
             if isinstance(error, DeviceLostError):
                 self._on_failure(str(error))
             return
-        self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
-        self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
-        for item, output in zip(batch, outputs, strict=True):
+        answers, seconds = running.result()
+        for item, output in answers:
             if item.future.done():
                 continue
             if isinstance(output, ServiceError):
                 item.future.set_exception(output)
             else:
                 item.future.set_result(output)
-        self._on_batch(len(batch))
+        if seconds is not None:
+            average = self._batch_seconds or seconds
+            self._batch_seconds = 0.8 * average + 0.2 * seconds
+            self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
+            self._on_batch(len(run.batch))
+
+
+def _too_late() -> DeadlineExceededError:
+    return DeadlineExceededError("the deadline could not be met any more; the model was not run")
+
+
+def _stopped() -> UnavailableError:
+    return UnavailableError("the service was stopped", 1)
 
 
 def _fail(batch: Sequence[_Item[X, Y]], error: BaseException) -> None:

@@ -7,7 +7,6 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import ValidationError
-from starlette.background import BackgroundTask
 
 from service import __version__, openapi
 from service.answers import server_timing, timing_ms
@@ -178,12 +177,8 @@ async def _infer(
     headers = {"Server-Timing": server_timing(timing)}
     if length is not None:
         headers[HEADER] = str(length)
-    return Response(
-        answer,
-        media_type="application/json" if length is None else _OCTETS,
-        headers=headers,
-        background=BackgroundTask(note, request, done, timing),
-    )
+    note(request, done, timing)
+    return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
 
 
 def _write(

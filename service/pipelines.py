@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from service.batcher import Batcher
-from service.errors import ServiceError, unexpected
+from service.errors import InferenceError, ServiceError, unexpected
 from service.metadata import Strip
 from service.session import Probabilities, Session
 from service.stages import Decoded, Job, Prediction, finish, read
@@ -47,10 +47,16 @@ class Inferred:
 
 
 def infer(session: Session, strips: Sequence[Strip]) -> list[Inferred]:
-    """Run the model on a batch of strips and measure it; blocking."""
+    """Run the model on a batch of strips and measure it; blocking.
+
+    Raises:
+        InferenceError: if it does not answer every strip: nobody could tell whose answer is missing.
+    """
     started, watch = time.perf_counter(), Stopwatch()
     probabilities = session.infer(strips)
     seconds, cpu_seconds = watch.read()
+    if len(probabilities) != len(strips):
+        raise InferenceError(f"the model gave {len(probabilities)} outputs for {len(strips)} inputs")
     spent = Spent(seconds, cpu_seconds / len(strips))
     return [Inferred(one, started, spent) for one in probabilities]
 

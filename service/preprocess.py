@@ -23,6 +23,8 @@ _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x112, 258, 262  # TIFF 6.0, sect
 _MAX_SCANS = 64
 """A progressive JPEG has about 10; each costs a pass over the whole image, however short it is."""
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+"""Markers that begin a JPEG's frame, SOF0 to SOF15; the others there are tables."""
 _JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
@@ -145,6 +147,20 @@ def _check_tiff(image: Image.Image) -> None:
         )
 
 
+def _bits_per_sample(jpeg: bytes) -> int:
+    """Read the precision of a JPEG's frame; 0 if its segments do not lead there (ITU-R T.81, annex B)."""
+    at = 2
+    while at + 4 < len(jpeg) and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker == 0xFF:  # a filling byte
+            at += 1
+        elif marker in _FRAMES:
+            return jpeg[at + 4]
+        else:
+            at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+    return 0
+
+
 def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
     """Decode the luma channel, without Pillow's copies; corrupt data, which Pillow fills up, is refused."""
     if _count_scans(data) > _MAX_SCANS:
@@ -153,6 +169,9 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
     _check_size("JPEG", width, height, max_pixels)
     if colours not in _JPEG_COLOURS:
         raise _wrong_pixels("JPEG", colours)
+    bits = _bits_per_sample(data)
+    if bits != 8:
+        raise _wrong_pixels("JPEG", f"{bits} bits")  # the decoder takes fewer, and leaves them dark
     strip: Strip = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
     return strip
 

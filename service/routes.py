@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyHeader
-from starlette.background import BackgroundTask
 
 from service import openapi
 from service.access import KEY_HEADER
@@ -110,11 +109,11 @@ async def predict(request: Request) -> Response:
         ],
         timing_ms=timing,
     )
+    note(request, done, timing)
     return Response(
         answer.model_dump_json(exclude_none=True),
         media_type="application/json",
         headers={"Server-Timing": server_timing(timing)},
-        background=BackgroundTask(note, request, done, timing),
     )
 
 
@@ -148,12 +147,8 @@ async def overlay(request: Request) -> Response:
         engine_of(request).threads, draw_overlay, result.strip, masks, captions
     )
     timing = timing_ms(done.predictions, done.seconds)
-    return Response(
-        picture,
-        media_type="image/png",
-        headers={"Server-Timing": server_timing(timing)},
-        background=BackgroundTask(note, request, done, timing),
-    )
+    note(request, done, timing)
+    return Response(picture, media_type="image/png", headers={"Server-Timing": server_timing(timing)})
 
 
 @protected.get(

@@ -123,7 +123,7 @@ async def _unless_left(request: Request, work: Awaitable[T]) -> T:
     """Wait for work, but cancel it when the caller hangs up: uvicorn does not do that by itself."""
 
     async def watch() -> None:
-        with contextlib.suppress(ServiceError):  # the body's limits, if others are over them just then
+        with contextlib.suppress(Exception):  # however it ends, nobody can be told an answer any more
             while (await request.receive())["type"] != "http.disconnect":
                 pass
         presence.reschedule(asyncio.get_running_loop().time())
@@ -156,8 +156,8 @@ def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
             _log.error("a file failed", request_id=request_id, error=str(failure), exc_info=failure)
 
 
-async def note(request: Request, done: Segmented, timing: TimingMs) -> None:
-    """Count what was found and leave it for the request's log line; once the answer is on its way."""
+def note(request: Request, done: Segmented, timing: TimingMs) -> None:
+    """Count what was found and leave it for the request's log line."""
     metrics = metrics_of(request)
     found_classes: list[int] = []
     for prediction in done.predictions:

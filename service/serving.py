@@ -86,7 +86,7 @@ class Serving:
                 run,
                 inference,
                 max_parallel_runs=session.max_parallel_runs,
-                max_waiting_runs=session.max_parallel_runs if whole else 0,
+                max_waiting_runs=session.max_parallel_runs if whole and max_batch_size == 1 else 0,
                 max_batch_size=max_batch_size,
                 batch_timeout=options.batch_timeout,
                 max_queue_size=options.max_queue_size,
@@ -131,4 +131,5 @@ class Serving:
 
     def abandon(self) -> None:
         """Let go of the threads whatever they do."""
+        self.batcher.abandon()
         self._inference.shutdown(wait=False, cancel_futures=True)

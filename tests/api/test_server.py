@@ -71,6 +71,27 @@ def test_a_caller_that_hangs_up_is_dropped_before_the_model_runs(server: Server)
     assert metric(server.url, "steel_batch_size_sum") == 2
 
 
+def test_a_caller_that_hangs_up_is_dropped_from_the_threads_side_by_side(slow_model: Path) -> None:
+    """The strip waits for a thread, not for the event loop; with one processor there is no such wait."""
+    running = cpu_quota()
+    with (
+        real_server(slow_model, threads=1) as server,
+        concurrent.futures.ThreadPoolExecutor(running) as pool,
+    ):
+        calls = [
+            pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=60)
+            for _ in range(running)
+        ]
+        until(lambda: metric(server.url, "steel_requests_in_progress") == running + 1)
+        with send_head(server.url, len(STRIP)) as gone:
+            gone.sendall(STRIP)
+            until(lambda: metric(server.url, "steel_queue_size") == 1)
+        until(lambda: metric(server.url, "steel_disconnects_total") == 1)
+        assert [call.result().status_code for call in calls] == [200] * running
+        assert httpx.post(f"{server.url}/predict", content=STRIP, headers=PNG, timeout=60).status_code == 200
+        assert metric(server.url, "steel_batch_size_sum") == running + 1
+
+
 def test_a_caller_that_hangs_up_while_sending_is_no_error_of_ours(server: Server) -> None:
     with send_head(server.url, 1000) as gone:
         gone.sendall(b"half")

@@ -56,6 +56,7 @@ def image_rows() -> list[Row]:
         posted("jpeg, tiny", encoded(grey_image(1, 1), "JPEG"), 422, "1 wide and 1 high"),
         posted("jpeg, exif asks to turn", encoded(grey, "JPEG", exif=turned), 200, ""),
         posted("jpeg, progressive", encoded(rgb, "JPEG", progressive=True), 200, ""),
+        posted("jpeg, lossless, 4 bits", _lossless_jpeg(4), 422, "pixels of type '4 bits'"),
         posted("jpeg, another behind", _jpeg_of_two_pictures(), 200, ""),
         posted("jpeg, bytes behind", JPEG + b"<?php system($_GET[0]); ?>", 200, ""),
         # PNG
@@ -126,6 +127,14 @@ def _jpeg_of_two_sizes() -> bytes:
     at = JPEG.index(b"\xff\xc0")
     end = at + 2 + int.from_bytes(JPEG[at + 2 : at + 4], "big")
     return JPEG[:at] + JPEG[at : at + 5] + struct.pack(">HH", 65500, 65500) + JPEG[at + 9 : end] + JPEG[at:]
+
+
+def _lossless_jpeg(bits: int) -> bytes:
+    """One flat grey, half of what so many bits hold (ITU-R T.81, annex H): every difference is 0."""
+    frame = struct.pack(">2sHBHHBBBB", b"\xff\xc3", 11, bits, 256, 1600, 1, 1, 0x11, 0)
+    table = b"\xff\xc4" + struct.pack(">H", 20) + b"\x00" + b"\x01" + bytes(15) + b"\x00"
+    scan = b"\xff\xda" + struct.pack(">HBBBBBB", 8, 1, 1, 0, 1, 0, 0)
+    return b"\xff\xd8" + frame + table + scan + bytes(256 * 1600 // 8) + b"\xff\xd9"
 
 
 def _jpeg_of_two_pictures() -> bytes:

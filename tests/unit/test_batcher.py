@@ -320,7 +320,7 @@ async def test_a_thread_has_its_next_batch_at_hand() -> None:
         await model.entered(1)
         calls += [one.put(number) for number in (1, 2, 3)]
         await asyncio.sleep(0.01)
-        assert one.queue_size == 2  # the other waits for the thread
+        assert one.queue_size == 3  # one of them waits for the thread
         assert len(model.threads) == 1
         model.gate.release()
         model.wait_without_the_event_loop(2)
@@ -330,6 +330,77 @@ async def test_a_thread_has_its_next_batch_at_hand() -> None:
         await closing
         assert [call.result() for call in calls] == [0, 2, 4, 6]
     assert model.batches == [[0], [1], [2], [3]]
+
+
+async def test_what_waits_for_the_thread_is_dropped_and_refused_like_what_waits_before() -> None:
+    model = Model(gated=True)
+    async with asyncio.timeout(10), batcher(model, max_waiting_runs=2, max_batch_size=1) as one:
+        first = one.put(0)
+        await model.entered(1)
+        gone, late = one.put(1), one.put(2, asyncio.get_running_loop().time() + 0.02)
+        await asyncio.sleep(0.05)
+        assert one.queue_size == 2
+        gone.cancel()
+        model.gate.release()
+        with pytest.raises(DeadlineExceededError, match="not run"):
+            await late
+        assert await first == 0
+        model.gate.release()
+        assert await one.put(3) == 6
+    assert model.batches == [[0], [3]]
+
+
+async def test_a_run_hangs_by_its_own_time_not_by_that_of_its_wait() -> None:
+    failures: list[str] = []
+
+    def run(inputs: Sequence[float]) -> Sequence[float]:
+        time.sleep(inputs[0])
+        return inputs
+
+    with ThreadPoolExecutor(1) as threads:
+        one: Batcher[float, float] = Batcher(
+            run,
+            threads,
+            max_waiting_runs=1,
+            max_batch_size=1,
+            batch_timeout=0,
+            max_queue_size=4,
+            max_run_seconds=0.4,
+            on_failure=failures.append,
+        )
+        async with asyncio.timeout(10), one:
+            await asyncio.gather(*(one.put(0.25) for _ in range(3)))
+            assert failures == []
+            hangs, waits = one.put(0.9), one.put(0.0)
+            await asyncio.gather(hangs, waits)
+    assert set(failures) == {"an inference has not ended after 0.4 s"}
+
+
+async def test_threads_that_are_let_go_leave_nobody_waiting() -> None:
+    model, failures = Model(gated=True), list[str]()
+    threads = ThreadPoolExecutor(1)
+    one: Batcher[int, int] = Batcher(
+        model,
+        threads,
+        max_waiting_runs=1,
+        max_batch_size=1,
+        batch_timeout=0,
+        max_queue_size=4,
+        on_failure=failures.append,
+    )
+    async with asyncio.timeout(10):
+        one.start()
+        calls = [one.put(0)]
+        await model.entered(1)
+        calls += [one.put(1), one.put(2)]  # at hand, and in the queue
+        await asyncio.sleep(0.01)
+        one.abandon()
+        threads.shutdown(wait=False, cancel_futures=True)
+        model.gate.release()
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert answers[0] == 0
+    assert [type(answer) for answer in answers[1:]] == [UnavailableError, UnavailableError]
+    assert failures == []
 
 
 async def test_a_failing_run_gives_its_thread_back() -> None:
