@@ -352,28 +352,37 @@ async def test_what_waits_for_the_thread_is_dropped_and_refused_like_what_waits_
 
 async def test_a_run_hangs_by_its_own_time_not_by_that_of_its_wait() -> None:
     failures: list[str] = []
+    hung = threading.Event()
 
-    def run(inputs: Sequence[float]) -> Sequence[float]:
-        time.sleep(inputs[0])
+    def run(inputs: Sequence[bool]) -> Sequence[bool]:
+        if inputs[0]:
+            hung.wait(20)
+        else:
+            time.sleep(1)
         return inputs
 
+    def fail(reason: str) -> None:
+        failures.append(reason)
+        hung.set()
+
     with ThreadPoolExecutor(1) as threads:
-        one: Batcher[float, float] = Batcher(
+        one: Batcher[bool, bool] = Batcher(
             run,
             threads,
             max_waiting_runs=1,
             max_batch_size=1,
             batch_timeout=0,
             max_queue_size=4,
-            max_run_seconds=0.4,
-            on_failure=failures.append,
+            max_run_seconds=1.7,
+            on_failure=fail,
         )
-        async with asyncio.timeout(10), one:
-            await asyncio.gather(*(one.put(0.25) for _ in range(3)))
+        async with asyncio.timeout(30), one:
+            await asyncio.gather(
+                one.put(False), one.put(False)
+            )  # the second ends 2 s after it was handed over
             assert failures == []
-            hangs, waits = one.put(0.9), one.put(0.0)
-            await asyncio.gather(hangs, waits)
-    assert set(failures) == {"an inference has not ended after 0.4 s"}
+            await asyncio.gather(one.put(True))
+    assert failures == ["an inference has not ended after 1.7 s"]
 
 
 async def test_threads_that_are_let_go_leave_nobody_waiting() -> None:
