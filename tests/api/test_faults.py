@@ -180,7 +180,7 @@ async def test_inference_threads_that_are_gone_end_the_process(tiny_session: Ort
     fatal = list[Exception]()
     app = create_app(Settings(), session=tiny_session, on_fatal=fatal.append)
     async with running_app(app) as client:
-        app.state.engine._serving.abandon()
+        app.state.engine._serving._inference.shutdown()
         assert (await client.post("/predict", content=STRIP, headers=PNG)).status_code == 500
         for route in ("/health/ready", "/health/live"):
             assert "the inference threads take no work" in (await client.get(route)).json()["detail"]
