@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -56,6 +56,9 @@ class _Run(Generic[X, Y]):
     batch: list[_Item[X, Y]]
     began: float | None = None
     """When a thread took it, on the clock of ``time.perf_counter``."""
+    wanted: list[_Item[X, Y]] = field(default_factory=list)
+    """Those of the batch whose callers were there, and had time left, when it began."""
+    seconds: float = 0.0
     watchdog: asyncio.TimerHandle | None = None
 
 
@@ -216,8 +219,7 @@ class Batcher(Generic[X, Y]):
         finally:
             # Reached with a queue only if this task was cancelled: nobody may be left waiting.
             for item in self._queue:
-                if not item.future.done():
-                    item.future.set_exception(_stopped())
+                _settle(item, _stopped())
             self._queue.clear()
             if not self._closing:
                 self._on_failure("the batcher has stopped")
@@ -250,11 +252,9 @@ class Batcher(Generic[X, Y]):
         batch: list[_Item[X, Y]] = []
         while self._queue and len(batch) < self._max_batch_size:
             item = self._queue.popleft()
-            if item.future.done():
-                continue
             if self._is_late(item):
-                item.future.set_exception(_too_late())
-            else:
+                _settle(item, _too_late())
+            elif not item.future.done():
                 batch.append(item)
         return batch
 
@@ -286,57 +286,56 @@ class Batcher(Generic[X, Y]):
         else:
             self._on_failure(f"an inference has not ended after {self._max_run_seconds:g} s")
 
-    def _timed_run(self, run: _Run[X, Y]) -> tuple[list[tuple[_Item[X, Y], Y | ServiceError]], float | None]:
-        """Answer those of a batch who still want it, on a thread; None for the seconds if there are none."""
+    def _timed_run(self, run: _Run[X, Y]) -> Sequence[Y | ServiceError]:
+        """Answer those of a batch who still want it; on a thread."""
         run.began = time.perf_counter()
-        present = [item for item in run.batch if not item.future.done()]
-        late = [item for item in present if self._is_late(item)]
-        wanted = [item for item in present if item not in late]
-        refused: list[tuple[_Item[X, Y], Y | ServiceError]] = [(item, _too_late()) for item in late]
-        if not wanted:
-            return refused, None
+        run.wanted = [item for item in run.batch if not item.future.done() and not self._is_late(item)]
+        if not run.wanted:
+            return []
         try:
-            outputs = self._run([item.input for item in wanted])
+            outputs = self._run([item.input for item in run.wanted])
         except StopIteration as error:
             raise InferenceError(repr(error)) from error  # no future can carry it: its waiter would wait on
-        if len(outputs) != len(wanted):
-            raise InferenceError(f"the model gave {len(outputs)} outputs for {len(wanted)} inputs")
-        seconds = time.perf_counter() - run.began
-        return [*refused, *zip(wanted, outputs, strict=True)], seconds
+        if len(outputs) != len(run.wanted):
+            raise InferenceError(f"the model gave {len(outputs)} outputs for {len(run.wanted)} inputs")
+        run.seconds = time.perf_counter() - run.began
+        return outputs
 
-    def _end(
-        self,
-        run: _Run[X, Y],
-        running: asyncio.Future[tuple[list[tuple[_Item[X, Y], Y | ServiceError]], float | None]],
-    ) -> None:
+    def _end(self, run: _Run[X, Y], running: asyncio.Future[Sequence[Y | ServiceError]]) -> None:
         if run.watchdog is not None:
             run.watchdog.cancel()
         self._runs.remove(run)
         self._free.release()
         if running.cancelled():  # the threads were let go before it began
             for item in run.batch:
-                if not item.future.done():
-                    item.future.set_exception(_stopped())
+                _settle(item, _stopped())
             return
+        for item in run.batch:
+            if item not in run.wanted:
+                _settle(item, _too_late())
         error = running.exception()
         if error is not None:  # also a thread's SystemExit: no reason to end anything here
-            _fail(run.batch, error)
+            _fail(run.wanted, error)
             if isinstance(error, DeviceLostError):
                 self._on_failure(str(error))
             return
-        answers, seconds = running.result()
-        for item, output in answers:
-            if item.future.done():
-                continue
-            if isinstance(output, ServiceError):
-                item.future.set_exception(output)
-            else:
-                item.future.set_result(output)
-        if seconds is not None:
-            average = self._batch_seconds or seconds
-            self._batch_seconds = 0.8 * average + 0.2 * seconds
-            self._fastest_seconds = min(self._fastest_seconds or seconds, seconds)
-            self._on_batch(len(run.batch))
+        for item, output in zip(run.wanted, running.result(), strict=True):
+            _settle(item, output)
+        if run.wanted:
+            average = self._batch_seconds or run.seconds
+            self._batch_seconds = 0.8 * average + 0.2 * run.seconds
+            self._fastest_seconds = min(self._fastest_seconds or run.seconds, run.seconds)
+            self._on_batch(len(run.wanted))
+
+
+def _settle(item: _Item[X, Y], output: Y | ServiceError) -> None:
+    """Give a caller who is still there an output, or an error."""
+    if item.future.done():
+        return
+    if isinstance(output, ServiceError):
+        item.future.set_exception(output)
+    else:
+        item.future.set_result(output)
 
 
 def _too_late() -> DeadlineExceededError:
@@ -350,7 +349,6 @@ def _stopped() -> UnavailableError:
 def _fail(batch: Sequence[_Item[X, Y]], error: BaseException) -> None:
     """Give each caller an error of its own: a traceback grows wherever its error is raised."""
     for item in batch:
-        if not item.future.done():
-            failure = InferenceError(f"the model failed: {error!r}")
-            failure.__cause__ = error
-            item.future.set_exception(failure)
+        failure = InferenceError(f"the model failed: {error!r}")
+        failure.__cause__ = error
+        _settle(item, failure)

@@ -7,6 +7,7 @@ import simplejpeg
 from PIL import Image
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.jpeg_data import bits_per_sample, count_scans
 from service.metadata import HEIGHT, WIDTH, Strip
 from service.png_data import is_complete
 
@@ -23,8 +24,6 @@ _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x112, 258, 262  # TIFF 6.0, sect
 _MAX_SCANS = 64
 """A progressive JPEG has about 10; each costs a pass over the whole image, however short it is."""
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-"""Markers that begin a JPEG's frame, SOF0 to SOF15; the others there are tables."""
 _JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
@@ -78,12 +77,6 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
     if strip.shape != (HEIGHT, WIDTH):
         raise InvalidImageError(f"the {kind} decodes to {strip.shape[1]}x{strip.shape[0]} pixels")
     return strip
-
-
-def _count_scans(jpeg: bytes) -> int:
-    """Count start-of-scan markers, FF DA, in half the time of ``bytes.count``."""
-    octets = np.frombuffer(jpeg, dtype=np.uint8)
-    return int(np.count_nonzero((octets[:-1] == 0xFF) & (octets[1:] == 0xDA)))
 
 
 def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
@@ -147,29 +140,15 @@ def _check_tiff(image: Image.Image) -> None:
         )
 
 
-def _bits_per_sample(jpeg: bytes) -> int:
-    """Read the precision of a JPEG's frame; 0 if its segments do not lead there (ITU-R T.81, annex B)."""
-    at = 2
-    while at + 4 < len(jpeg) and jpeg[at] == 0xFF:
-        marker = jpeg[at + 1]
-        if marker == 0xFF:  # a filling byte
-            at += 1
-        elif marker in _FRAMES:
-            return jpeg[at + 4]
-        else:
-            at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
-    return 0
-
-
 def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
     """Decode the luma channel, without Pillow's copies; corrupt data, which Pillow fills up, is refused."""
-    if _count_scans(data) > _MAX_SCANS:
+    if count_scans(data) > _MAX_SCANS:
         raise InvalidImageError(f"the JPEG has more than {_MAX_SCANS} scans")
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     _check_size("JPEG", width, height, max_pixels)
     if colours not in _JPEG_COLOURS:
         raise _wrong_pixels("JPEG", colours)
-    bits = _bits_per_sample(data)
+    bits = bits_per_sample(data)
     if bits != 8:
         raise _wrong_pixels("JPEG", f"{bits} bits")  # the decoder takes fewer, and leaves them dark
     strip: Strip = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]

@@ -3,8 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,9 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
+
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 pytestmark = pytest.mark.anyio
 
@@ -53,23 +57,12 @@ class Model:
             time.sleep(0.001)
 
 
-def batcher(model: Model, **options: float) -> Batcher[int, int]:
-    values = {
-        "max_parallel_runs": 1,
-        "max_waiting_runs": 0,
-        "max_batch_size": 4,
-        "batch_timeout": 0.0,
-        "max_queue_size": 8,
-    } | options
-    return Batcher(
-        model,
-        ThreadPoolExecutor(int(values["max_parallel_runs"])),
-        max_parallel_runs=int(values["max_parallel_runs"]),
-        max_waiting_runs=int(values["max_waiting_runs"]),
-        max_batch_size=int(values["max_batch_size"]),
-        batch_timeout=values["batch_timeout"],
-        max_queue_size=int(values["max_queue_size"]),
-    )
+def batcher(
+    run: Callable[[Sequence[X]], Sequence[Y | ServiceError]], threads: Executor | None = None, **options: Any
+) -> Batcher[X, Y]:
+    """Build one with options as the tests need them; by default with threads of its own."""
+    values = {"max_batch_size": 4, "batch_timeout": 0.0, "max_queue_size": 8, **options}
+    return Batcher(run, threads or ThreadPoolExecutor(values.get("max_parallel_runs", 1)), **values)
 
 
 async def test_one_cancelled_caller_does_not_hurt_its_batch_mates() -> None:
@@ -194,14 +187,7 @@ async def test_retry_after_grows_with_queue_and_batch_time() -> None:
         time.sleep(0.3)
         return inputs
 
-    one: Batcher[int, int] = Batcher(
-        slow,
-        ThreadPoolExecutor(1),
-        max_batch_size=1,
-        batch_timeout=0,
-        max_queue_size=10,
-    )
-    async with asyncio.timeout(10), one:
+    async with asyncio.timeout(10), batcher(slow, max_batch_size=1, max_queue_size=10) as one:
         await one.put(1)
         assert 10 >= one.full_error().retry_after >= 3 > one.retry_after(1)
 
@@ -222,10 +208,10 @@ async def test_a_deadline_that_cannot_be_met_is_refused_before_the_model_runs() 
 
 
 async def test_a_wrong_number_of_outputs_reaches_the_callers() -> None:
-    one: Batcher[int, int] = Batcher(
-        lambda _: [], ThreadPoolExecutor(1), max_batch_size=1, batch_timeout=0, max_queue_size=1
-    )
-    async with asyncio.timeout(5), one:
+    def run(_inputs: Sequence[int]) -> list[int]:
+        return []
+
+    async with asyncio.timeout(5), batcher(run) as one:
         with pytest.raises(InferenceError, match="0 outputs for 1 inputs"):
             await one.put(1)
 
@@ -234,10 +220,7 @@ async def test_an_output_that_is_an_error_is_its_own_callers() -> None:
     def run(inputs: Sequence[int]) -> list[int | ServiceError]:
         return [InvalidImageError(f"no {number}") if number % 2 else number for number in inputs]
 
-    one: Batcher[int, int] = Batcher(
-        run, ThreadPoolExecutor(1), max_batch_size=4, batch_timeout=0, max_queue_size=4
-    )
-    async with asyncio.timeout(5), one:
+    async with asyncio.timeout(5), batcher(run) as one:
         answers = await asyncio.gather(*(one.put(number) for number in range(4)), return_exceptions=True)
     assert [str(answer) for answer in answers] == ["0", "no 1", "2", "no 3"]
     assert [isinstance(answer, InvalidImageError) for answer in answers] == [False, True, False, True]
@@ -365,38 +348,19 @@ async def test_a_run_hangs_by_its_own_time_not_by_that_of_its_wait() -> None:
         failures.append(reason)
         hung.set()
 
-    with ThreadPoolExecutor(1) as threads:
-        one: Batcher[bool, bool] = Batcher(
-            run,
-            threads,
-            max_waiting_runs=1,
-            max_batch_size=1,
-            batch_timeout=0,
-            max_queue_size=4,
-            max_run_seconds=1.7,
-            on_failure=fail,
-        )
-        async with asyncio.timeout(30), one:
-            await asyncio.gather(
-                one.put(False), one.put(False)
-            )  # the second ends 2 s after it was handed over
-            assert failures == []
-            await asyncio.gather(one.put(True))
+    one = batcher(run, max_waiting_runs=1, max_batch_size=1, max_run_seconds=1.7, on_failure=fail)
+    async with asyncio.timeout(30), one:
+        # The second ends 2 s after it was handed over.
+        await asyncio.gather(one.put(False), one.put(False))
+        assert failures == []
+        await one.put(True)
     assert failures == ["an inference has not ended after 1.7 s"]
 
 
 async def test_threads_that_are_let_go_leave_nobody_waiting() -> None:
     model, failures = Model(gated=True), list[str]()
     threads = ThreadPoolExecutor(1)
-    one: Batcher[int, int] = Batcher(
-        model,
-        threads,
-        max_waiting_runs=1,
-        max_batch_size=1,
-        batch_timeout=0,
-        max_queue_size=4,
-        on_failure=failures.append,
-    )
+    one = batcher(model, threads, max_waiting_runs=1, max_batch_size=1, on_failure=failures.append)
     async with asyncio.timeout(10):
         one.start()
         calls = [one.put(0)]
@@ -436,15 +400,7 @@ async def test_closing_waits_for_every_run() -> None:
 
 async def test_batches_are_reported() -> None:
     seen: list[int] = []
-    one: Batcher[int, int] = Batcher(
-        list,
-        ThreadPoolExecutor(1),
-        max_batch_size=4,
-        batch_timeout=0,
-        max_queue_size=8,
-        on_batch=seen.append,
-    )
-    async with asyncio.timeout(5), one:
+    async with asyncio.timeout(5), batcher(Model(), on_batch=seen.append) as one:
         await asyncio.gather(*(one.put(number) for number in range(3)))
     assert seen == [3]
 
@@ -481,7 +437,7 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
         return [number * 7 for number, _ in inputs]
 
     async def scenario() -> None:
-        one: Batcher[tuple[int, bool], int] = Batcher(
+        one = batcher(
             run,
             threads,
             max_parallel_runs=runs,
