@@ -9,7 +9,7 @@ from torch import nn
 from tqdm import tqdm
 
 from model_export.data import LabelledStrip
-from service.metadata import CLASS_COUNT, Calibration
+from service.model.metadata import CLASS_COUNT, Calibration
 
 Logits = npt.NDArray[np.float64]
 """float64 ``[strips, 4]``."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from model_export.metrics import wilson_interval
-from service.metadata import ModelMetadata, Split
+from service.model.metadata import ModelMetadata, Split
 
 
 def write_card(metadata: ModelMetadata, path: Path) -> None:

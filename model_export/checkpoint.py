@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from model_export.config import TrainConfig
 from model_export.data import DataError
 from model_export.network import SteelNetwork
-from service.metadata import Split
+from service.model.metadata import Split
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from model_export.metrics import area_under_roc
 from model_export.network import ServedNetwork
 from model_export.sources import labelled_strips, named
 from model_export.torch_session import TorchSession
-from service.metadata import CLASS_COUNT
+from service.model.metadata import CLASS_COUNT
 
 _FIXED = 77
 """The byte of threshold 0.3, at which nothing was tuned."""

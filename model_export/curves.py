@@ -10,8 +10,8 @@ from model_export.data import LabelledStrip, Masks
 from model_export.metrics import Overlap
 from model_export.overlaps import answered
 from model_export.torch_session import Answers
-from service.metadata import CLASS_COUNT, OperatingPoint
-from service.session import Probabilities
+from service.model.metadata import CLASS_COUNT, OperatingPoint
+from service.model.session import Probabilities
 
 LEVELS = 256
 Counts = npt.NDArray[np.int64]

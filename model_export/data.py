@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
 
-from service import rle
 from service.errors import ServiceError
-from service.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
-from service.preprocess import decode
+from service.images.decode import decode
+from service.masks import rle
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 Masks = npt.NDArray[np.bool_]
 """bool ``[4, 256, 1600]``: one mask per class, row-major as an image is."""

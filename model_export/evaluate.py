@@ -16,9 +16,9 @@ from model_export.out_of_fold import OutOfFold, fold_sessions, out_of_fold
 from model_export.overlaps import overlaps_at
 from model_export.synthetic import drawn_strips
 from model_export.torch_session import Answers
-from service.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
-from service.model_repository import find_model
-from service.session import OrtSession
+from service.model.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
+from service.model.repository import find_model
+from service.model.session import OrtSession
 
 UNUSED_SEED = 1_000_003
 """Drawn strips of this seed are never trained on."""

@@ -22,8 +22,8 @@ from model_export.overlaps import overlaps_at
 from model_export.sources import labelled_strips, named
 from model_export.triton_config import write_triton_config
 from model_export.tune import tune
-from service.metadata import Calibration, ModelMetadata
-from service.model_repository import GPU_MODEL, MODEL, checksum_file
+from service.model.metadata import Calibration, ModelMetadata
+from service.model.repository import GPU_MODEL, MODEL, checksum_file
 
 Part = TypeVar("Part")
 

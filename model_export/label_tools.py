@@ -11,9 +11,9 @@ import numpy as np
 import pycocotools.mask
 
 from model_export.data import DataError
-from service import brush_rle, rle
-from service.metadata import CLASS_COUNT, HEIGHT, WIDTH
-from service.rle import Mask
+from service.masks import label_studio, rle
+from service.masks.rle import Mask
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _add_region(strip: _Strip, region: Mapping[str, Any]) -> None:
         mask = _mask(strip.name, [points.reshape(-1).tolist()])
     else:
         try:
-            mask = brush_rle.decode(value["rle"], height=HEIGHT, width=WIDTH)
+            mask = label_studio.decode(value["rle"], height=HEIGHT, width=WIDTH)
         except rle.RleError as error:
             raise DataError(f"{strip.name}: {error}") from error
     for label in value[kind]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.metadata import CLASS_COUNT, ClassScore
+from service.model.metadata import CLASS_COUNT, ClassScore
 
 
 @dataclass(frozen=True, slots=True)

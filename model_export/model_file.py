@@ -18,8 +18,8 @@ from model_export.provenance import provenance
 from model_export.quantize import quantize
 from model_export.synthetic import DrawnStrip
 from model_export.torch_session import TorchSession
-from service import rle
-from service.metadata import (
+from service.masks import rle
+from service.model.metadata import (
     CLASS_COUNT,
     FORMAT_VERSION,
     HEIGHT,
@@ -36,7 +36,7 @@ from service.metadata import (
     Strip,
     png_base64,
 )
-from service.session import OrtSession, prove
+from service.model.session import OrtSession, prove
 
 _GOLDEN = DrawnStrip(seed=7, number=3)
 

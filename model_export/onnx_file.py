@@ -11,8 +11,8 @@ import torch
 from model_export.network import ServedNetwork
 from model_export.parity import ParityError
 from model_export.stem import UnshuffledStem
-from service.metadata import HEIGHT, METADATA_KEY, WIDTH, ModelMetadata
-from service.model_repository import write_checksum
+from service.model.metadata import HEIGHT, METADATA_KEY, WIDTH, ModelMetadata
+from service.model.repository import write_checksum
 
 _SMALL = 1024
 """Constants with fewer values are not worth halving."""

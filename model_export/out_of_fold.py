@@ -12,8 +12,8 @@ from model_export.curves import ThresholdCurves, tally
 from model_export.data import DataError, LabelledStrip
 from model_export.metrics import Overlap
 from model_export.overlaps import answered, overlaps_of
-from service.metadata import ModelMetadata
-from service.session import OrtSession
+from service.model.metadata import ModelMetadata
+from service.model.session import OrtSession
 
 FOLDS = "folds"
 """Folder beside a model file with the models of its folds: 1.onnx, 2.onnx, …"""

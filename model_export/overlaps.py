@@ -8,9 +8,9 @@ from tqdm import tqdm
 from model_export.data import LabelledStrip, Masks
 from model_export.metrics import Overlap
 from model_export.torch_session import Answers
-from service.metadata import OperatingPoint
-from service.postprocess import segment
-from service.session import Probabilities
+from service.model.metadata import OperatingPoint
+from service.model.postprocess import segment
+from service.model.session import Probabilities
 
 
 def answered(

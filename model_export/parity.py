@@ -10,7 +10,7 @@ from model_export.data import LabelledStrip
 from model_export.metrics import Overlap, class_scores
 from model_export.overlaps import overlaps_of
 from model_export.torch_session import Answers
-from service.metadata import CLASS_COUNT, HEIGHT, WIDTH, OperatingPoint, Parity
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, OperatingPoint, Parity
 
 Arithmetic = Literal["fp32", "half weights", "fp16", "int8"]
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from model_export.data import LabelledStrip, Masks
-from service.metadata import Strip
+from service.model.metadata import Strip
 
 _COARSE = 4
 """What surrounds a pixel is judged on strips that are smaller by this."""

@@ -11,7 +11,7 @@ from model_export import checkpoint as checkpoints
 from model_export.checkpoint import Checkpoint
 from model_export.config import TrainConfig
 from model_export.data import KaggleStrip, LabelledStrip
-from service.metadata import Provenance
+from service.model.metadata import Provenance
 
 
 def provenance(state: Checkpoint, train: Sequence[LabelledStrip], notice: str) -> Provenance:

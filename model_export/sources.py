@@ -8,7 +8,7 @@ from model_export.data import DataError, LabelledStrip, Masks, read_kaggle
 from model_export.paste import PastedStrip
 from model_export.split import hold_out, split_strips
 from model_export.synthetic import DrawnStrip, drawn_strips
-from service.metadata import Split, Strip
+from service.model.metadata import Split, Strip
 
 _HELD_OUT = 40
 

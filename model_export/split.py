@@ -9,7 +9,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from model_export.data import LabelledStrip
-from service.metadata import CLASS_COUNT, Split, Strip
+from service.model.metadata import CLASS_COUNT, Split, Strip
 
 STRATEGY = "groups of strips with alike streak profiles, dealt out to folds by class"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_export.data import IMAGE_SUFFIXES, DataError, read_image
-from service import rle
-from service.model_repository import find_model
-from service.postprocess import segment
-from service.session import OrtSession
+from service.masks import rle
+from service.model.postprocess import segment
+from service.model.repository import find_model
+from service.model.session import OrtSession
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from model_export.network import ServedNetwork
-from service.metadata import Strip
-from service.session import Probabilities
+from service.model.metadata import Strip
+from service.model.session import Probabilities
 
 
 class Answers(Protocol):

@@ -37,7 +37,7 @@ from model_export.sources import labelled_strips, make_split, named, training_sa
 from model_export.teacher import Teacher
 from model_export.training_log import TrainingLog, score_columns
 from model_export.transforms import build_transform
-from service.metadata import WIDTH, ClassScore, Split
+from service.model.metadata import WIDTH, ClassScore, Split
 
 
 def train(config: TrainConfig) -> Path:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.curves import ThresholdCurves
-from service.metadata import CLASS_COUNT, OperatingPoint
+from service.model.metadata import CLASS_COUNT, OperatingPoint
 
 RECALL_FLOOR = 0.9
 

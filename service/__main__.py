@@ -15,13 +15,13 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from service.api_keys import ApiKeysError
 from service.app import create_app
-from service.connections import ConnectionLimits, guarded_protocol
-from service.engine import Engine
-from service.logs import configure_logs
+from service.http.api_keys import ApiKeysError
+from service.http.protocol import ConnectionLimits, guarded_protocol
+from service.http.tls import TlsError, check_certificate
+from service.inference.engine import Engine
+from service.observability.logs import configure_logs
 from service.settings import Settings, explain
-from service.tls import TlsError, check_certificate
 
 _HANGUP = getattr(signal, "SIGHUP", None)
 """Windows has none."""

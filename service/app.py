@@ -10,21 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from service import __version__, openapi, problems
-from service.access import KEY_HEADER, Access
-from service.api_keys import ApiKeys
-from service.docs_page import DOCS_PATHS, add_docs_page
-from service.engine import Engine, ModelSource
-from service.errors import DeviceError, ModelFileError, ServiceError
-from service.metrics import Metrics
-from service.middleware import Admission, BodyLimit, RequestContext
-from service.open_inference import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
-from service.open_inference_requests import HEADER
-from service.openapi_problems import error_answers
-from service.operator_page import PAGE_PATHS, add_operator_page
-from service.parameters import DEADLINE_HEADER
-from service.providers import GpuOptions
-from service.routes import (
+from service import __version__
+from service.api import error_handlers
+from service.api.openapi import document
+from service.api.openapi.page import DOCS_PATHS, add_docs_page
+from service.api.openapi.problems import error_answers
+from service.api.parameters import DEADLINE_HEADER
+from service.api.routes import (
     HEALTH_PATHS,
     METRICS_PATH,
     UPLOAD_PATHS,
@@ -34,7 +26,17 @@ from service.routes import (
     router,
     strips,
 )
-from service.session import Session
+from service.api.v2.requests import HEADER
+from service.api.v2.routes import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
+from service.errors import DeviceError, ModelFileError, ServiceError
+from service.http.api_keys import ApiKeys
+from service.http.authentication import KEY_HEADER, Access
+from service.http.request_context import Admission, BodyLimit, RequestContext
+from service.inference.engine import Engine, ModelSource
+from service.model.providers import GpuOptions
+from service.model.session import Session
+from service.observability.metrics import Metrics
+from service.page.mount import PAGE_PATHS, add_operator_page
 from service.settings import Settings
 
 _log = structlog.get_logger()
@@ -104,8 +106,8 @@ def create_app(
     app = FastAPI(
         title="Steel strip defect segmentation",
         version=__version__,
-        description=openapi.DESCRIPTION,
-        openapi_tags=openapi.TAGS,
+        description=document.DESCRIPTION,
+        openapi_tags=document.TAGS,
         openapi_url=None if settings.docs == "off" else "/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -137,9 +139,9 @@ def create_app(
     if settings.page == "open":
         add_operator_page(app)
         open_paths.extend(PAGE_PATHS)
-    app.add_exception_handler(ServiceError, problems.on_service_error)
-    app.add_exception_handler(RequestValidationError, problems.on_validation_error)
-    app.add_exception_handler(HTTPException, problems.on_http_exception)
+    app.add_exception_handler(ServiceError, error_handlers.on_service_error)
+    app.add_exception_handler(RequestValidationError, error_handlers.on_validation_error)
+    app.add_exception_handler(HTTPException, error_handlers.on_http_exception)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
@@ -159,5 +161,5 @@ def create_app(
         )
     app.add_middleware(RequestContext, metrics=metrics)
     describe = app.openapi
-    app.openapi = lambda: openapi.add_parameter_examples(describe())  # type: ignore[method-assign]  # FastAPI's documented way
+    app.openapi = lambda: document.add_parameter_examples(describe())  # type: ignore[method-assign]  # FastAPI's documented way
     return app

@@ -15,8 +15,8 @@ import ray
 import ray.data
 from ray.exceptions import RayError
 
-from service.cpu_quota import cpu_quota
-from service.session import ON_PROCESSORS
+from service.model.cpu_quota import cpu_quota
+from service.model.session import ON_PROCESSORS
 from steel_bulk.parts import Report
 from steel_bulk.worker import PartWorker, Work
 from steel_client.errors import SteelError

@@ -10,12 +10,12 @@ import pyarrow as pa
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from service.api.schemas import ProfileUsed, SegmentQuery, operating_point
 from service.errors import DeviceError, InvalidParameterError, ModelFileError
-from service.metadata import Profile
-from service.model_repository import find_model
-from service.providers import CPU
-from service.schemas import ProfileUsed, SegmentQuery, operating_point
-from service.session import KnownDevice, open_session
+from service.model.metadata import Profile
+from service.model.providers import CPU
+from service.model.repository import find_model
+from service.model.session import KnownDevice, open_session
 from service.settings import Settings
 from steel_bulk.cluster import answer_parts
 from steel_bulk.config import BulkConfig

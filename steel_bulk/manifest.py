@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.schemas import ProfileUsed
+from service.api.schemas import ProfileUsed
 from steel_bulk.places import Place
 from steel_client.errors import SteelError
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from service.answers import image_result
+from service.api.responses import image_result
 from service.errors import ServiceError
-from service.metadata import CLASS_COUNT, ModelMetadata
-from service.stages import Prediction
+from service.inference.prediction import Prediction
+from service.model.metadata import CLASS_COUNT, ModelMetadata
 from steel_bulk.manifest import Terms
 
 _CLASS_FIELDS = (

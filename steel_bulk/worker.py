@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import fs
 
+from service.api.uploads import file_too_large
 from service.errors import ServiceError
-from service.metadata import OperatingPoint
-from service.model_repository import checksum_file, gpu_variant
-from service.pipelines import run_jobs
-from service.session import KnownDevice, OrtSession, open_session
-from service.stages import Job, Output, Wanted
-from service.uploads import file_too_large
+from service.inference.pipelines import run_jobs
+from service.inference.prediction import Job, Output, Wanted
+from service.model.metadata import OperatingPoint
+from service.model.repository import checksum_file, gpu_variant
+from service.model.session import KnownDevice, OrtSession, open_session
 from steel_bulk.listing import Listing, where
 from steel_bulk.manifest import Manifest
 from steel_bulk.parts import STRIPS, Report, write_part

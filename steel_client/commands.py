@@ -12,7 +12,7 @@ import tyro
 from PIL import Image as PillowImage
 from tqdm import tqdm
 
-from service.overlay import draw_overlay
+from service.masks.overlay import draw_overlay
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import SteelError
 from steel_client.files import IMAGE_SUFFIXES, Outcome
@@ -168,7 +168,7 @@ async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
             yield client
         return
     # Only here: who has a server needs neither onnxruntime nor a model.
-    from service.logs import configure_logs
+    from service.observability.logs import configure_logs
     from steel_client.in_process import application
 
     configure_logs("error")

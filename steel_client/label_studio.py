@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from service import brush_rle, rle
-from service.metadata import HEIGHT, WIDTH
-from service.overlay import COLOURS
+from service.masks import label_studio, rle
+from service.masks.overlay import COLOURS
+from service.model.metadata import HEIGHT, WIDTH
 from steel_client.journal import read_journal
 
 _FROM, _TO = "defects", "strip"
@@ -55,7 +55,7 @@ def _region(found: dict[str, Any]) -> dict[str, Any]:
         "original_height": HEIGHT,
         "image_rotation": 0,
         "score": found["probability"],
-        "value": {"format": "rle", "rle": brush_rle.encode(mask), "brushlabels": [found["name"]]},
+        "value": {"format": "rle", "rle": label_studio.encode(mask), "brushlabels": [found["name"]]},
     }
 
 

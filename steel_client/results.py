@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service import rle
-from service.schemas import ClassResult, ImageResult, InstanceResult, PredictResponse
+from service.api.schemas import ClassResult, ImageResult, InstanceResult, PredictResponse
+from service.masks import rle
 from steel_client.errors import SteelError
 
 Mask = npt.NDArray[np.bool_]

@@ -14,7 +14,7 @@ os.environ.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "steel_ray.pr
 import ray
 from ray import serve
 
-from service.cpu_quota import cpu_quota
+from service.model.cpu_quota import cpu_quota
 from steel_ray.application import Arguments, strips
 
 

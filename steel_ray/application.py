@@ -12,8 +12,8 @@ from ray import serve
 from ray.serve.config import BackpressureConfig
 
 from service.app import create_app
-from service.engine import Engine
-from service.logs import configure_logs
+from service.inference.engine import Engine
+from service.observability.logs import configure_logs
 from service.settings import Settings
 from steel_ray.middleware import OneRequestId
 

@@ -9,8 +9,8 @@ import uuid
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.error_handlers import respond
 from service.errors import UnavailableError
-from service.problems import respond
 
 _RETRY_SECONDS = 1
 

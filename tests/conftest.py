@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from hypothesis import settings
 
 from service.app import create_app
-from service.session import OrtSession
+from service.model.session import OrtSession
 from service.settings import Settings
 from tests.serving import running_app
 from tests.tiny_model import write_tiny_model

@@ -11,8 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from service import rle
-from service.metadata import (
+from service.masks import rle
+from service.model.metadata import (
     HEIGHT,
     METADATA_KEY,
     WIDTH,
@@ -27,7 +27,7 @@ from service.metadata import (
     Strip,
     png_base64,
 )
-from service.model_repository import write_checksum
+from service.model.repository import write_checksum
 
 VALUES = (50, 100, 150, 200)
 """The pixel's value of each class."""

@@ -12,7 +12,7 @@ from model_export.metrics import class_scores
 from model_export.report import charts, pictures
 from model_export.report.judged import Judged, judge
 from model_export.report.page import Page, Picture, Section, chart, write_page
-from service.metadata import CLASS_COUNT, ModelMetadata
+from service.model.metadata import CLASS_COUNT, ModelMetadata
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from model_export.evaluate import UNUSED_SEED
 from model_export.metrics import Overlap
 from model_export.out_of_fold import FOLDS, fold_sessions, out_of_fold
 from model_export.synthetic import drawn_strips
-from service.metadata import Profile, Strip
-from service.model_repository import find_model
-from service.postprocess import ClassMask, segment
-from service.session import OrtSession, Probabilities
+from service.model.metadata import Profile, Strip
+from service.model.postprocess import ClassMask, segment
+from service.model.repository import find_model
+from service.model.session import OrtSession, Probabilities
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from service.metadata import ClassScore
+from service.model.metadata import ClassScore
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from pydantic import SecretStr, ValidationError
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message
 
-from service.api_keys import ApiKeys, ApiKeysError
 from service.app import create_app
-from service.batcher import Batcher
-from service.session import OrtSession
+from service.http.api_keys import ApiKeys, ApiKeysError
+from service.inference.batcher import Batcher
+from service.model.session import OrtSession
 from service.settings import Settings
 from tests.images import png
 from tests.serving import real_server, running_app, start_service

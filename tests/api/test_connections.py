@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service import healthcheck
-from service.connections import ConnectionLimits, guarded_protocol
+from service.http.protocol import ConnectionLimits, guarded_protocol
 from tests.load.processes import free_port
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ from PIL import Image
 from pydantic import SecretStr
 
 from service.app import create_app
-from service.metadata import Strip
-from service.preprocess import decode
-from service.session import OrtSession, Probabilities
+from service.images.decode import decode
+from service.model.metadata import Strip
+from service.model.session import OrtSession, Probabilities
 from service.settings import Settings
 from tests.images import encoded, png
 from tests.serving import running_app
@@ -257,7 +257,7 @@ async def test_a_bug_with_one_file_fails_that_file_alone(
             raise MemoryError("secret")
         return decode(data, max_pixels=max_pixels)
 
-    monkeypatch.setattr("service.stages.decode", breaks)
+    monkeypatch.setattr("service.inference.prediction.decode", breaks)
     files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"BM bad"))]
     response = await client.post("/predict", files=files)
     assert [image["status"] for image in response.json()["images"]] == [200, 500]
@@ -354,7 +354,7 @@ async def test_500_says_nothing_of_the_inside(gated: GatedSession) -> None:
 async def test_500_for_a_bug_outside_the_model(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.routes.draw_overlay", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.api.routes.draw_overlay", lambda *_: 1 / 0)
     response = await client.post("/overlay", content=STRIP, headers=PNG)
     check(response, 500, "internal-error", "under the request id")
     assert "ZeroDivision" not in response.text

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 
 from service.app import create_app
-from service.bindings import BoundRuns
-from service.cpu_quota import cpu_quota
-from service.metadata import Strip
-from service.model_repository import read_model
-from service.providers import open_cpu
-from service.session import OrtSession, Probabilities, bind
+from service.model.cpu_quota import cpu_quota
+from service.model.io_binding import BoundRuns
+from service.model.metadata import Strip
+from service.model.providers import open_cpu
+from service.model.repository import read_model
+from service.model.session import OrtSession, Probabilities, bind
 from service.settings import Settings
 from tests.faulty_model import EXHAUST, HANG, RAISE, write_faulty_model
 from tests.images import png

@@ -12,11 +12,11 @@ import shapely.geometry
 from fastapi import FastAPI
 from PIL import Image
 
-from service import rle
+from service.api.schemas import ClassResult, PredictResponse, Problem
 from service.app import create_app
 from service.errors import ModelFileError
-from service.schemas import ClassResult, PredictResponse, Problem
-from service.session import OrtSession
+from service.masks import rle
+from service.model.session import OrtSession
 from service.settings import Settings
 from tests.images import png
 from tests.tiny_model import block_strip

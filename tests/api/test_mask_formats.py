@@ -12,8 +12,8 @@ import pytest
 import shapely.geometry
 
 from model_export.data import read_kaggle
-from service import rle
 from service.app import create_app
+from service.masks import rle
 from service.settings import Settings
 from tests.images import png
 from tests.serving import running_app

@@ -17,10 +17,10 @@ import tritonclient.http.aio as triton_aio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from service import rle
 from service.app import create_app
-from service.batcher import Batcher
-from service.session import OrtSession
+from service.inference.batcher import Batcher
+from service.masks import rle
+from service.model.session import OrtSession
 from service.settings import Settings
 from tests.images import encoded, grey_image, png
 from tests.load.processes import free_port

@@ -17,8 +17,8 @@ import pytest
 import structlog
 from PIL import Image
 
-from service.logs import configure_logs
-from service.session import OrtSession
+from service.model.session import OrtSession
+from service.observability.logs import configure_logs
 from tests.images import png
 from tests.serving import ROOT, real_server
 from tests.tiny_model import block_rle, block_strip
@@ -195,7 +195,7 @@ def test_a_traceback_on_a_terminal_shows_no_images(
     assert MARKER.decode() not in output
 
 
-@pytest.mark.parametrize("module", ["service.session", "model_export.quantize"])
+@pytest.mark.parametrize("module", ["service.model.session", "model_export.quantize"])
 def test_onnxruntime_reports_to_nobody(tmp_path: Path, module: str) -> None:
     """Where its telemetry is on, loading it leaves an id and a database in the home directory."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}

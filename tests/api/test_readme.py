@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from service.app import create_app
-from service.model_repository import find_model
-from service.session import OrtSession
+from service.model.repository import find_model
+from service.model.session import OrtSession
 from service.settings import Settings
 from tests.serving import ROOT, running_app
 

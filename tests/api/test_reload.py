@@ -14,7 +14,7 @@ import pytest
 import structlog
 
 from service.app import create_app
-from service.model_repository import checksum_file, write_checksum
+from service.model.repository import checksum_file, write_checksum
 from service.settings import Settings
 from tests.images import png
 from tests.serving import real_server, running_app
@@ -143,7 +143,7 @@ async def test_what_nobody_foresaw_is_a_500_and_the_old_one_goes_on(
 ) -> None:
     second(models)
     with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
-        patch.setattr("service.session.OrtSession.warm_up", lambda _self: 1 / 0)
+        patch.setattr("service.model.session.OrtSession.warm_up", lambda _self: 1 / 0)
         response = await client.post("/model/reload")
     assert response.status_code == 500
     assert "ZeroDivision" not in response.text

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cpu_quota import cpu_quota
+from service.model.cpu_quota import cpu_quota
 from tests.images import png
 from tests.serving import Server, real_server, start_service
 from tests.tiny_model import block_rle, block_strip, write_slow_model

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
+from service.http.tls import TlsError, check_certificate
 from service.settings import Settings
-from service.tls import TlsError, check_certificate
 from tests.images import png
 from tests.serving import ROOT, real_server, start_service
 from tests.tiny_model import block_rle, block_strip

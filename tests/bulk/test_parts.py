@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.schemas import ProfileUsed
+from service.api.schemas import ProfileUsed
 from steel_bulk.listing import Listing, write_listing
 from steel_bulk.manifest import Manifest, PinnedModel, Terms
 from steel_bulk.parts import part_name, part_number

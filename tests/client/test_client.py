@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.app import create_app
-from service.session import OrtSession
+from service.model.session import OrtSession
 from service.settings import Settings
 from steel_client import AsyncSteelClient, SteelClient, SteelError
 from steel_client.patience import Patience

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from service import rle
+from service.masks import rle
 from steel_client.__main__ import main
 from tests.images import png
 from tests.serving import ROOT, Server, real_server

@@ -12,8 +12,8 @@ import pytest
 
 from model_export.data import DataError, read_kaggle
 from model_export.import_labels import ImportConfig, import_labels
-from service import brush_rle, rle
-from service.metadata import HEIGHT, WIDTH
+from service.masks import label_studio, rle
+from service.model.metadata import HEIGHT, WIDTH
 from steel_client.label_studio import write_label_studio
 from steel_client.writers import write_coco
 from tests.images import png
@@ -128,7 +128,7 @@ json.dump(codes, open(sys.argv[1] + "/codes.json", "w"))
         np.testing.assert_array_equal(masks[..., channel], np.stack(expected) * np.uint8(255))
     # And what it writes is read here.
     for code, mask in zip(json.loads((tmp_path / "codes.json").read_text()), expected, strict=True):
-        np.testing.assert_array_equal(brush_rle.decode(code, height=HEIGHT, width=WIDTH), mask.T)
+        np.testing.assert_array_equal(label_studio.decode(code, height=HEIGHT, width=WIDTH), mask.T)
 
 
 def test_submitted_predictions_become_a_data_set(journal: Path, images: Path, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def broken(task: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
         (lambda task: {"value": {"brushlabels": ["scratch"]}}, "not as Label Studio or COCO"),
         (
             lambda task: {
-                "value": {"rle": brush_rle.encode(np.zeros((1600, 256), bool)), "brushlabels": ["rust"]}
+                "value": {"rle": label_studio.encode(np.zeros((1600, 256), bool)), "brushlabels": ["rust"]}
             },
             "the label 'rust' is none of 'pitting', 'vertical line'",
         ),

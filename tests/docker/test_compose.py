@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.model_repository import find_model
-from service.postprocess import segment
-from service.preprocess import decode
-from service.session import OrtSession
+from service.images.decode import decode
+from service.model.postprocess import segment
+from service.model.repository import find_model
+from service.model.session import OrtSession
 from tests.docker.engine import URL, docker, running_container, works
 from tests.serving import ROOT
 

@@ -10,8 +10,8 @@ import tyro
 
 from model_export.data import DataError
 from service.errors import ModelFileError
-from service.model_repository import find_model
-from service.session import OrtSession
+from service.model.repository import find_model
+from service.model.session import OrtSession
 from tests.load.bench import Bench
 from tests.load.ceilings import measure_ceilings, open_ceiling
 from tests.load.checks import all_checks

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cpu_quota import cpu_quota
+from service.model.cpu_quota import cpu_quota
 from tests.load.drive import Measured, drive
 from tests.load.jobs import Job
 from tests.load.options import Lengths

@@ -26,8 +26,8 @@ import tyro
 
 from model_export.synthetic import drawn_strips
 from service.app import create_app
-from service.logs import configure_logs
-from service.model_repository import find_model
+from service.model.repository import find_model
+from service.observability.logs import configure_logs
 from service.settings import Settings
 from steel_bulk.config import BulkConfig
 from tests.load.machine import describe_machine

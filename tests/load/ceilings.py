@@ -12,10 +12,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
 
-from service.cpu_quota import cpu_quota
-from service.metadata import HEIGHT, WIDTH, Strip
-from service.preprocess import decode
-from service.session import OrtSession
+from service.images.decode import decode
+from service.model.cpu_quota import cpu_quota
+from service.model.metadata import HEIGHT, WIDTH, Strip
+from service.model.session import OrtSession
 from tests.load.jobs import read_jobs
 from tests.load.pipeline import Pipeline
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import tyro
 
-from service.session import OrtSession
+from service.model.session import OrtSession
 from tests.load.chaos_checks import Life, Record, table, violations
 from tests.load.chaos_clients import Clients, Strip
 from tests.load.chaos_service import KEY, Models, SupervisedService

@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.model_repository import checksum_file, write_checksum
+from service.model.repository import checksum_file, write_checksum
 from tests.load.processes import ROOT, free_port
 from tests.tiny_model import VALUES, tiny_graph, tiny_metadata, write_model, write_tiny_model
 

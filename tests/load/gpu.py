@@ -27,11 +27,11 @@ import tyro
 from model_export import onnx_file
 from model_export.float16 import to_float16
 from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
-from service.bindings import BoundRuns
-from service.metadata import HEIGHT, WIDTH
-from service.model_repository import find_model, gpu_variant, read_model, write_checksum
-from service.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
-from service.session import OrtSession, bind
+from service.model.io_binding import BoundRuns
+from service.model.metadata import HEIGHT, WIDTH
+from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
+from service.model.repository import find_model, gpu_variant, read_model, write_checksum
+from service.model.session import OrtSession, bind
 from tests.load.drive import drive
 from tests.load.jobs import write_jobs
 from tests.load.our_service import running_service

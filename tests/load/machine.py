@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from service.cpu_quota import cpu_quota
-from service.model_repository import read_model
+from service.model.cpu_quota import cpu_quota
+from service.model.repository import read_model
 from tests.load.processes import ROOT
 
 _PACKAGES = (

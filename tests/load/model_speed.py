@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from service.cpu_quota import cpu_quota
-from service.metadata import HEIGHT, WIDTH, Strip
-from service.preprocess import decode
-from service.session import OrtSession
+from service.images.decode import decode
+from service.model.cpu_quota import cpu_quota
+from service.model.metadata import HEIGHT, WIDTH, Strip
+from service.model.session import OrtSession
 from tests.load.jobs import Job
 from tests.load.textbook import INPUT_SHAPE, export_textbook
 

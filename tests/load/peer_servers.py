@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.cpu_quota import cpu_quota
+from service.model.cpu_quota import cpu_quota
 from tests.load.bench import Bench
 from tests.load.drive import Measured
 from tests.load.our_service import running_service

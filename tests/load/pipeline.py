@@ -3,11 +3,11 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.metadata import HEIGHT, WIDTH
-from service.postprocess import segment
-from service.preprocess import decode
-from service.rle import encode
-from service.session import OrtSession
+from service.images.decode import decode
+from service.masks.rle import encode
+from service.model.metadata import HEIGHT, WIDTH
+from service.model.postprocess import segment
+from service.model.session import OrtSession
 
 PROFILE = "inspection"
 

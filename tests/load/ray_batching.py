@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray import serve
 
-from service.batcher import Batcher
+from service.inference.batcher import Batcher
 
 _CALLERS, _SECONDS, _ROUNDS, _BATCH, _WAIT = 32, 2.0, 5, 16, 0.002
 

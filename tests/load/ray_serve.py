@@ -21,8 +21,8 @@ from pathlib import Path
 
 import tyro
 
-from service.model_repository import find_model
-from service.session import open_session
+from service.model.repository import find_model
+from service.model.session import open_session
 from tests.load.drive import Measured, drive
 from tests.load.jobs import Job, write_jobs
 from tests.load.processes import ROOT, Server, free_port, pin, running_server

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from service.cpu_quota import cpu_quota
-from service.metadata import HEIGHT, WIDTH
-from service.session import OrtSession
+from service.model.cpu_quota import cpu_quota
+from service.model.metadata import HEIGHT, WIDTH
+from service.model.session import OrtSession
 from tests.load.drive import Measured, drive
 from tests.load.jobs import write_jobs
 from tests.load.options import Lengths

@@ -9,8 +9,8 @@ from PIL import Image
 
 from model_export.data import read_kaggle
 from model_export.synthetic import drawn_strips
-from service.metadata import Strip
-from service.session import OrtSession
+from service.model.metadata import Strip
+from service.model.session import OrtSession
 from tests.load.jobs import Job
 from tests.load.pipeline import Pipeline
 

@@ -24,10 +24,10 @@ from model_export.stem import UnshuffledStem
 from model_export.synthetic import DrawnStrip
 from model_export.teacher import Teacher
 from model_export.train import train
-from service.metadata import Strip
-from service.model_repository import read_model, write_checksum
-from service.providers import open_cpu
-from service.session import OrtSession, Probabilities, prove
+from service.model.metadata import Strip
+from service.model.providers import open_cpu
+from service.model.repository import read_model, write_checksum
+from service.model.session import OrtSession, Probabilities, prove
 from tests.quick_training import QUICK
 
 STRIPS = [DrawnStrip(9, number).load()[0] for number in range(4)]

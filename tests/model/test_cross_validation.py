@@ -17,7 +17,7 @@ from model_export.export import ExportConfig, export
 from model_export.metrics import class_scores
 from model_export.network import NetworkConfig
 from model_export.out_of_fold import fold_sessions, out_of_fold
-from service.session import OrtSession, prove
+from service.model.session import OrtSession, prove
 from tests.quick_training import QUICK
 
 FOLDS = 2

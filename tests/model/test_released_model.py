@@ -10,11 +10,11 @@ import pytest
 from model_export.data import read_image, read_kaggle
 from model_export.metrics import class_scores
 from model_export.out_of_fold import fold_sessions, out_of_fold
-from service import rle
 from service.app import create_app
-from service.model_repository import find_model
-from service.postprocess import segment
-from service.session import OrtSession, prove
+from service.masks import rle
+from service.model.postprocess import segment
+from service.model.repository import find_model
+from service.model.session import OrtSession, prove
 from service.settings import Settings
 from tests.serving import ROOT, running_app
 

@@ -15,7 +15,7 @@ from model_export.overlaps import overlaps_at
 from model_export.report import charts, pictures
 from model_export.report.command import ReportConfig, report
 from model_export.report.judged import Judged, judge
-from service.session import OrtSession
+from service.model.session import OrtSession
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,9 @@ from model_export.submit import SubmitConfig, submit
 from model_export.synthetic import DrawnStrip
 from model_export.torch_session import TorchSession
 from model_export.train import train
-from service import rle
 from service.errors import ModelFileError
-from service.session import OrtSession, prove
+from service.masks import rle
+from service.model.session import OrtSession, prove
 from tests.arrays import save_arrays
 from tests.quick_training import QUICK
 from tests.serving import ROOT

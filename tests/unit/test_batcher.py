@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batcher import Batcher
 from service.errors import (
     DeadlineExceededError,
     InferenceError,
@@ -20,6 +19,7 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
+from service.inference.batcher import Batcher
 
 X = TypeVar("X")
 Y = TypeVar("Y")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service import brush_rle
-from service.rle import RleError
+from service.masks import label_studio
+from service.masks.rle import RleError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -16,7 +16,9 @@ Mask = npt.NDArray[np.bool_]
 @given(arrays(np.bool_, st.tuples(st.integers(1, 30), st.integers(1, 30))))
 def test_what_is_written_is_read(mask: Mask) -> None:
     width, height = mask.shape
-    np.testing.assert_array_equal(brush_rle.decode(brush_rle.encode(mask), height=height, width=width), mask)
+    np.testing.assert_array_equal(
+        label_studio.decode(label_studio.encode(mask), height=height, width=width), mask
+    )
 
 
 def test_one_pixel_by_hand() -> None:
@@ -24,7 +26,7 @@ def test_one_pixel_by_hand() -> None:
     bits = f"{4:032b}" + f"{7:05b}" + "0010001101111111" + "10001111111111"
     bits += "0" * (-len(bits) % 8)
     code = [int(bits[place : place + 8], 2) for place in range(0, len(bits), 8)]
-    assert brush_rle.encode(np.ones((1, 1), dtype=np.bool_)) == code
+    assert label_studio.encode(np.ones((1, 1), dtype=np.bool_)) == code
 
 
 def test_single_values_are_read_too() -> None:
@@ -33,32 +35,32 @@ def test_single_values_are_read_too() -> None:
     bits += "000111" + "".join(f"{value:08b}" for value in (9, 9, 9, 0, 9, 9, 9, 200))
     bits += "0" * (-len(bits) % 8)
     code = [int(bits[place : place + 8], 2) for place in range(0, len(bits), 8)]
-    np.testing.assert_array_equal(brush_rle.decode(code, height=1, width=2), [[False], [True]])
+    np.testing.assert_array_equal(label_studio.decode(code, height=1, width=2), [[False], [True]])
 
 
 def test_a_large_mask_takes_several_runs() -> None:
     mask = np.ones((1600, 256), dtype=np.bool_)  # 1,638,400 values, at most 65,536 in a run
-    code = brush_rle.encode(mask)
+    code = label_studio.encode(mask)
     assert len(code) < 100
-    assert brush_rle.decode(code, height=256, width=1600).all()
+    assert label_studio.decode(code, height=256, width=1600).all()
 
 
 @given(st.lists(st.integers(0, 255), max_size=40))
 def test_what_is_no_code_is_refused(code: list[int]) -> None:
     with pytest.raises(RleError):
-        brush_rle.decode(code, height=256, width=1600)
+        label_studio.decode(code, height=256, width=1600)
 
 
 @pytest.mark.parametrize("code", [[256], [-1], ["a"], [1.5]])
 def test_what_are_no_bytes_is_refused(code: list[int]) -> None:
     with pytest.raises(RleError, match="list of bytes"):
-        brush_rle.decode(code, height=1, width=1)
+        label_studio.decode(code, height=1, width=1)
 
 
 def test_the_size_must_be_right() -> None:
-    code = brush_rle.encode(np.zeros((2, 2), dtype=np.bool_))
+    code = label_studio.encode(np.zeros((2, 2), dtype=np.bool_))
     with pytest.raises(RleError, match="16 values of 8 bits; 8 of 8 are wanted"):
-        brush_rle.decode(code, height=1, width=2)
-    whole = brush_rle.encode(np.ones((4, 4), dtype=np.bool_))
+        label_studio.decode(code, height=1, width=2)
+    whole = label_studio.encode(np.ones((4, 4), dtype=np.bool_))
     with pytest.raises(RleError, match="too early"):
-        brush_rle.decode(whole[:-2], height=4, width=4)
+        label_studio.decode(whole[:-2], height=4, width=4)

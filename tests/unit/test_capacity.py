@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.capacity import main
-from service.plan import MEASURED, Line, Plan, Replica, replica_of
+from steel_capacity.__main__ import main
+from steel_capacity.plan import MEASURED, Line, Plan, Replica, replica_of
 from tests.audit import ROOT
 
 PAGE = (ROOT / "docs" / "capacity.md").read_text()
@@ -47,7 +47,7 @@ def test_the_page_shows_what_is_printed(
 
 
 def test_the_page_shows_five_runs() -> None:
-    assert len(SHOWN) == PAGE.count("$ python -m service.capacity") == 5
+    assert len(SHOWN) == PAGE.count("$ python -m steel_capacity") == 5
 
 
 def test_measured_speeds_are_those_of_the_runs() -> None:

@@ -21,7 +21,7 @@ from model_export.data import (
     read_labels,
 )
 from model_export.synthetic import drawn_strips
-from service import rle
+from service.masks import rle
 
 NEW = "ImageId,ClassId,EncodedPixels\na.png,1,1 3\na.png,3,257 2\n"
 OLD = "ImageId_ClassId,EncodedPixels\na.png_1,1 3\na.png_2,\na.png_3,257 2\na.png_4,\n" + "".join(

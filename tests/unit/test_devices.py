@@ -7,11 +7,11 @@ import onnxruntime
 import pytest
 
 from service import build_engines
-from service.bindings import BoundRuns
 from service.errors import DeviceError
-from service.model_repository import GPU_MODEL, gpu_variant, read_model
-from service.providers import OPENVINO, GpuOptions, cuda_options, open_cpu, tensorrt_options
-from service.session import bind, open_session
+from service.model.io_binding import BoundRuns
+from service.model.providers import OPENVINO, GpuOptions, cuda_options, open_cpu, tensorrt_options
+from service.model.repository import GPU_MODEL, gpu_variant, read_model
+from service.model.session import bind, open_session
 from tests.tiny_model import block_strip
 
 GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()

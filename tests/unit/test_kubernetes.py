@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from service.api_keys import ApiKeys, ApiKeysError
-from service.metrics import Metrics
-from service.routes import HEALTH_PATHS, METRICS_PATH
+from service.api.routes import HEALTH_PATHS, METRICS_PATH
+from service.http.api_keys import ApiKeys, ApiKeysError
+from service.observability.metrics import Metrics
 from service.settings import Settings
 from tests.audit import ROOT
 from tests.kustomize import KustomizeError, Manifest, build, pod

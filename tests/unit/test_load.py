@@ -11,7 +11,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from service.session import OrtSession
+from service.model.session import OrtSession
 from tests.load.check import Check
 from tests.load.drive import drive, read_report
 from tests.load.generator import Load, Report, generate

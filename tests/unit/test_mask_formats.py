@@ -13,10 +13,10 @@ import supervision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service import rle
-from service.mask_formats import png, write
-from service.regions import instances
-from service.rle import Mask
+from service.masks import rle
+from service.masks.formats import png, write
+from service.masks.regions import instances
+from service.masks.rle import Mask
 
 HEIGHT, WIDTH = 256, 1600
 

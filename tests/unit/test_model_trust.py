@@ -11,9 +11,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from service.errors import ModelFileError
-from service.metadata import Golden, png_base64
-from service.model_repository import checksum_file, read_model, write_checksum
-from service.session import open_session
+from service.model.metadata import Golden, png_base64
+from service.model.repository import checksum_file, read_model, write_checksum
+from service.model.session import open_session
 from tests.serving import ROOT
 from tests.tiny_model import tiny_graph, tiny_metadata, write_model, write_tiny_model
 

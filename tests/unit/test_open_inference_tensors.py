@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
+from service.api.v2.requests import Limits, read_request
+from service.api.v2.tensors import OUTPUTS, Tensor, Values, join_bytes, split_bytes, write_response
 from service.errors import InvalidParameterError, PayloadTooLargeError
-from service.open_inference_requests import Limits, read_request
-from service.open_inference_tensors import OUTPUTS, Tensor, Values, join_bytes, split_bytes, write_response
 
 LIMITS = Limits(files=8, file_bytes=100)
 FILES = st.lists(st.binary(max_size=100), min_size=1, max_size=8)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.schemas import parse_areas, parse_mm_per_px, parse_thresholds
+from service.api.schemas import parse_areas, parse_mm_per_px, parse_thresholds
 
 numbers = st.one_of(
     st.floats().map(repr),

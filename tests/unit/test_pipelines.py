@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from service.batcher import Batcher
 from service.errors import InferenceError, InvalidImageError
-from service.metadata import Strip
-from service.pipelines import Inferred, Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
-from service.session import OrtSession
-from service.stages import Job, Output, Prediction, Wanted
+from service.inference.batcher import Batcher
+from service.inference.pipelines import Inferred, Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
+from service.inference.prediction import Job, Output, Prediction, Wanted
+from service.model.metadata import Strip
+from service.model.session import OrtSession
 from tests.images import png
 from tests.tiny_model import block_rle, block_strip
 
@@ -82,7 +82,7 @@ def test_a_bug_behind_the_model_is_one_files_misfortune(
             raise MemoryError("no room")
         return []
 
-    monkeypatch.setattr("service.stages.segment", breaks)
+    monkeypatch.setattr("service.inference.prediction.segment", breaks)
     good, bad = run_jobs(tiny_session, [job(tiny_session, 10), job(tiny_session, 30)], MAX_PIXELS)
     assert isinstance(good, Prediction)
     assert isinstance(bad, InferenceError)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.metadata import OperatingPoint
-from service.postprocess import segment
+from service.model.metadata import OperatingPoint
+from service.model.postprocess import segment
 
 
 def point(**changes: tuple[float, ...]) -> OperatingPoint:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
-from service.preprocess import decode
+from service.images.decode import decode
 from tests.images import encoded, grey_image, png
 
 MAX_PIXELS = 16_000_000

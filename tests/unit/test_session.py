@@ -7,8 +7,8 @@ import onnxruntime
 import pytest
 
 from service.errors import DeviceError
-from service.providers import CPU
-from service.session import Device, OrtSession, batch_sizes, open_session, prove
+from service.model.providers import CPU
+from service.model.session import Device, OrtSession, batch_sizes, open_session, prove
 from tests.tiny_model import block_strip
 
 GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -114,7 +114,7 @@ def test_a_gpu_that_opens_but_cannot_run_falls_back_too(
             raise RuntimeError("no kernel image is available for execution on the device")
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", create)
-    monkeypatch.setattr("service.session.BoundRuns", BrokenRuns)
+    monkeypatch.setattr("service.model.session.BoundRuns", BrokenRuns)
     session = open_session(tiny_model, device="auto")
     assert session.provider == CPU
     assert session.fallback_reason is not None

@@ -11,13 +11,13 @@ import structlog
 from PIL import Image
 from pydantic import ValidationError
 
-from service.cpu_quota import cpu_quota
+from service.api.schemas import parse_areas, parse_thresholds
 from service.errors import ModelFileError
-from service.logs import configure_logs
-from service.metadata import OperatingPoint
-from service.model_repository import find_model
-from service.overlay import COLOURS, draw_overlay
-from service.schemas import parse_areas, parse_thresholds
+from service.masks.overlay import COLOURS, draw_overlay
+from service.model.cpu_quota import cpu_quota
+from service.model.metadata import OperatingPoint
+from service.model.repository import find_model
+from service.observability.logs import configure_logs
 from service.settings import Settings
 from tests.tiny_model import tiny_metadata
 

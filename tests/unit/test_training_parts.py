@@ -30,8 +30,8 @@ from model_export.synthetic import DrawnStrip, draw_strip, drawn_strips
 from model_export.train import learning_rate_factor
 from model_export.transforms import AUGMENTATIONS, BlackBorder, build_transform
 from model_export.tune import tune_inspection, tune_kaggle
-from service.postprocess import segment
-from service.session import OrtSession
+from service.model.postprocess import segment
+from service.model.session import OrtSession
 from tests.arrays import save_arrays
 from tests.tiny_model import block_strip
 

@@ -21,7 +21,7 @@ from model_export.sources import Background, labelled_strips, make_split, traini
 from model_export.split import hold_out
 from model_export.synthetic import DrawnStrip, drawn_strips
 from model_export.train import train
-from service import rle
+from service.masks import rle
 from tests.quick_training import QUICK
 
 TINY = replace(

@@ -8,8 +8,8 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
 from model_export.triton_config import write_triton_config
-from service.model_repository import find_model, write_checksum
-from service.session import OrtSession
+from service.model.repository import find_model, write_checksum
+from service.model.session import OrtSession
 from tests.serving import ROOT
 from tests.tiny_model import write_tiny_model
 

@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: routes, what they read and what they answer."""

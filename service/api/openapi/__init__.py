@@ -1,0 +1,1 @@
+"""The OpenAPI document: introduction, examples, documented errors, and its page."""

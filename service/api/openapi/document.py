@@ -1,0 +1,141 @@
+"""What the OpenAPI page says beyond the types: the introduction, bodies and parameters."""
+
+from typing import Any
+
+from service.api.uploads import RAW_TYPES
+from service.api.v2.schemas import InferRequest
+
+DESCRIPTION = """
+Finds surface defects on photographs of steel strip (1600 x 256 pixels) and answers a mask and a
+probability for each of four classes of defect.
+
+Try it: open **POST /predict**, press *Try it out*, choose an image file and press *Execute*.
+
+Masks are written as Kaggle's run-length code: pairs of start and length; pixels are numbered from 1,
+top to bottom, then left to right. In Python:
+
+```python
+import numpy as np
+
+def decode(rle, height=256, width=1600):
+    numbers = np.array(rle.split(), dtype=int)
+    mask = np.zeros(height * width, dtype=bool)
+    for start, length in zip(numbers[::2], numbers[1::2]):
+        mask[start - 1 : start - 1 + length] = True
+    return mask.reshape(width, height).T
+```
+
+Errors are `application/problem+json` (RFC 9457). Every answer carries `X-Request-Id`.
+"""
+
+BINARY = {"type": "string", "format": "binary"}
+_BINARY = {"schema": BINARY}
+
+TAGS = [
+    {"name": "Strips", "description": "Send photographs, get defects. This is what a line calls."},
+    {"name": "Model", "description": "What answers, what it measured, and how to change it while it serves."},
+    {"name": "Health", "description": "For load balancers, orchestrators and Prometheus."},
+    {
+        "name": "Open Inference Protocol",
+        "description": "The same answers as tensors, for clients of KServe and Triton.",
+    },
+]
+
+BODY: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": text,
+        }
+        for name, text in (
+            ("X-Filename", "Names the image when it is the body itself."),
+            ("X-Request-Id", "Up to 128 printable characters; comes back, and stands in the log."),
+        )
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "type": "array",
+                            "minItems": 1,
+                            "items": {"type": "string", "format": "binary"},
+                            "description": "one image or several, 1600 wide and 256 high: JPEG, PNG, BMP, "
+                            "TIFF or WebP, 8-bit grey or RGB, or 16-bit grey",
+                        }
+                    },
+                }
+            },
+            **dict.fromkeys(RAW_TYPES, _BINARY),
+        },
+    },
+}
+
+_INFER_EXAMPLE = {
+    "id": "cam3-0042",
+    "parameters": {"profile": "inspection"},
+    "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": ["/9j/4AAQSkZJRg…"]}],
+    "outputs": [{"name": "class_probability"}, {"name": "rle"}],
+}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put in what a schema refers to: it stands where nothing collects definitions."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(part, definitions) for key, part in schema.items() if key != "$defs"}
+
+
+def _infer_body() -> dict[str, Any]:
+    schema = InferRequest.model_json_schema()
+    json = {"schema": _inlined(schema, schema["$defs"]), "example": _INFER_EXAMPLE}
+    octets = {"schema": BINARY | {"description": "the JSON, and binary data behind it"}}
+    content = {"application/json": json, "application/octet-stream": octets}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+INFER_BODY = _infer_body()
+
+_PARAMETER_EXAMPLES = {
+    "profile": {
+        "inspection": {"summary": "finds rare defects too", "value": "inspection"},
+        "kaggle": {"summary": "highest mean Dice", "value": "kaggle"},
+    },
+    "threshold": {
+        "none": {"summary": "as the profile says", "value": ""},
+        "one": {"summary": "the same for every class", "value": "0.5"},
+        "four": {"summary": "one per class", "value": "0.5,0.4,0.5,0.6"},
+    },
+    "mm_per_px": {
+        "none": {"summary": "pixels only", "value": ""},
+        "square": {"summary": "as wide as high", "value": "0.5"},
+        "two": {"summary": "width and height", "value": "0.5,0.4"},
+    },
+    "min_area": {
+        "none": {"summary": "as the profile says", "value": ""},
+        "one": {"summary": "the same for every class", "value": "300"},
+        "four": {"summary": "one per class", "value": "200,200,300,500"},
+    },
+}
+"""On the page these fill the fields in; the first of each is what is there at the start."""
+
+
+def add_parameter_examples(document: dict[str, Any]) -> dict[str, Any]:
+    """Add examples that the page offers to try; parameters that come from a model cannot carry them."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["name"] in _PARAMETER_EXAMPLES:
+                    parameter["examples"] = _PARAMETER_EXAMPLES[parameter["name"]]
+    return document

@@ -1,0 +1,86 @@
+"""Examples of answers for the OpenAPI page, made by the code that makes the answers."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from service.api.openapi.problems import EXAMPLE_ID
+from service.api.responses import image_result
+from service.api.schemas import ImageResult, ModelSummary, PredictResponse, ProfileUsed, TimingMs
+from service.errors import InvalidImageError, ServiceError
+from service.inference.prediction import Decoded, Job, Output, Prediction, Wanted, finish
+from service.masks.formats import MaskFormat
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, DefectClass, OperatingPoint
+from service.model.session import Probabilities
+from service.observability.stopwatch import Spent
+
+_CLASSES = tuple(
+    DefectClass(id=number, name=name)
+    for number, name in enumerate(("pitting", "vertical line", "scratch", "patch"), 1)
+)
+_POINT = OperatingPoint(
+    class_threshold=(0.018, 0.018, 0.083, 0.039),
+    threshold=(0.5, 0.5, 0.5, 0.5),
+    min_area=(100, 100, 100, 100),
+)
+_FORMATS: tuple[MaskFormat, ...] = ("coco_rle", "coco_rle_uncompressed", "polygon", "png")
+
+
+def predictions() -> dict[str, dict[str, Any]]:
+    """Give answers of /predict by name, for each case that a caller meets."""
+    small = InvalidImageError("the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted")
+    two = [_image("cam3-0042.jpg", _strip(True, Output("rle"))), _image("cam3-0043.jpg", small)]
+    both = Output("none", instances=True)
+    return {
+        "defect": _example("a defect", [_image("cam3-0042.jpg", _strip(True, Output("rle")))]),
+        "clean": _example("a clean strip", [_image("cam3-0041.jpg", _strip(False, Output("rle")))]),
+        "one of two refused": _example("two files, one of them refused", two),
+        **{
+            name: _example(f"mask_format={name}", [_image("cam3-0042.jpg", _strip(True, Output(name)))])
+            for name in _FORMATS
+        },
+        "instances": _example(
+            "mask_format=none, instances=true, mm_per_px=0.5",
+            [_image("cam3-0042.jpg", _strip(True, both), (0.5, 0.5))],
+        ),
+    }
+
+
+def _example(summary: str, images: list[ImageResult]) -> dict[str, Any]:
+    answer = PredictResponse(
+        model=ModelSummary(
+            name="steel-unet-resnet18-fast",
+            version="1",
+            sha256=_sha256("model"),
+            provider="CPUExecutionProvider",
+            precision="int8",
+        ),
+        profile=ProfileUsed(name="inspection", **_POINT.model_dump()),
+        images=images,
+        timing_ms=TimingMs(decode=1.9, queue=0.1, inference=15.1, postprocess=0.5, total=18.0),
+    )
+    return {"summary": summary, "value": answer.model_dump(mode="json", exclude_none=True)}
+
+
+def _image(
+    filename: str, result: Prediction | ServiceError, mm_per_px: tuple[float, float] | None = None
+) -> ImageResult:
+    return image_result(filename, result, _CLASSES, EXAMPLE_ID, mm_per_px)
+
+
+def _strip(defect: bool, output: Output) -> Prediction:
+    """Answer a strip with a scratch of 200 x 6 pixels, with a hole, or a clean one."""
+    classes = np.array([0.004, 0.011, 0.973 if defect else 0.021, 0.002], dtype=np.float32)
+    masks = np.zeros((CLASS_COUNT, WIDTH, HEIGHT), dtype=np.uint8)
+    if defect:
+        masks[2, 400:600, 120:126] = 240
+        masks[2, 500:504, 122:124] = 20
+    spent = Spent(0.0, 0.0)
+    decoded = Decoded(np.zeros((HEIGHT, WIDTH), dtype=np.uint8), _sha256("strip"), spent)
+    job = Job(b"", Wanted(_POINT, output))
+    return finish(job, decoded, Probabilities(classes, masks), spent, spent)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

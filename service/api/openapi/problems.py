@@ -1,0 +1,115 @@
+"""Errors on the OpenAPI page, each with examples, made by the code that answers them."""
+
+from typing import Any
+
+from service.api.error_handlers import MEDIA_TYPE, problem_of
+from service.api.schemas import Problem
+from service.errors import (
+    DeadlineExceededError,
+    ForbiddenError,
+    InferenceError,
+    InvalidImageError,
+    InvalidParameterError,
+    ModelRefusedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    QueueFullError,
+    ReloadRunningError,
+    RequestTimeoutError,
+    ServiceError,
+    UnauthorizedError,
+    UnavailableError,
+    UnsupportedMediaTypeError,
+)
+
+EXAMPLE_ID = "5b1f0b0c9d5e4f1f8a3c2d1e0f9a8b7c"
+"""What requests of the examples are called."""
+
+_DESCRIPTIONS = {
+    401: "An API key is configured and `X-API-Key` is missing or wrong.",
+    403: "No API key is configured, so that nobody may do this.",
+    404: "No model of this name or version serves.",
+    408: "The body did not arrive in time.",
+    409: "Another reload is under way.",
+    413: "Too many bytes, files or pixels.",
+    415: "Not an image type that is read.",
+    422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
+    429: "The queue is full; `Retry-After` says in how many seconds there should be room.",
+    500: "Anything else; the service's log has the reason under the request id.",
+    503: "Not ready yet, or shutting down; see `Retry-After`.",
+    504: "The request's deadline passed; work that could not meet it was not begun.",
+}
+
+_EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
+    ("no key", UnauthorizedError("X-API-Key is missing or wrong")),
+    ("no key configured", ForbiddenError("the model can be reloaded only where an API key is configured")),
+    (
+        "another model",
+        NotFoundError("there is no model 'steel' here; 'steel-unet-resnet18', version '3', serves"),
+    ),
+    ("slow sender", RequestTimeoutError("the body did not arrive in 10 s")),
+    ("two at once", ReloadRunningError("another reload is under way; ask again when it is done")),
+    ("too many bytes", PayloadTooLargeError("the body has 50000000 bytes; at most 33554432 are taken")),
+    ("too many files", PayloadTooLargeError("at most 32 files are taken in one request")),
+    (
+        "too many pixels",
+        PayloadTooLargeError("the PNG is 16000x2560 = 40960000 pixels; at most 16000000 are taken"),
+    ),
+    (
+        "no image",
+        UnsupportedMediaTypeError(
+            "the file is not an image of a type read here (JPEG, PNG, BMP, TIFF, WEBP); it begins with the "
+            "bytes 25 50 44 46 2d 31 2e 37"
+        ),
+    ),
+    (
+        "wrong size",
+        InvalidImageError("the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"),
+    ),
+    ("truncated", InvalidImageError("the JPEG cannot be decoded: Premature end of JPEG file")),
+    (
+        "wrong parameter",
+        InvalidParameterError(
+            "threshold",
+            "threshold: one value, or 4 separated by commas, each from 0 to 1, is wanted; got '0.5,2'",
+        ),
+    ),
+    ("busy", QueueFullError("64 strips are waiting already", 2)),
+    ("a fault", InferenceError("never shown")),
+    ("starting", UnavailableError("the model is being loaded", 2)),
+    ("stopping", UnavailableError("the service is shutting down", 2)),
+    ("too late", DeadlineExceededError("the deadline passed before the answer was ready")),
+)
+
+
+def error_answers(*statuses: int, v2: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Document error answers, each with an example for every reason that there is.
+
+    Args:
+        statuses: HTTP statuses.
+        v2: whether they are answered below /v2.
+    """
+    return {
+        status: _answer(
+            _DESCRIPTIONS[status], {name: error for name, error in _EXAMPLES if error.status == status}, v2=v2
+        )
+        for status in statuses
+    }
+
+
+def model_refused() -> dict[int | str, dict[str, Any]]:
+    """Document the answer to a reload whose model is refused."""
+    error = ModelRefusedError(
+        "the model was not changed: models/steel/2/model.onnx has no checksum beside it"
+    )
+    return {422: _answer("The new model was refused; the old one goes on.", {"no checksum": error})}
+
+
+def _answer(description: str, errors: dict[str, ServiceError], *, v2: bool = False) -> dict[str, Any]:
+    problems = {name: problem_of(error, EXAMPLE_ID, v2=v2) for name, error in errors.items()}
+    examples = {
+        name: {"summary": name, "value": problem.model_dump(exclude_none=True)}
+        for name, problem in problems.items()
+    }
+    schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}}}

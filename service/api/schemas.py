@@ -1,0 +1,332 @@
+"""The JSON that goes out, and the query parameters that come in."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from service.errors import InvalidParameterError
+from service.masks.formats import MaskFormat
+from service.model.metadata import (
+    CLASS_COUNT,
+    Calibration,
+    DefectClass,
+    ModelMetadata,
+    Parity,
+    Profile,
+    Provenance,
+)
+
+_MOST_MM_PER_PX = 1000
+ONE_OR_FOUR = f"one value, or {CLASS_COUNT} separated by commas"
+
+
+def parse_thresholds(text: str) -> tuple[float, float, float, float]:
+    """Read one fraction or four.
+
+    Raises:
+        ValueError: saying what is allowed.
+    """
+    values = _numbers(text)
+    if len(values) not in (1, CLASS_COUNT) or not all(0 <= value <= 1 for value in values):
+        raise ValueError(f"{ONE_OR_FOUR}, each from 0 to 1, is wanted; got {text!r}")
+    first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
+    return first, second, third, fourth
+
+
+def _numbers(text: str) -> list[float]:
+    """Read numbers separated by commas; none if one of them is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+
+
+def parse_areas(text: str) -> tuple[int, int, int, int]:
+    """Read one whole number of pixels or four.
+
+    Raises:
+        ValueError: saying what is allowed.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (1, CLASS_COUNT) or not all(
+        part.isascii() and part.isdigit() and len(part) < 8 for part in parts
+    ):
+        raise ValueError(f"{ONE_OR_FOUR}, each a whole number of pixels, is wanted; got {text!r}")
+    values = [int(part) for part in parts]
+    first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
+    return first, second, third, fourth
+
+
+def parse_mm_per_px(text: str) -> tuple[float, float]:
+    """Read the size of a pixel in millimetres: one number, or width and height.
+
+    Raises:
+        ValueError: saying what is allowed.
+    """
+    values = _numbers(text)
+    if len(values) not in (1, 2) or not all(0 < value <= _MOST_MM_PER_PX for value in values):
+        raise ValueError(
+            f"millimetres of a pixel, one number or width and height separated by a comma, each above 0 and "
+            f"at most {_MOST_MM_PER_PX}, is wanted; got {text!r}"
+        )
+    return values[0], values[-1]
+
+
+def _read_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Refuse what a parser does not read; the text itself stays, as the OpenAPI page shows it."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+class SegmentQuery(BaseModel):
+    """What a caller may choose about the masks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    profile: str = Field(
+        "inspection",
+        description="The operating point: thresholds and minimum areas per class, measured on validation "
+        "and stored in the model file (`GET /model` lists them). `inspection` keeps a recall floor per "
+        "class; `kaggle` maximises mean Dice, which pays for missing rare defects.",
+        examples=["inspection", "kaggle"],
+    )
+    threshold: Annotated[str, _read_by(parse_thresholds)] | None = Field(
+        None,
+        description=f"Overrides the profile's pixel thresholds: {ONE_OR_FOUR}, each from 0 to 1.",
+        examples=["0.5", "0.5,0.4,0.5,0.6"],
+    )
+    min_area: Annotated[str, _read_by(parse_areas)] | None = Field(
+        None,
+        description=f"Overrides the profile's minimum areas in pixels: {ONE_OR_FOUR}.",
+        examples=["300", "200,200,300,500"],
+    )
+
+
+def operating_point(metadata: ModelMetadata, query: SegmentQuery) -> Profile:
+    """Return the profile that a caller names, with what the caller overrides.
+
+    Raises:
+        InvalidParameterError: if the model has no such profile.
+    """
+    profile = metadata.profile(query.profile)
+    if profile is None:
+        names = ", ".join(profile.name for profile in metadata.profiles)
+        raise InvalidParameterError("profile", f"profile: one of {names} is wanted; got {query.profile!r}")
+    changes: dict[str, object] = {}
+    if query.threshold is not None:
+        changes["threshold"] = parse_thresholds(query.threshold)
+    if query.min_area is not None:
+        changes["min_area"] = parse_areas(query.min_area)
+    return profile.model_copy(update=changes) if changes else profile
+
+
+class PredictQuery(SegmentQuery):
+    """What a caller may choose about the answer of /predict."""
+
+    mask_format: MaskFormat = Field(
+        "rle",
+        description="How masks are written. `rle`: Kaggle's run-length code, pairs of start and length, "
+        "pixels numbered from 1, top to bottom, then left to right. `coco_rle`: as pycocotools writes it; "
+        "`coco_rle_uncompressed`: with a list of counts. `polygon`: a GeoJSON MultiPolygon along the edges "
+        "of pixels, with holes. `png`: one grey picture for all classes, in base64, bit `class_id - 1` of a "
+        "pixel being its class. `none` leaves masks out.",
+    )
+    instances: bool = Field(
+        False,
+        description="Also list every connected defect with class, score, bounding box, area and centroid.",
+    )
+    maps: bool = Field(
+        False,
+        description="Also give the probability of every pixel and class, to try thresholds without asking "
+        "again.",
+    )
+    mm_per_px: Annotated[str, _read_by(parse_mm_per_px)] | None = Field(
+        None,
+        description="Millimetres of a pixel, or its width and height separated by a comma: adds `_mm` and "
+        "`_mm2` to areas, boxes and centroids.",
+        examples=["0.5", "0.5,0.4"],
+    )
+
+
+class Problem(BaseModel):
+    """An error as RFC 9457 describes it, sent as `application/problem+json`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(
+        description="identifies the kind of problem", examples=["urn:steel:problem:invalid-image"]
+    )
+    title: str = Field(examples=["Invalid image"], description="the kind of problem, for people")
+    status: int = Field(examples=[422], description="the HTTP status of this file or request")
+    detail: str = Field(
+        description="what came and what is wanted",
+        examples=["the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"],
+    )
+    parameter: str | None = Field(None, description="the parameter that is wrong, if one is")
+    error: str | None = Field(
+        None, description="on /v2 paths the detail again, as the Open Inference Protocol wants it"
+    )
+    request_id: str | None = Field(None, description="as in the X-Request-Id header and the service's log")
+
+
+class ModelSummary(BaseModel):
+    """Which model answered, and where it ran."""
+
+    name: str = Field(description="of the model")
+    version: str = Field(description="a whole number, as text")
+    sha256: str = Field(description="hash of the model file")
+    provider: str = Field(description="onnxruntime's execution provider", examples=["CPUExecutionProvider"])
+    precision: str = Field(examples=["fp32"], description="arithmetic of the file")
+    fallback_reason: str | None = Field(
+        None, description="only with device=auto: why the model runs on the CPU"
+    )
+
+
+class ProfileUsed(BaseModel):
+    """The operating point of this answer, overrides included. One value per class, in order."""
+
+    name: str = Field(description="as it was asked for")
+    class_threshold: tuple[float, ...] = Field(
+        description="a class whose probability is below this is not present"
+    )
+    threshold: tuple[float, ...] = Field(description="a pixel belongs to the mask from this probability on")
+    min_area: tuple[int, ...] = Field(description="a mask of fewer pixels than this in all is dropped")
+
+
+class CocoRle(BaseModel):
+    """A mask as COCO writes it."""
+
+    size: tuple[int, int] = Field(description="height and width", examples=[[256, 1600]])
+    counts: str | list[int] = Field(
+        description="compressed, a string; uncompressed, lengths of runs down the columns, background first"
+    )
+
+
+class MultiPolygon(BaseModel):
+    """A mask as GeoJSON (RFC 7946): per polygon its outer ring, then its holes. Units are pixels.
+
+    `[0, 0]` is the upper left corner of the strip, x points to the right and y down.
+    """
+
+    type: Literal["MultiPolygon"] = Field(description="GeoJSON's name of the geometry")
+    coordinates: list[list[list[tuple[int, int]]]] = Field(
+        description="polygons; each is a list of rings, the outer one first; each of these a list of x and y"
+    )
+
+
+class InstanceResult(BaseModel):
+    """One connected defect; pixels connect by their edges. Pixels count from the upper left corner."""
+
+    class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4")
+    score: float = Field(description="mean probability of its pixels")
+    bbox: tuple[int, int, int, int] = Field(description="left, top, width, height")
+    area: int = Field(description="pixels")
+    centroid: tuple[float, float] = Field(description="x and y; the middle of the first pixel is 0.5, 0.5")
+    bbox_mm: tuple[float, float, float, float] | None = Field(None, description="with mm_per_px")
+    area_mm2: float | None = Field(None, description="with mm_per_px")
+    centroid_mm: tuple[float, float] | None = Field(None, description="with mm_per_px")
+
+
+class ClassResult(BaseModel):
+    """One class of defect on one strip."""
+
+    class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
+    name: str = Field(description="what the model calls the class")
+    present: bool = Field(
+        description="whether the strip holds a defect of this class, by the profile's thresholds"
+    )
+    probability: float = Field(description="probability that the strip holds a defect of this class")
+    area: int = Field(description="pixels of the mask")
+    area_mm2: float | None = Field(None, description="with mm_per_px")
+    rle: str | None = Field(
+        None, description="with mask_format=rle: Kaggle's run-length code; empty if not present"
+    )
+    coco_rle: CocoRle | None = Field(None, description="with mask_format=coco_rle or coco_rle_uncompressed")
+    polygon: MultiPolygon | None = Field(None, description="with mask_format=polygon")
+
+
+class ImageResult(BaseModel):
+    """One file of the request. A file that was refused has `status` and `problem` instead of classes."""
+
+    filename: str | None = Field(None, description="as it came, or as X-Filename says")
+    status: int = Field(description="200, or what this file alone would have been answered with")
+    width: int | None = Field(None, description="pixels")
+    height: int | None = Field(None, description="pixels")
+    sha256: str | None = Field(None, description="hash of the file's bytes")
+    defect: bool | None = Field(None, description="whether any class is present")
+    defect_probability: float | None = Field(None, description="the highest of the classes' probabilities")
+    classes: list[ClassResult] | None = Field(None, description="all four classes, in order")
+    png: str | None = Field(
+        None,
+        description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit "
+        "`class_id - 1` of a pixel being its class",
+    )
+    maps: str | None = Field(
+        None,
+        description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, 1600 wide, "
+        "the maps of the four classes one below the other; all 0 where all classes are ruled out",
+    )
+    instances: list[InstanceResult] | None = Field(
+        None, description="with instances=true: connected defects, the largest of each class first"
+    )
+    problem: Problem | None = Field(None, description="why this file was refused, if it was")
+
+
+class TimingMs(BaseModel):
+    """Milliseconds. Strips of one request run side by side: each stage is that of the slowest."""
+
+    decode: float = Field(description="reading the image")
+    queue: float = Field(description="waiting for the model")
+    inference: float = Field(description="the model, its whole batch")
+    postprocess: float = Field(description="from probabilities to masks and their codes")
+    total: float = Field(description="from the complete body to the answer")
+
+
+class PredictResponse(BaseModel):
+    """The answer of /predict: files in the order they came."""
+
+    model: ModelSummary = Field(description="which model answered")
+    profile: ProfileUsed = Field(description="by which thresholds")
+    images: list[ImageResult] = Field(description="an entry per file, in the order they came")
+    timing_ms: TimingMs = Field(description="what the request spent where")
+
+
+class SplitInfo(BaseModel):
+    """How the strips were divided, in numbers."""
+
+    strategy: str = Field(description="in words")
+    seed: int = Field(description="of the shuffle")
+    train: int = Field(description="strips")
+    validation: int = Field(description="strips")
+    test: int = Field(description="strips")
+
+
+class ModelInfo(ModelSummary):
+    """Everything that the model file says of itself."""
+
+    width: int = Field(description="of a strip, in pixels")
+    height: int = Field(description="of a strip, in pixels")
+    classes: tuple[DefectClass, ...] = Field(description="what it tells apart")
+    profiles: tuple[Profile, ...] = Field(description="its operating points, and what each measured")
+    split: SplitInfo = Field(description="how the strips were divided for training and measuring")
+    provenance: Provenance = Field(description="what it was trained on, when and by what")
+    calibration: Calibration = Field(description="how its probabilities were calibrated")
+    parity: Parity = Field(description="how much the file differs from the network in torch")
+
+
+class ReloadResponse(BaseModel):
+    """What a reload came to."""
+
+    changed: bool = Field(description="whether another model answers now")
+    model: ModelSummary = Field(description="the model that answers")
+
+
+class Health(BaseModel):
+    """State of the service."""
+
+    status: Literal["live", "ready"] = Field(description="live or ready; otherwise the answer is a problem")

@@ -1,0 +1,189 @@
+"""Infer requests of the Open Inference Protocol: from the body to image files and what is wanted of them."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.api.v2.schemas import InferRequest, RequestInput, RequestOutput, TensorMetadata
+from service.api.v2.tensors import INPUT, OUTPUTS, from_base64, shown, split_bytes, wrong
+from service.errors import PayloadTooLargeError
+
+HEADER = "Inference-Header-Content-Length"
+"""Says how long the JSON is where binary data follow it."""
+
+_MOST_JSON_VALUES = 256
+"""In a request, besides its images. Every value costs memory, many times the byte or two that it came in."""
+_MOST_PARAMETER_CHARACTERS = 256
+_POINT_PARAMETERS = ("profile", "threshold", "min_area")
+_KNOWN_PARAMETERS = {*_POINT_PARAMETERS, "timeout", "binary_data_output"}
+_IDLE_PARAMETERS = {"priority", "sequence_id", "sequence_start", "sequence_end", "content_type"}
+"""Clients of other servers send them; strips have no sequence and no priority."""
+_REFUSED_PARAMETERS = ("classification", "shared_memory_region")
+"""Of a tensor: who asks for them could not use what is answered without."""
+_MOST_WHOLE = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may hold."""
+
+    files: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An infer request, read."""
+
+    id: str | None
+    files: Sequence[bytes]
+    """The image files."""
+    point: dict[str, str]
+    """Parameters about the masks, unchecked."""
+    seconds: float | None
+    """In which the answer is wanted."""
+    outputs: Sequence[tuple[TensorMetadata, bool]]
+    """What is wanted, and whether as binary data."""
+
+
+def read_request(body: bytes, json_bytes: int | None, limits: Limits) -> Asked:
+    """Read the body of an infer request.
+
+    Args:
+        body: JSON, and binary data behind it.
+        json_bytes: length of the JSON; None if there is nothing else.
+        limits: of the files.
+
+    Raises:
+        InvalidParameterError: if it is not what the protocol wants, or wants what is not done here.
+        PayloadTooLargeError: if there are too many files, or one is too large.
+    """
+    if json_bytes is not None and json_bytes > len(body):
+        raise wrong(HEADER, f"is {json_bytes}, but the body has {len(body)} bytes")
+    text = body[:json_bytes]
+    binary = None if json_bytes is None else memoryview(body)[json_bytes:]
+    request = _parse(text, limits)
+    parameters = request.parameters
+    for name in parameters:
+        if name not in _KNOWN_PARAMETERS | _IDLE_PARAMETERS:
+            raise wrong(f"parameters.{shown(name)}", "there is no such parameter")
+    return Asked(
+        request.id,
+        _files(request.inputs[0], binary, limits),
+        {name: _point_text(name, parameters[name]) for name in _POINT_PARAMETERS if name in parameters},
+        _seconds(parameters.get("timeout", 0)),
+        _wanted(request.outputs, _flag(parameters, "binary_data_output", "parameters", default=False)),
+    )
+
+
+def _parse(text: bytes, limits: Limits) -> InferRequest:
+    most = _MOST_JSON_VALUES + limits.files
+    if sum(text.count(mark) for mark in b",[{") > most:
+        raise PayloadTooLargeError(
+            f"the JSON holds more than {most} values; images are elements of one BYTES tensor, at most "
+            f"{limits.files} of them"
+        )
+    try:
+        return InferRequest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        raise wrong(where.removeprefix(".") or "body", str(first["msg"])) from error
+
+
+def _files(tensor: RequestInput, binary: memoryview | None, limits: Limits) -> list[bytes]:
+    if (tensor.name, tensor.datatype) != (INPUT.name, INPUT.datatype):
+        raise wrong(
+            "inputs[0]",
+            f"a {INPUT.datatype} tensor named {INPUT.name!r} is wanted; got {shown(tensor.datatype)} named "
+            f"{shown(tensor.name)!r}",
+        )
+    _check_parameters(tensor.parameters, "inputs[0]")
+    count = tensor.shape[0]
+    if tensor.shape[1:] not in ([], [1]):
+        raise wrong(
+            "inputs[0].shape",
+            f"[n] or [n, 1], n being the number of images, is wanted; got {tensor.shape}",
+        )
+    if count > limits.files:
+        raise PayloadTooLargeError(f"at most {limits.files} images are taken in one request")
+    size = tensor.parameters.get("binary_data_size")
+    if size is None:
+        if binary:
+            raise wrong("inputs[0].parameters.binary_data_size", "is missing, but bytes follow the JSON")
+        return _from_json(tensor.data, count, limits)
+    if tensor.data is not None:
+        raise wrong("inputs[0].data", "stands beside binary_data_size; one of the two is wanted")
+    if binary is None:
+        raise wrong(HEADER, "is missing; with binary data it says how long the JSON is")
+    size = _whole("inputs[0].parameters.binary_data_size", size)
+    if size != len(binary):
+        raise wrong(
+            "inputs[0].parameters.binary_data_size", f"is {size}, but {len(binary)} bytes follow the JSON"
+        )
+    return split_bytes(binary, count, limits.file_bytes)
+
+
+def _from_json(data: list[Any] | None, count: int, limits: Limits) -> list[bytes]:
+    if data is None:
+        raise wrong("inputs[0].data", "is missing: image files in base64, or binary_data_size, are wanted")
+    # The protocol allows tensors as nested lists, too.
+    flat = list(itertools.chain.from_iterable(row if isinstance(row, list) else [row] for row in data))
+    if len(flat) != count:
+        raise wrong("inputs[0].data", f"has {len(flat)} elements; {count} by its shape are wanted")
+    return [from_base64(f"{INPUT.name}[{index}]", text, limits.file_bytes) for index, text in enumerate(flat)]
+
+
+def _check_parameters(parameters: dict[str, Any], where: str) -> None:
+    for name in _REFUSED_PARAMETERS:
+        if name in parameters:
+            raise wrong(f"{where}.parameters.{name}", "is not done here")
+
+
+def _point_text(name: str, value: object) -> str:
+    """Write a parameter as the query has it: numbers are text there."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise wrong(f"parameters.{name}", "text or a number is wanted")
+    try:
+        text = str(value)
+    except ValueError as error:  # Python writes no integer of thousands of digits
+        raise wrong(f"parameters.{name}", "a number of fewer digits is wanted") from error
+    if len(text) > _MOST_PARAMETER_CHARACTERS:
+        raise wrong(f"parameters.{name}", f"at most {_MOST_PARAMETER_CHARACTERS} characters are wanted")
+    return text
+
+
+def _seconds(microseconds: object) -> float | None:
+    return _whole("parameters.timeout", microseconds) / 1e6 or None  # 0 stands for none in Triton
+
+
+def _whole(where: str, value: object) -> int:
+    if type(value) is not int or not 0 <= value < _MOST_WHOLE:
+        raise wrong(where, f"a whole number from 0 to {_MOST_WHOLE - 1} is wanted")
+    return value
+
+
+def _wanted(outputs: Sequence[RequestOutput] | None, binary: bool) -> list[tuple[TensorMetadata, bool]]:
+    if not outputs:
+        return [(tensor, binary) for tensor in OUTPUTS]
+    known = {tensor.name: tensor for tensor in OUTPUTS}
+    found = []
+    for index, output in enumerate(outputs):
+        where = f"outputs[{index}]"
+        if output.name not in known:
+            names = ", ".join(tensor.name for tensor in OUTPUTS)
+            raise wrong(f"{where}.name", f"one of {names}, each once, is wanted; got {shown(output.name)!r}")
+        _check_parameters(output.parameters, where)
+        binary_data = _flag(output.parameters, "binary_data", f"{where}.parameters", default=binary)
+        found.append((known.pop(output.name), binary_data))
+    return found
+
+
+def _flag(parameters: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise wrong(f"{where}.{name}", "true or false is wanted")
+    return value

@@ -1,0 +1,265 @@
+"""The Open Inference Protocol, version 2, as KServe and Triton speak it: the same engine, other words."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import numpy as np
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import ValidationError
+
+from service import __version__
+from service.api.dataplane import (
+    Segmented,
+    deadline_of,
+    engine_of,
+    note,
+    receive,
+    report_failures,
+    segment,
+    settings_of,
+)
+from service.api.openapi import document
+from service.api.openapi.problems import error_answers
+from service.api.parameters import Deadline, invalid_parameter
+from service.api.responses import server_timing, timing_ms
+from service.api.schemas import SegmentQuery, operating_point
+from service.api.v2.requests import HEADER, Asked, Limits, read_request
+from service.api.v2.schemas import (
+    InferResponse,
+    ModelReady,
+    ModelTensors,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+)
+from service.api.v2.tensors import INPUT, OUTPUTS, Tensor, Values, write_response
+from service.errors import NotFoundError, UnsupportedMediaTypeError
+from service.inference.prediction import Output, Prediction
+from service.masks.formats import class_bits
+from service.model.metadata import ModelMetadata
+
+T = TypeVar("T")
+
+_MODEL = "/v2/models/{name}"
+_VERSION = f"{_MODEL}/versions/{{version}}"
+
+INFER_PATHS = (f"{_MODEL}/infer", f"{_VERSION}/infer")
+V2_HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
+
+_OCTETS = "application/octet-stream"
+_JsonBytes = Annotated[
+    int | None,
+    Header(
+        alias=HEADER,
+        ge=1,
+        lt=2**31,
+        description="Length of the JSON where binary data follow it (Triton's binary tensor data extension).",
+    ),
+]
+_NOT_READY = error_answers(503, v2=True)
+_NO_SUCH_MODEL = error_answers(404, 422, 503, v2=True)
+_INFER: dict[str, Any] = {
+    "response_model": InferResponse,
+    "responses": {
+        200: {
+            "content": {_OCTETS: {"schema": document.BINARY}},
+            "description": "JSON, or JSON with binary data.",
+        },
+        **error_answers(404, 408, 413, 415, 422, 429, 500, 503, 504, v2=True),
+    },
+    "openapi_extra": document.INFER_BODY,
+}
+
+v2_protected = APIRouter(tags=["Open Inference Protocol"])
+v2_router = APIRouter(tags=["Open Inference Protocol"])
+
+
+@v2_router.get(V2_HEALTH_PATHS[0], summary="Is the process alive?", responses=_NOT_READY)
+async def v2_live(request: Request) -> ServerLive:
+    """Answer as `/health/live` does."""
+    engine_of(request).check_live()
+    return ServerLive(live=True)
+
+
+@v2_router.get(V2_HEALTH_PATHS[1], summary="Can strips be answered?", responses=_NOT_READY)
+async def v2_ready(request: Request) -> ServerReady:
+    """Answer as `/health/ready` does."""
+    engine_of(request).check_ready()
+    return ServerReady(ready=True)
+
+
+@v2_protected.get("/v2", summary="Who answers")
+async def v2_server() -> ServerMetadata:
+    """Name, version and extensions of the server."""
+    return ServerMetadata(
+        name="steel-defect-service", version=__version__, extensions=("binary_tensor_data",)
+    )
+
+
+@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=_NO_SUCH_MODEL)
+async def v2_model(request: Request, name: str) -> ModelTensors:
+    """Name, version, and tensors of the model that serves."""
+    return _tensors(_served(request, name))
+
+
+@v2_protected.get(_VERSION, summary="The same of a version", responses=_NO_SUCH_MODEL)
+async def v2_model_version(request: Request, name: str, version: str) -> ModelTensors:
+    """Name, version, and tensors of the model, if this version serves."""
+    return _tensors(_served(request, name, version))
+
+
+@v2_protected.get(f"{_MODEL}/ready", summary="Can the model answer?", responses=_NO_SUCH_MODEL)
+async def v2_model_ready(request: Request, name: str) -> ModelReady:
+    """Answer 200 while the model of this name serves."""
+    return ModelReady(name=_served(request, name).name, ready=True)
+
+
+@v2_protected.get(f"{_VERSION}/ready", summary="Can the version answer?", responses=_NO_SUCH_MODEL)
+async def v2_model_version_ready(request: Request, name: str, version: str) -> ModelReady:
+    """Answer 200 while this version of the model serves."""
+    return ModelReady(name=_served(request, name, version).name, ready=True)
+
+
+@v2_protected.post(INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
+async def v2_infer(
+    request: Request, name: str, deadline_ms: Deadline = None, json_bytes: _JsonBytes = None
+) -> Response:
+    """Answer masks and probabilities of image files, elements of the BYTES tensor `image`.
+
+    In JSON they are in base64; as binary data they are the files themselves. Where one image fails, the
+    request does, with that image's status.
+    """
+    return await _infer(request, name, None, deadline_ms, json_bytes)
+
+
+@v2_protected.post(INFER_PATHS[1], summary="Find defects, as tensors, by a version", **_INFER)
+async def v2_infer_version(
+    request: Request,
+    name: str,
+    version: str,
+    deadline_ms: Deadline = None,
+    json_bytes: _JsonBytes = None,
+) -> Response:
+    """Answer as the path without a version does, if this version serves."""
+    return await _infer(request, name, version, deadline_ms, json_bytes)
+
+
+async def _infer(
+    request: Request, name: str, version: str | None, deadline_ms: int | None, json_bytes: int | None
+) -> Response:
+    began, deadline = asyncio.get_running_loop().time(), deadline_of(request, deadline_ms)
+    with engine_of(request).hold() as serving:
+        metadata = serving.session.metadata
+        _check_model(metadata, name, version)
+        encoding = request.headers.get("content-encoding", "identity")
+        if encoding != "identity":
+            raise UnsupportedMediaTypeError(
+                f"the body is encoded as {encoding!r}; it is wanted without Content-Encoding"
+            )
+        # Before the body is read: under overload a refusal must cost next to nothing.
+        serving.predictor.check_room(1, deadline)
+        asked = await _read(request, deadline, json_bytes)
+        if asked.seconds is not None:
+            deadline = min(deadline, began + asked.seconds)
+        point = operating_point(metadata, _query(asked))
+        wants_codes = any(tensor.name == "rle" for tensor, _ in asked.outputs)
+        output = Output("rle" if wants_codes else "none")
+        done = await segment(request, serving, asked.files, point, output, deadline)
+        for index, failure in enumerate(done.results):
+            if not isinstance(failure, Prediction):
+                report_failures(request, done.failures[1:])
+                raise failure.about(f"{INPUT.name}[{index}]") from failure
+        # Still held: a service that drains does not end before the answer is written.
+        answer, length = await _aside(
+            request, lambda: _write(metadata, asked, request.state.request_id, done)
+        )
+    timing = timing_ms(done.predictions, done.seconds)
+    headers = {"Server-Timing": server_timing(timing)}
+    if length is not None:
+        headers[HEADER] = str(length)
+    note(request, done, timing)
+    return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
+
+
+def _write(
+    metadata: ModelMetadata, asked: Asked, request_id: str, done: Segmented
+) -> tuple[bytes, int | None]:
+    tensors = [
+        Tensor(tensor, _VALUES[tensor.name](done.predictions), binary) for tensor, binary in asked.outputs
+    ]
+    model = (metadata.name, metadata.version)
+    return write_response(model, asked.id if asked.id is not None else request_id, tensors, len(done.results))
+
+
+async def _read(request: Request, deadline: float, json_bytes: int | None) -> Asked:
+    async def chunks() -> bytes:
+        return b"".join([chunk async for chunk in request.stream()])
+
+    body = await receive(request, deadline, chunks())
+    settings = settings_of(request)
+    limits = Limits(settings.max_files, settings.max_file_bytes)
+    return await _aside(request, lambda: read_request(body, json_bytes, limits))
+
+
+async def _aside(request: Request, work: Callable[[], T]) -> T:
+    """Do what may take milliseconds, megabytes of base64 or masks, where it delays nobody else's request."""
+    return await asyncio.get_running_loop().run_in_executor(engine_of(request).threads, work)
+
+
+def _query(asked: Asked) -> SegmentQuery:
+    """Check the parameters about the masks as /predict does."""
+    try:
+        return SegmentQuery.model_validate(asked.point)
+    except ValidationError as error:
+        errors = error.errors()
+        raise invalid_parameter(errors, f"parameters.{errors[0]['loc'][-1]}") from error
+
+
+def _served(request: Request, name: str, version: str | None = None) -> ModelMetadata:
+    metadata = engine_of(request).session.metadata
+    _check_model(metadata, name, version)
+    return metadata
+
+
+def _check_model(metadata: ModelMetadata, name: str, version: str | None) -> None:
+    if name != metadata.name or version not in (None, metadata.version):
+        asked = f"model {name!r}" if version is None else f"version {version!r} of a model {name!r}"
+        raise NotFoundError(
+            f"there is no {asked} here; {metadata.name!r}, version {metadata.version!r}, serves"
+        )
+
+
+def _tensors(metadata: ModelMetadata) -> ModelTensors:
+    return ModelTensors(
+        name=metadata.name,
+        versions=(metadata.version,),
+        platform="onnxruntime_onnx",
+        inputs=(INPUT,),
+        outputs=OUTPUTS,
+    )
+
+
+def _probabilities(predictions: list[Prediction]) -> Values:
+    return np.array([[found.probability for found in one.classes] for one in predictions], dtype=np.float32)
+
+
+def _present(predictions: list[Prediction]) -> Values:
+    return np.array([[found.present for found in one.classes] for one in predictions], dtype=np.bool_)
+
+
+def _masks(predictions: list[Prediction]) -> Values:
+    return np.stack([class_bits([found.mask for found in one.classes]) for one in predictions])
+
+
+def _codes(predictions: list[Prediction]) -> Values:
+    return [str(code["rle"]).encode("ascii") for one in predictions for code in one.codes]
+
+
+_VALUES: dict[str, Callable[[list[Prediction]], Values]] = {
+    "class_probability": _probabilities,
+    "present": _present,
+    "mask": _masks,
+    "rle": _codes,
+}
+"""How each output is made; names as in ``OUTPUTS``."""

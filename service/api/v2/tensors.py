@@ -1,0 +1,169 @@
+"""Tensors of the Open Inference Protocol: in JSON, and as binary data behind the JSON.
+
+Source of the binary form: Triton's "Binary tensor data extension". Elements are little-endian and row-major;
+an element of BYTES is its length, four bytes, followed by its bytes.
+"""
+
+import binascii
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from service.api.v2.schemas import TensorMetadata
+from service.errors import InvalidParameterError, PayloadTooLargeError
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
+
+INPUT = TensorMetadata(name="image", datatype="BYTES", shape=(-1,))
+OUTPUTS = (
+    TensorMetadata(name="class_probability", datatype="FP32", shape=(-1, CLASS_COUNT)),
+    TensorMetadata(name="present", datatype="BOOL", shape=(-1, CLASS_COUNT)),
+    TensorMetadata(name="mask", datatype="UINT8", shape=(-1, HEIGHT, WIDTH)),
+    TensorMetadata(name="rle", datatype="BYTES", shape=(-1, CLASS_COUNT)),
+)
+
+_LENGTH = struct.Struct("<I")
+_NUMBERS = np.array([f"{value:3}," for value in range(256)], dtype="S4")
+"""Bytes as JSON of one width, so that a picture is written by looking up: a twentieth of json's time."""
+
+
+Values = npt.NDArray[Any] | Sequence[bytes]
+"""Numbers in their shape, or the elements of a BYTES tensor, row by row."""
+
+
+class Tensor(NamedTuple):
+    """A tensor to write."""
+
+    metadata: TensorMetadata
+    values: Values
+    binary: bool
+    """Whether behind the JSON."""
+
+
+def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
+    """Read the elements of a BYTES tensor.
+
+    Args:
+        data: its binary data.
+        count: elements that it has.
+        most: bytes of an element.
+
+    Raises:
+        InvalidParameterError: if these are not so many elements.
+        PayloadTooLargeError: if an element is too large.
+    """
+    found: list[bytes] = []
+    at = 0
+    while at < len(data):
+        name = f"{INPUT.name}[{len(found)}]"
+        if len(found) == count:
+            raise wrong(INPUT.name, f"has more bytes than the {count} elements of its shape")
+        if at + _LENGTH.size > len(data):
+            raise wrong(name, "ends within its length, four bytes")
+        (length,) = _LENGTH.unpack_from(data, at)
+        at += _LENGTH.size
+        _check_size(name, length, most)
+        if at + length > len(data):
+            raise wrong(name, f"has {length} bytes by its length, but only {len(data) - at} follow")
+        found.append(bytes(data[at : at + length]))
+        at += length
+    if len(found) < count:
+        raise wrong(INPUT.name, f"has {len(found)} elements; {count} by its shape are wanted")
+    return found
+
+
+def join_bytes(elements: Sequence[bytes]) -> bytes:
+    """Write the elements of a BYTES tensor as binary data."""
+    return b"".join(part for element in elements for part in (_LENGTH.pack(len(element)), element))
+
+
+def from_base64(name: str, text: object, most: int) -> bytes:
+    """Read an element of a BYTES tensor in JSON.
+
+    Args:
+        name: of the element, for an error.
+        text: it, in base64.
+        most: bytes of it.
+
+    Raises:
+        InvalidParameterError: if it is no base64.
+        PayloadTooLargeError: if it is too large.
+    """
+    if not isinstance(text, str):
+        raise wrong(name, "an image file in base64 is wanted")
+    _check_size(name, len(text) // 4 * 3 - 2, most)
+    try:
+        file = binascii.a2b_base64(text, strict_mode=True)
+    except ValueError as error:
+        raise wrong(name, f"an image file in base64 is wanted: {error}") from error
+    _check_size(name, len(file), most)
+    return file
+
+
+def _check_size(name: str, length: int, most: int) -> None:
+    if length > most:
+        raise PayloadTooLargeError(f"{name} has {length} bytes; at most {most} are taken for an image")
+
+
+def wrong(where: str, detail: str) -> InvalidParameterError:
+    """Refuse what stands at some place of a request."""
+    where = shown(where)
+    return InvalidParameterError(where, f"{where}: {detail}")
+
+
+def shown(text: str) -> str:
+    """Cut what a caller made up: an error repeats enough of it to be found, and no megabytes."""
+    return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def write_response(
+    model: tuple[str, str], request_id: str, tensors: Sequence[Tensor], count: int
+) -> tuple[bytes, int | None]:
+    """Write the body of an answer, and the length of its JSON if binary data follow.
+
+    Args:
+        model: name and version.
+        request_id: to come back.
+        tensors: in order.
+        count: images that they are about.
+    """
+    outputs: list[bytes] = []
+    behind: list[bytes] = []
+    for metadata, values, binary in tensors:
+        fields: dict[str, object] = {
+            "name": metadata.name,
+            "datatype": metadata.datatype,
+            "shape": [count, *metadata.shape[1:]],
+        }
+        if binary:
+            behind.append(_binary(values))
+            fields["parameters"] = {"binary_data_size": len(behind[-1])}
+            outputs.append(_json(fields))
+        else:
+            outputs.append(_json(fields)[:-1] + b',"data":' + _json_values(values) + b"}")
+    head = _json({"model_name": model[0], "model_version": model[1], "id": request_id})
+    text = head[:-1] + b',"outputs":[' + b",".join(outputs) + b"]}"
+    return b"".join([text, *behind]), len(text) if behind else None
+
+
+def _binary(values: Values) -> bytes:
+    if isinstance(values, np.ndarray):
+        return values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    return join_bytes(values)
+
+
+def _json_values(values: Values) -> bytes:
+    if not isinstance(values, np.ndarray):
+        return _json([element.decode("ascii") for element in values])
+    flat = values.reshape(-1)
+    if values.dtype == np.uint8:
+        return b"[" + _NUMBERS[flat].tobytes()[:-1] + b"]"
+    # The fewest digits that make the same float32.
+    return _json([float(str(value)) for value in flat] if values.dtype == np.float32 else flat.tolist())
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,1 @@
+"""Around every request: connection limits, keys, admission, body limits, security headers."""

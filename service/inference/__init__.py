@@ -1,0 +1,1 @@
+"""From image files to predictions: engine, queue, batches and pipelines."""

@@ -1,0 +1,302 @@
+"""The running model and its replacement: loaded, proven, warmed up, switched, drained."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.errors import (
+    DeviceError,
+    EngineFailedError,
+    ModelFileError,
+    ModelRefusedError,
+    ReloadRunningError,
+    ServiceError,
+    UnavailableError,
+)
+from service.inference.model_server import QueueOptions, Serving
+from service.model.cpu_quota import cpu_quota
+from service.model.providers import GpuOptions
+from service.model.repository import find_model
+from service.model.session import Device, OrtSession, Session, open_session, serves
+from service.observability.metrics import Metrics
+
+_log = structlog.get_logger()
+_RETRY_SECONDS = 2
+_RESTART_SECONDS = 10
+_CLOSE_SECONDS = 3.0
+"""Callers have gone by then; a model that hangs must not keep the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where the model lies, and how it is opened."""
+
+    path: Path
+    """A file or a folder; see ``find_model``."""
+    device: Device
+    threads: int
+    max_batch_size: int | None
+    gpu: GpuOptions
+
+    def open(self) -> OrtSession:
+        """Open what lies there now, proven and warmed up; blocking.
+
+        Raises:
+            ModelFileError: if the file cannot be trusted.
+            DeviceError: if the device does not work here.
+        """
+        return open_session(
+            find_model(self.path),
+            device=self.device,
+            threads=self.threads,
+            max_batch_size=self.max_batch_size,
+            gpu=self.gpu,
+        )
+
+    def is_served_by(self, session: Session) -> bool:
+        """Tell whether a session answers from what lies there now; blocking.
+
+        Raises:
+            ModelFileError: if there is no file that could be trusted.
+        """
+        return serves(session, find_model(self.path))
+
+
+class Engine:
+    """Owns the model that serves, and the one that takes its place.
+
+    Args:
+        metrics: where batches and reloads are counted.
+        source: what to load.
+        max_queue_size: strips that may wait.
+        batch_timeout: seconds that a strip waits for others when the model is busy.
+        max_pixels: largest image, by its header.
+        max_run_seconds: longest inference; one that lasts longer hangs.
+        on_fatal: told once when only a new process can help: an inference that hangs, a GPU that is
+            gone, a dead queue.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        source: ModelSource,
+        *,
+        max_queue_size: int,
+        batch_timeout: float,
+        max_pixels: int,
+        max_run_seconds: float,
+        on_fatal: Callable[[Exception], None] = lambda _error: None,
+    ) -> None:
+        self._metrics = metrics
+        self._source = source
+        self._options = QueueOptions(
+            max_queue_size=max_queue_size,
+            batch_timeout=batch_timeout,
+            max_pixels=max_pixels,
+            max_run_seconds=max_run_seconds,
+            on_batch=metrics.batch_size.observe,
+            on_failure=self._fail,
+        )
+        self._on_fatal = on_fatal
+        self._threads = ThreadPoolExecutor(cpu_quota(), thread_name_prefix="images")
+        self._serving: Serving | None = None
+        self._retiring: Serving | None = None
+        self._retirement: asyncio.Task[None] | None = None
+        self._reload = asyncio.Lock()
+        self.failure: str | None = None
+        """Why only a new process can help, if it is so."""
+        self.draining = False
+        metrics.watch(
+            ready=lambda: self.not_ready_reason is None,
+            queue_size=lambda: self._serving.batcher.queue_size if self._serving else 0,
+        )
+
+    async def load(self) -> None:
+        """Load the model, prove it on its golden strip, warm it up, and serve it.
+
+        Raises:
+            ModelFileError: if the file cannot be trusted.
+            DeviceError: if the device does not work here.
+        """
+        self._switch(await self._open())
+
+    async def serve(self, session: Session, *, max_batch_size: int) -> None:
+        """Start answering with a session that is ready."""
+        inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        self._switch(await Serving.start(session, inference, self._threads, self._options, max_batch_size))
+
+    async def reload(self) -> bool:
+        """Look at the source again; if another model lies there, load it beside the old and switch.
+
+        Requests that the old one accepted are finished by it. Returns whether another model answers now.
+
+        Raises:
+            UnavailableError: if no model serves.
+            ReloadRunningError: if a reload is under way.
+            ModelRefusedError: if the new model cannot be trusted or does not run; the old one goes on.
+        """
+        try:
+            changed = await self._reload_once()
+        except ModelRefusedError as error:
+            self._count_reload("refused", error)
+            raise
+        except ReloadRunningError as error:
+            self._count_reload("busy", error)
+            raise
+        except Exception as error:
+            self._count_reload("failed", error)
+            raise
+        self._count_reload("switched" if changed else "unchanged", None)
+        return changed
+
+    async def _reload_once(self) -> bool:
+        self.check_ready()
+        if self._serving is None:
+            raise AssertionError("ready without a model")
+        if self._reload.locked():
+            raise ReloadRunningError("another reload is under way; ask again when it is done")
+        async with self._reload:
+            if self._retirement is not None:
+                await asyncio.wait([self._retirement])  # never more than two models in memory
+            try:
+                if await asyncio.to_thread(self._source.is_served_by, self._serving.session):
+                    return False
+                new = await self._open()
+            except (ModelFileError, DeviceError) as error:
+                raise ModelRefusedError(f"the model was not changed: {error}") from error
+            self._switch(new)
+            return True
+
+    def _count_reload(self, outcome: str, error: Exception | None) -> None:
+        self._metrics.reloads.labels(outcome).inc()
+        if error is None:
+            _log.info("reload", outcome=outcome)
+        else:
+            known = isinstance(error, ServiceError)
+            _log.error("reload", outcome=outcome, error=str(error), exc_info=None if known else error)
+
+    async def _open(self) -> Serving:
+        # On the thread that will serve: CUDA's libraries keep handles and memory per thread.
+        inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
+        try:
+            session = await asyncio.get_running_loop().run_in_executor(inference, self._source.open)
+        except BaseException:
+            inference.shutdown(wait=False)
+            raise
+        if session.fallback_reason:
+            _log.warning("running on the CPU instead of a GPU", reason=session.fallback_reason)
+        return await Serving.start(session, inference, self._threads, self._options, session.batch_sizes[-1])
+
+    def _switch(self, new: Serving) -> None:
+        """Give all requests to come to another model; those that the old one has stay with it."""
+        old, self._serving = self._serving, new
+        if old is not None:
+            self._retiring = old
+            self._retirement = asyncio.create_task(self._retire(old), name="retirement")
+        session = new.session
+        self._metrics.model.clear()
+        self._metrics.model.labels(
+            session.metadata.name,
+            session.metadata.version,
+            session.sha256,
+            session.provider,
+            session.metadata.precision,
+            str(session.fallback_reason is not None).lower(),
+        ).set(1)
+        _log.info(
+            "model ready",
+            name=session.metadata.name,
+            version=session.metadata.version,
+            sha256=session.sha256,
+            provider=session.provider,
+        )
+
+    async def _retire(self, old: Serving) -> None:
+        await old.retire()
+        self._retiring = None  # the last that knows it: its memory is free
+
+    def _fail(self, reason: str) -> None:
+        """Note that only a new process can help; on the event loop."""
+        if self.failure is not None:
+            return
+        self.failure = reason
+        _log.critical("the service cannot go on", reason=reason)
+        self._on_fatal(EngineFailedError(reason))
+
+    @property
+    def not_ready_reason(self) -> str | None:
+        """Why strips cannot be answered now; None when they can."""
+        if self.draining:
+            return "the service is shutting down"
+        return self.failure or ("the model is being loaded" if self._serving is None else None)
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Where image work runs."""
+        return self._threads
+
+    @property
+    def session(self) -> Session:
+        """The session that serves.
+
+        Raises:
+            UnavailableError: if there is none yet, none any more, or it is going.
+        """
+        with self.hold() as serving:
+            return serving.session
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[Serving]:
+        """Take the model that serves for one request: it stays until the block ends, whatever comes after.
+
+        Raises:
+            UnavailableError: if there is none yet, none any more, or it is going.
+        """
+        self.check_ready()
+        if self._serving is None:
+            raise AssertionError("ready without a model")
+        with self._serving.hold() as serving:
+            yield serving
+
+    @property
+    def refusal(self) -> ServiceError | None:
+        """Why no strip can be taken now, for every caller alike; None when some can."""
+        if self._serving is not None and self.not_ready_reason is None and self._serving.batcher.full:
+            return self._serving.batcher.full_error()
+        return None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return any(one is not None and one.held for one in (self._serving, self._retiring))
+
+    def check_live(self) -> None:
+        """Raise UnavailableError with the reason once only a new process can help."""
+        if self.failure is not None:
+            raise UnavailableError(self.failure, _RESTART_SECONDS)
+
+    def check_ready(self) -> None:
+        """Raise UnavailableError with the reason unless strips can be answered."""
+        reason = self.not_ready_reason
+        if reason is not None:
+            raise UnavailableError(reason, _RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Finish what was accepted, within seconds, then let go of everything."""
+        self.draining = True
+        closing = [] if self._retirement is None else [self._retirement]
+        if self._serving is not None:
+            closing.append(asyncio.create_task(self._serving.retire(), name="retirement"))
+        if closing:
+            _, hanging = await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
+            for task in hanging:
+                task.cancel()
+        for serving in (self._serving, self._retiring):
+            if serving is not None:
+                serving.abandon()
+        self._threads.shutdown(wait=False, cancel_futures=True)

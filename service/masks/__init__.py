@@ -1,0 +1,1 @@
+"""Masks: their codes, their outlines, and pictures of them."""

@@ -1,0 +1,80 @@
+"""Masks written as callers want them."""
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pycocotools.mask
+from PIL import Image
+
+from service.masks import rle
+from service.masks.regions import outline
+from service.masks.rle import Mask
+from service.model.metadata import HEIGHT, WIDTH
+
+MaskFormat = Literal["rle", "coco_rle", "coco_rle_uncompressed", "polygon", "png", "none"]
+
+
+def write(mask: Mask | None, mask_format: MaskFormat) -> dict[str, Any]:
+    """Write one class's mask, bool ``[1600, 256]``, or None if there is none, as the fields of its answer."""
+    if mask is None:
+        if mask_format == "rle":  # most classes of most strips
+            return {"rle": ""}
+        mask = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
+    match mask_format:
+        case "rle":
+            return {"rle": rle.encode(mask)}
+        case "coco_rle":
+            return {"coco_rle": _coco_rle(mask)}
+        case "coco_rle_uncompressed":
+            return {"coco_rle": _uncompressed_coco_rle(mask)}
+        case "polygon":
+            return {"polygon": outline(mask)}
+        case "png" | "none":
+            return {}
+
+
+def png(masks: Sequence[Mask | None]) -> str:
+    """Write masks as one grey PNG in base64, its pixels as in ``class_bits``."""
+    buffer = io.BytesIO()
+    Image.fromarray(class_bits(masks)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def class_bits(masks: Sequence[Mask | None]) -> npt.NDArray[np.uint8]:
+    """Write masks as one picture, uint8 ``[256, 1600]``: bit ``n`` of a pixel is the ``n``-th mask's."""
+    bits = np.zeros((WIDTH, HEIGHT), dtype=np.uint8)
+    for number, mask in enumerate(masks):
+        if mask is not None:
+            bits |= mask.astype(np.uint8) << number
+    return np.ascontiguousarray(bits.T)
+
+
+def maps_png(masks: npt.NDArray[np.uint8]) -> str:
+    """Write probability maps, uint8 ``[classes, width, height]``, as one grey PNG in base64.
+
+    255 x probability; the maps of the classes stand one below the other.
+    """
+    rows = masks.transpose(0, 2, 1).reshape(-1, WIDTH)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(rows)).save(buffer, "PNG", compress_level=1)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _coco_rle(mask: Mask) -> dict[str, Any]:
+    code = pycocotools.mask.encode(mask.T.astype(np.uint8, order="F"))
+    return {"size": list(code["size"]), "counts": code["counts"].decode("ascii")}
+
+
+def _uncompressed_coco_rle(mask: Mask) -> dict[str, Any]:
+    """Write lengths of runs, column by column, the first of background, as COCO annotates crowds.
+
+    Source: ``maskApi.h`` of pycocotools.
+    """
+    pixels = mask.reshape(-1)
+    edges = np.flatnonzero(np.diff(pixels, prepend=False))
+    counts = np.diff(edges, prepend=0, append=pixels.size)
+    return {"size": [mask.shape[1], mask.shape[0]], "counts": counts.tolist()}

@@ -1,0 +1,96 @@
+"""Masks as regions: their outlines as polygons, and each connected defect by itself."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import shapely
+
+from service.masks.rle import Mask
+
+Polygons = npt.NDArray[np.object_]
+Runs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
+"""Column, first row and the row after the last, of each run of pixels within one column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One connected defect. Coordinates are pixels from the strip's upper left corner, x to the right."""
+
+    class_id: int
+    score: float
+    """Mean probability of its pixels."""
+    bbox: tuple[int, int, int, int]
+    """Left, top, width and height, as in COCO."""
+    area: int
+    """Pixels."""
+    centroid: tuple[float, float]
+    """Of its surface: the middle of the first pixel is (0.5, 0.5)."""
+
+
+def outline(mask: Mask) -> dict[str, Any]:
+    """Outline a column-major mask, bool ``[width, height]``, as a GeoJSON MultiPolygon (RFC 7946).
+
+    The outline runs along the edges of pixels, so it is exact; holes are kept, and the polygons are valid.
+    """
+    polygons, _ = _connected(_runs(mask))
+    return {
+        "type": "MultiPolygon",
+        "coordinates": [
+            [
+                shapely.get_coordinates(ring).astype(int).tolist()
+                for ring in (polygon.exterior, *polygon.interiors)
+            ]
+            for polygon in shapely.simplify(polygons, 0)  # drops points on straight edges, nothing else
+        ],
+    }
+
+
+def instances(class_id: int, mask: Mask, pixels: npt.NDArray[np.uint8]) -> list[Instance]:
+    """List the connected defects of one class, the largest first. Pixels connect by their edges.
+
+    Args:
+        class_id: of the class.
+        mask: bool ``[width, height]``, column-major.
+        pixels: uint8 of the same shape, 255 x probability.
+    """
+    runs = _runs(mask)
+    polygons, polygon_of_run = _connected(runs)
+    sums = np.zeros((pixels.shape[0], pixels.shape[1] + 1), dtype=np.int64)
+    np.cumsum(pixels, axis=1, out=sums[:, 1:])
+    x, top, bottom = runs
+    total = np.bincount(polygon_of_run, weights=sums[x, bottom] - sums[x, top], minlength=len(polygons))
+    found = []
+    for polygon, probability in zip(polygons, total, strict=True):
+        left, upper, right, lower = (int(edge) for edge in polygon.bounds)
+        area = round(polygon.area)
+        found.append(
+            Instance(
+                class_id=class_id,
+                score=float(probability / area / 255),
+                bbox=(left, upper, right - left, lower - upper),
+                area=area,
+                centroid=(polygon.centroid.x, polygon.centroid.y),
+            )
+        )
+    return sorted(found, key=lambda one: -one.area)
+
+
+def _runs(mask: Mask) -> Runs:
+    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
+    padded[:, 1:-1] = mask
+    steps = np.diff(padded, axis=1)
+    x, top = np.nonzero(steps == 1)
+    _, bottom = np.nonzero(steps == -1)
+    return x, top, bottom
+
+
+def _connected(runs: Runs) -> tuple[Polygons, npt.NDArray[np.int64]]:
+    """Join runs that share an edge: the polygons, and for each run the number of the one that holds it."""
+    x, top, bottom = runs
+    union = shapely.union_all(shapely.box(x, top, x + 1, bottom))
+    polygons: Polygons = shapely.get_parts(union)
+    middles = shapely.points(x + 0.5, (top + bottom) / 2)
+    run, polygon = shapely.STRtree(polygons).query(middles, predicate="within")
+    return polygons, polygon[np.argsort(run)]

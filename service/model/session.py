@@ -1,0 +1,305 @@
+"""The loaded model: onnxruntime behind a small protocol, proven before it serves."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from pydantic import ValidationError
+
+from service.errors import DeviceLostError, ModelFileError
+from service.masks.rle import decode
+from service.model.cpu_quota import cpu_quota
+from service.model.io_binding import BoundRuns
+from service.model.metadata import CLASS_COUNT, HEIGHT, METADATA_KEY, WIDTH, ModelMetadata, Strip
+from service.model.providers import CPU, OPENVINO, GpuOptions, open_cpu, open_gpu, open_openvino
+from service.model.repository import gpu_variant, read_model
+
+KnownDevice = Literal["cpu", "openvino", "cuda", "tensorrt"]
+Device = KnownDevice | Literal["auto"]
+
+ON_PROCESSORS = ("cpu", "openvino")
+"""Devices on which strips run side by side rather than in batches."""
+
+_INPUT = ("image", "tensor(uint8)", [HEIGHT, WIDTH])
+_OUTPUTS = (
+    ("class_probability", "tensor(float)", [CLASS_COUNT]),
+    ("mask_probability", "tensor(uint8)", [CLASS_COUNT, WIDTH, HEIGHT]),
+)
+
+
+class Probabilities(NamedTuple):
+    """What the model answers for one strip."""
+
+    classes: npt.NDArray[np.float32]
+    """float32 ``[4]``: probability that the strip holds a defect of the class."""
+    masks: npt.NDArray[np.uint8]
+    """uint8 ``[4, 1600, 256]``: 255 x probability of each pixel, column-major."""
+
+
+class Session(Protocol):
+    """Whatever answers strips with probabilities."""
+
+    @property
+    def metadata(self) -> ModelMetadata:
+        """What the model says of itself."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model file."""
+        ...
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that runs the model."""
+        ...
+
+    @property
+    def fallback_reason(self) -> str | None:
+        """Why it is not the provider that was hoped for, if it is not."""
+        ...
+
+    @property
+    def max_parallel_runs(self) -> int:
+        """Threads that may call ``infer`` at the same time, and gain from it."""
+        ...
+
+    def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
+        """Answer every strip, in order. Blocking; from ``max_parallel_runs`` threads at most."""
+        ...
+
+
+class OrtSession:
+    """A model file in onnxruntime on one device.
+
+    Args:
+        path: the ONNX file.
+        device: where to run; ``open_session`` also takes ``auto``.
+        threads: processors for one inference on the CPU or OpenVINO; None takes the container's quota.
+        max_batch_size: strips in one call at most; None takes 1 on the CPU, 16 on a GPU. Calls run in
+            fixed sizes (1, 2, 4, ... and this one) filled up with black strips, so that memory does not
+            grow with new shapes.
+        gpu: options of a GPU.
+        fallback_reason: why this is not the device that was hoped for.
+
+    Raises:
+        ModelFileError: if the file is missing, not what its checksum names, broken, of another contract or
+            without metadata.
+        DeviceError: if the device does not work here.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: KnownDevice = "cpu",
+        threads: int | None = None,
+        max_batch_size: int | None = None,
+        gpu: GpuOptions | None = None,
+        fallback_reason: str | None = None,
+    ) -> None:
+        file = read_model(path)
+        self.sha256 = file.sha256
+        self.fallback_reason = fallback_reason
+        threads = threads or cpu_quota()
+        # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
+        self.batch_sizes = batch_sizes(max_batch_size or (1 if device in ON_PROCESSORS else 16))
+        options = gpu or GpuOptions()
+        if device == "tensorrt" and options.engine_cache is not None:
+            # TensorRT tells engines apart by names in the graph, which two versions of a model share.
+            engines = options.engine_cache / file.sha256[:16]
+            with contextlib.suppress(OSError):  # TensorRT says what it misses
+                engines.mkdir(parents=True, exist_ok=True)
+            options = replace(options, engine_cache=engines)
+        if device == "cpu":
+            self._session = open_cpu(file, threads)
+        elif device == "openvino":
+            self._session = open_openvino(file, threads, max(1, cpu_quota() // threads))
+        else:
+            self._session = open_gpu(file, device, threads, self.batch_sizes[-1], options)
+        self.provider: str = self._session.get_providers()[0]
+        self.metadata = _read_metadata(self._session, path)
+        _check_contract(self._session, path)
+        self._bound = (
+            None
+            if device in ON_PROCESSORS
+            else bind(self._session, device="cuda", batch_sizes=self.batch_sizes, graphs=options.graphs)
+        )
+        # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
+        self.max_parallel_runs = math.ceil(cpu_quota() / threads) if device in ON_PROCESSORS else 1
+
+    def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
+        """Answer every strip, in order; see ``Session.infer``."""
+        answers: list[Probabilities] = []
+        largest = self.batch_sizes[-1]
+        for start in range(0, len(strips), largest):
+            answers.extend(self._infer_batch(strips[start : start + largest]))
+        return answers
+
+    def warm_up(self) -> None:
+        """Run every batch size once, so that no request pays for first-run work."""
+        for size in self.batch_sizes:
+            self._run(np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8))
+
+    def _infer_batch(self, strips: Sequence[Strip]) -> list[Probabilities]:
+        size = next(size for size in self.batch_sizes if size >= len(strips))
+        if size == 1:
+            images = strips[0][np.newaxis]
+        else:
+            images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
+            for row, strip in enumerate(strips):
+                images[row] = strip
+        classes, masks = self._run(images)
+        return [Probabilities(classes[row], masks[row]) for row in range(len(strips))]
+
+    def _run(self, images: npt.NDArray[np.uint8]) -> Any:
+        if self._bound is not None:
+            try:
+                return self._bound.run(images)
+            except Exception as error:
+                if _is_lost(error):
+                    raise DeviceLostError(f"the GPU fails: {error}") from error
+                raise
+        names = [name for name, _, _ in _OUTPUTS]
+        return self._session.run(names, {_INPUT[0]: images})
+
+
+def _is_lost(error: Exception) -> bool:
+    """Tell CUDA's own failures, after which it answers nothing in this process, from a want of memory."""
+    text = str(error).lower()
+    return ("cuda" in text or "cudnn" in text or "cublas" in text) and not (
+        "out of memory" in text or "failed to allocate memory" in text
+    )
+
+
+def bind(
+    session: onnxruntime.InferenceSession, *, device: str, batch_sizes: Sequence[int], graphs: bool
+) -> BoundRuns:
+    """Bind the contract's input and outputs to memory of a device; see ``BoundRuns``."""
+    return BoundRuns(
+        session,
+        device=device,
+        input_name=_INPUT[0],
+        input_shape=(HEIGHT, WIDTH),
+        outputs={
+            "class_probability": ((CLASS_COUNT,), np.float32),
+            "mask_probability": ((CLASS_COUNT, WIDTH, HEIGHT), np.uint8),
+        },
+        batch_sizes=batch_sizes,
+        graphs=graphs,
+    )
+
+
+def prove(session: Session) -> None:
+    """Run the golden strip and compare with the answer stored in the model file.
+
+    Raises:
+        ModelFileError: if the golden strip cannot be read, a class probability differs by more than 0.05,
+            or more than 1 pixel in 1,000 of a mask differs: more than float16 and int8 arithmetic explain.
+    """
+    golden = session.metadata.golden
+    point = session.metadata.profiles[0]
+    try:
+        strip = golden.strip()
+        wanted = [decode(code, height=HEIGHT, width=WIDTH) for code in golden.rle]
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"the golden strip cannot be read: {error}") from error
+    if strip.shape != (HEIGHT, WIDTH):
+        raise ModelFileError(f"the golden strip cannot be read: its shape is {strip.shape}")
+    classes, masks = session.infer([strip])[0]
+    for index in range(CLASS_COUNT):
+        difference = abs(float(classes[index]) - golden.class_probability[index])
+        agreement = float(np.mean((masks[index] >= point.byte_threshold(index)) == wanted[index]))
+        # Written so that a NaN fails too.
+        if not (difference <= 0.05 and agreement >= 0.999):
+            raise ModelFileError(
+                f"the golden strip is answered wrongly for class {index + 1} on {session.provider}: "
+                f"probability differs by {difference:.3f}, {agreement:.4%} of the pixels agree"
+            )
+
+
+def batch_sizes(largest: int) -> tuple[int, ...]:
+    """Return the powers of two below ``largest``, and ``largest``."""
+    sizes = [1]
+    while sizes[-1] * 2 < largest:
+        sizes.append(sizes[-1] * 2)
+    return tuple(sizes) if largest <= sizes[-1] else (*sizes, largest)
+
+
+def open_session(
+    path: Path,
+    *,
+    device: Device,
+    threads: int | None = None,
+    max_batch_size: int | None = None,
+    gpu: GpuOptions | None = None,
+) -> OrtSession:
+    """Open a model file, prove it on its golden strip and warm it up.
+
+    On a GPU, the file for GPUs beside it is opened instead, if there is one.
+
+    ``auto`` tries CUDA and falls back to the CPU, whatever it is that does not work there; the session
+    then carries the reason.
+
+    Raises:
+        ModelFileError: if the file cannot be trusted.
+        DeviceError: if the wanted device does not work here.
+    """
+
+    def ready(device: KnownDevice, reason: str | None = None) -> OrtSession:
+        session = OrtSession(
+            path if device in ON_PROCESSORS else gpu_variant(path),
+            device=device,
+            threads=threads,
+            max_batch_size=max_batch_size,
+            gpu=gpu,
+            fallback_reason=reason,
+        )
+        prove(session)
+        session.warm_up()
+        return session
+
+    if device != "auto":
+        return ready(device)
+    try:
+        return ready("cuda")
+    except Exception as error:  # a GPU that opens may still fail to run: no memory, no kernel for it
+        return ready("cpu", f"no GPU: {error}")
+
+
+def serves(session: Session, path: Path) -> bool:
+    """Tell whether a session answers from what now lies at ``path``, or beside it for GPUs.
+
+    Raises:
+        ModelFileError: if what lies there is not what its checksum names.
+    """
+    file = path if session.provider in (CPU, OPENVINO) else gpu_variant(path)
+    return read_model(file).sha256 == session.sha256
+
+
+def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelFileError(
+            f"{path} carries no {METADATA_KEY!r} metadata; export it with `python -m model_export export`"
+        )
+    try:
+        return ModelMetadata.model_validate_json(text)
+    except ValidationError as error:
+        raise ModelFileError(f"the metadata of {path} is not understood: {error}") from error
+
+
+def _check_contract(session: onnxruntime.InferenceSession, path: Path) -> None:
+    found = [
+        [(node.name, node.type, list(node.shape[1:])) for node in nodes]
+        for nodes in (session.get_inputs(), session.get_outputs())
+    ]
+    wanted = [[_INPUT], list(_OUTPUTS)]
+    if found != wanted:
+        raise ModelFileError(f"{path} has inputs and outputs {found}; {wanted} are wanted")

@@ -1,0 +1,126 @@
+"""What Prometheus may read at /metrics."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+from service.observability.stopwatch import Spent
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_STAGES = ("decode", "queue", "inference", "postprocess")
+
+
+@dataclass(frozen=True, slots=True)
+class StageMeter:
+    """Where the time of one stage is counted; looked up once, not for every strip."""
+
+    seconds: Histogram
+    cpu_seconds: Counter
+
+    def record(self, spent: Spent) -> None:
+        """Count one strip."""
+        self.seconds.observe(spent.seconds)
+        self.cpu_seconds.inc(spent.cpu_seconds)
+
+
+class Metrics:
+    """The service's own metrics in a registry of their own."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        # The route is the template, never the path that came: callers must not create series.
+        self.requests = Counter(
+            "steel_requests", "Requests answered.", ["route", "status"], registry=self._registry
+        )
+        self.request_seconds = Histogram(
+            "steel_request_seconds",
+            "Time to answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        seconds = Histogram(
+            "steel_stage_seconds",
+            "Time of one strip in a stage: decode, queue, inference, postprocess.",
+            ["stage"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        cpu_seconds = Counter(
+            "steel_stage_cpu_seconds",
+            "Processor time of strips in a stage; without that of further threads of one inference.",
+            ["stage"],
+            registry=self._registry,
+        )
+        self.stages = {
+            stage: StageMeter(seconds.labels(stage), cpu_seconds.labels(stage)) for stage in _STAGES
+        }
+        self.batch_size = Histogram(
+            "steel_batch_size",
+            "Strips in one inference.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self._registry,
+        )
+        self.refusals = Counter(
+            "steel_refusals",
+            "Strips and requests refused, by reason.",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.disconnects = Counter(
+            "steel_disconnects", "Callers that left before their answer.", registry=self._registry
+        )
+        self.strips = Counter(
+            "steel_strips",
+            "Strips answered, by whether a defect was found.",
+            ["defect"],
+            registry=self._registry,
+        )
+        self.defects = Counter(
+            "steel_defects",
+            "Strips on which the class was found.",
+            ["class_id"],
+            registry=self._registry,
+        )
+        self.model = Gauge(
+            "steel_model_info",
+            "1 for the model that serves; fallback says that it does not run where it was meant to.",
+            ["name", "version", "sha256", "provider", "precision", "fallback"],
+            registry=self._registry,
+        )
+        self.received = Counter(
+            "steel_requests_received",
+            "Requests that arrived: those answered, counted by steel_requests_total, and those in progress.",
+            registry=self._registry,
+        )
+        self.in_progress = Gauge(
+            "steel_requests_in_progress", "Requests not answered yet.", registry=self._registry
+        )
+        self.reloads = Counter(
+            "steel_model_reloads",
+            "Reloads by outcome: switched, unchanged, refused (the new model), busy, failed.",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._ready = Gauge("steel_ready", "1 when ready.", registry=self._registry)
+        self._queue_size = Gauge("steel_queue_size", "Strips that wait.", registry=self._registry)
+
+    def watch(self, *, ready: Callable[[], bool], queue_size: Callable[[], int]) -> None:
+        """Read these gauges whenever Prometheus asks."""
+        self._ready.set_function(lambda: float(ready()))
+        self._queue_size.set_function(lambda: float(queue_size()))
+
+    def render(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,26 @@
+"""The page at ``/``: drop strips, see masks, move thresholds; plain files, nothing from elsewhere."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.responses import FileResponse
+from starlette.staticfiles import StaticFiles
+
+PAGE_PATHS = ("/", "/page/")
+"""What the page is made of. It asks for strips as any caller does, with a key where one is wanted."""
+
+_FOLDER = Path(__file__).parent / "static"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def add_operator_page(app: FastAPI) -> None:
+    """Add ``/`` and the files that it loads."""
+
+    async def page() -> FileResponse:
+        return FileResponse(_FOLDER / "index.html", headers={"Content-Security-Policy": _POLICY})
+
+    app.add_api_route("/", page, include_in_schema=False)
+    app.mount("/page", StaticFiles(directory=_FOLDER), name="page")
