@@ -1,6 +1,6 @@
 """A training that is over soon, for tests to vary."""
 
-from model_export.config import TrainConfig
+from model_export.training.config import TrainConfig
 
 QUICK = TrainConfig(
     drawn=10,

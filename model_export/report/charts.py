@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from model_export.calibrate import calibration_error
-from model_export.data import DataError, LabelledStrip
+from model_export.data.kaggle import DataError, LabelledStrip
+from model_export.evaluation.calibrate import calibration_error
+from model_export.evaluation.mill import BALANCE
 from model_export.metrics import rejected_at_recall
-from model_export.mill import BALANCE
 from model_export.report.judged import Judged
 from service.masks.overlay import COLOURS
 from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model_export.curves import ThresholdCurves, measure
-from model_export.data import DataError, LabelledStrip, Masks, read_kaggle
-from model_export.evaluate import UNUSED_SEED
+from model_export.data.kaggle import DataError, LabelledStrip, Masks, read_kaggle
+from model_export.data.synthetic import drawn_strips
+from model_export.evaluation.curves import ThresholdCurves, measure
+from model_export.evaluation.evaluate import UNUSED_SEED
+from model_export.evaluation.out_of_fold import FOLDS, fold_sessions, out_of_fold
 from model_export.metrics import Overlap
-from model_export.out_of_fold import FOLDS, fold_sessions, out_of_fold
-from model_export.synthetic import drawn_strips
 from service.model.metadata import Profile, Strip
 from service.model.postprocess import ClassMask, segment
 from service.model.repository import find_model

@@ -11,7 +11,7 @@ import pycocotools.mask
 import pytest
 import shapely.geometry
 
-from model_export.data import read_kaggle
+from model_export.data.kaggle import read_kaggle
 from service.app import create_app
 from service.masks import rle
 from service.settings import Settings

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model_export.data import DataError, read_kaggle
-from model_export.import_labels import ImportConfig, import_labels
+from model_export.data.import_labels import ImportConfig, import_labels
+from model_export.data.kaggle import DataError, read_kaggle
 from service.masks import label_studio, rle
 from service.model.metadata import HEIGHT, WIDTH
 from steel_client.label_studio import write_label_studio

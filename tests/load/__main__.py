@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from model_export.data import DataError
+from model_export.data.kaggle import DataError
 from service.errors import ModelFileError
 from service.model.repository import find_model
 from service.model.session import OrtSession

@@ -24,7 +24,7 @@ import psutil
 import pyarrow.parquet as pq
 import tyro
 
-from model_export.synthetic import drawn_strips
+from model_export.data.synthetic import drawn_strips
 from service.app import create_app
 from service.model.repository import find_model
 from service.observability.logs import configure_logs

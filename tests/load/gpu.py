@@ -24,9 +24,9 @@ import onnx
 import torch
 import tyro
 
-from model_export import onnx_file
-from model_export.float16 import to_float16
-from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
+from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
+from model_export.onnx_export import onnx_file
+from model_export.onnx_export.float16 import to_float16
 from service.model.io_binding import BoundRuns
 from service.model.metadata import HEIGHT, WIDTH
 from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu

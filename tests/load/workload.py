@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from PIL import Image
 
-from model_export.data import read_kaggle
-from model_export.synthetic import drawn_strips
+from model_export.data.kaggle import read_kaggle
+from model_export.data.synthetic import drawn_strips
 from service.model.metadata import Strip
 from service.model.session import OrtSession
 from tests.load.jobs import Job

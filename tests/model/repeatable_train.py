@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from model_export.__main__ import main
-from model_export.network import SteelNetwork
+from model_export.network.steel_network import SteelNetwork
 
 _train = SteelNetwork.train
 

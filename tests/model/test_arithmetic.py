@@ -9,21 +9,21 @@ import onnx
 import pytest
 import torch
 
-from model_export import checkpoint as checkpoints
-from model_export import onnx_file
-from model_export.config import TrainConfig
-from model_export.cross_validate import CrossValidateConfig, cross_validate
-from model_export.data import DataError
-from model_export.draw import DrawConfig, draw
-from model_export.export import ExportConfig, export
-from model_export.float16 import to_float16
-from model_export.gate import gate_decoder
-from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
-from model_export.quantize import quantize
-from model_export.stem import UnshuffledStem
-from model_export.synthetic import DrawnStrip
-from model_export.teacher import Teacher
-from model_export.train import train
+from model_export.data.draw import DrawConfig, draw
+from model_export.data.kaggle import DataError
+from model_export.data.synthetic import DrawnStrip
+from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
+from model_export.onnx_export import onnx_file
+from model_export.onnx_export.export import ExportConfig, export
+from model_export.onnx_export.float16 import to_float16
+from model_export.onnx_export.gate import gate_decoder
+from model_export.onnx_export.quantize import quantize
+from model_export.onnx_export.stem import UnshuffledStem
+from model_export.training import checkpoint as checkpoints
+from model_export.training.config import TrainConfig
+from model_export.training.cross_validate import CrossValidateConfig, cross_validate
+from model_export.training.teacher import Teacher
+from model_export.training.train import train
 from service.model.metadata import Strip
 from service.model.providers import open_cpu
 from service.model.repository import read_model, write_checksum

@@ -7,16 +7,16 @@ from shutil import copytree
 import numpy as np
 import pytest
 
-from model_export import checkpoint as checkpoints
-from model_export.compare import CompareConfig, compare
-from model_export.cross_validate import CrossValidateConfig, cross_validate, run_folder
-from model_export.data import DataError, read_kaggle
-from model_export.draw import DrawConfig, draw
-from model_export.evaluate import EvaluateConfig, evaluate
-from model_export.export import ExportConfig, export
+from model_export.data.draw import DrawConfig, draw
+from model_export.data.kaggle import DataError, read_kaggle
+from model_export.evaluation.compare import CompareConfig, compare
+from model_export.evaluation.evaluate import EvaluateConfig, evaluate
+from model_export.evaluation.out_of_fold import fold_sessions, out_of_fold
 from model_export.metrics import class_scores
-from model_export.network import NetworkConfig
-from model_export.out_of_fold import fold_sessions, out_of_fold
+from model_export.network.steel_network import NetworkConfig
+from model_export.onnx_export.export import ExportConfig, export
+from model_export.training import checkpoint as checkpoints
+from model_export.training.cross_validate import CrossValidateConfig, cross_validate, run_folder
 from service.model.session import OrtSession, prove
 from tests.quick_training import QUICK
 

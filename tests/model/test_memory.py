@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from model_export.data import KaggleStrip, StripDataset
+from model_export.data.kaggle import KaggleStrip, StripDataset
 
 STATM = Path("/proc/self/statm")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_export import checkpoint as checkpoints
-from model_export.data import BalancedSampler
-from model_export.processes import joined
-from model_export.synthetic import drawn_strips
+from model_export.data.kaggle import BalancedSampler
+from model_export.data.synthetic import drawn_strips
+from model_export.training import checkpoint as checkpoints
+from model_export.training.processes import joined
 from tests.serving import ROOT
 
 COMMAND = [

@@ -7,9 +7,9 @@ import httpx
 import numpy as np
 import pytest
 
-from model_export.data import read_image, read_kaggle
+from model_export.data.kaggle import read_image, read_kaggle
+from model_export.evaluation.out_of_fold import fold_sessions, out_of_fold
 from model_export.metrics import class_scores
-from model_export.out_of_fold import fold_sessions, out_of_fold
 from service.app import create_app
 from service.masks import rle
 from service.model.postprocess import segment
@@ -39,7 +39,7 @@ def test_it_is_what_its_golden_strip_says(session: OrtSession) -> None:
 
 
 def test_its_card_comes_from_its_metadata(session: OrtSession, default_model: Path) -> None:
-    from model_export.card import model_card
+    from model_export.onnx_export.card import model_card
 
     assert find_model(default_model).with_name("README.md").read_text() == model_card(session.metadata)
 

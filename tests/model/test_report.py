@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_export.calibrate import calibration_error
-from model_export.data import DataError, read_kaggle
-from model_export.draw import DrawConfig, draw
-from model_export.overlaps import overlaps_at
+from model_export.data.draw import DrawConfig, draw
+from model_export.data.kaggle import DataError, read_kaggle
+from model_export.evaluation.calibrate import calibration_error
+from model_export.evaluation.overlaps import overlaps_at
 from model_export.report import charts, pictures
 from model_export.report.command import ReportConfig, report
 from model_export.report.judged import Judged, judge

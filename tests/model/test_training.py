@@ -14,18 +14,18 @@ import pytest
 import torch
 from PIL import Image
 
-from model_export import checkpoint as checkpoints
-from model_export.config import TrainConfig
-from model_export.data import DataError, read_kaggle
-from model_export.draw import DrawConfig, draw
-from model_export.evaluate import EvaluateConfig, evaluate
-from model_export.export import ExportConfig, export
-from model_export.network import ServedNetwork
-from model_export.parity import ParityError, check_parity
-from model_export.submit import SubmitConfig, submit
-from model_export.synthetic import DrawnStrip
-from model_export.torch_session import TorchSession
-from model_export.train import train
+from model_export.data.draw import DrawConfig, draw
+from model_export.data.kaggle import DataError, read_kaggle
+from model_export.data.synthetic import DrawnStrip
+from model_export.evaluation.evaluate import EvaluateConfig, evaluate
+from model_export.evaluation.submit import SubmitConfig, submit
+from model_export.evaluation.torch_session import TorchSession
+from model_export.network.steel_network import ServedNetwork
+from model_export.onnx_export.export import ExportConfig, export
+from model_export.onnx_export.parity import ParityError, check_parity
+from model_export.training import checkpoint as checkpoints
+from model_export.training.config import TrainConfig
+from model_export.training.train import train
 from service.errors import ModelFileError
 from service.masks import rle
 from service.model.session import OrtSession, prove

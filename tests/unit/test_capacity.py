@@ -15,7 +15,7 @@ from tests.audit import ROOT
 
 PAGE = (ROOT / "docs" / "capacity.md").read_text()
 RUNS = (ROOT / "docs" / "performance.md").read_text()
-SHOWN = re.findall(r"```console\n\$ python -m service\.capacity (.*)\n((?:.*\n)*?)```", PAGE)
+SHOWN = re.findall(r"```console\n\$ python -m steel_capacity (.*)\n((?:.*\n)*?)```", PAGE)
 
 LINES = st.builds(
     Line,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from model_export.data import (
+from model_export.data.kaggle import (
     BalancedSampler,
     DataError,
     KaggleStrip,
@@ -20,7 +20,7 @@ from model_export.data import (
     read_kaggle,
     read_labels,
 )
-from model_export.synthetic import drawn_strips
+from model_export.data.synthetic import drawn_strips
 from service.masks import rle
 
 NEW = "ImageId,ClassId,EncodedPixels\na.png,1,1 3\na.png,3,257 2\n"

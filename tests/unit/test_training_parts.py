@@ -11,14 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-import model_export.torchvision_import  # noqa: F401  # isort: skip  (must come before timm and smp)
-from model_export.calibrate import class_logits, fit_temperature
-from model_export.curves import ThresholdCurves, at_or_above, measure
-from model_export.folded_weights import load_folded_weights
-from model_export.losses import LOSSES, MaskLoss
-from model_export.metrics import Overlap, class_score, class_scores, format_table, mean_of, wilson_interval
-from model_export.network import NetworkConfig, ServedNetwork, SteelNetwork
-from model_export.split import (
+import model_export.network.torchvision_import  # noqa: F401  # isort: skip  (must come before timm and smp)
+from model_export.data.split import (
     deal_folds,
     group_strips,
     link_threshold,
@@ -26,10 +20,16 @@ from model_export.split import (
     split_strips,
     streak_profile,
 )
-from model_export.synthetic import DrawnStrip, draw_strip, drawn_strips
-from model_export.train import learning_rate_factor
-from model_export.transforms import AUGMENTATIONS, BlackBorder, build_transform
-from model_export.tune import tune_inspection, tune_kaggle
+from model_export.data.synthetic import DrawnStrip, draw_strip, drawn_strips
+from model_export.data.transforms import AUGMENTATIONS, BlackBorder, build_transform
+from model_export.evaluation.calibrate import class_logits, fit_temperature
+from model_export.evaluation.curves import ThresholdCurves, at_or_above, measure
+from model_export.evaluation.tune import tune_inspection, tune_kaggle
+from model_export.metrics import Overlap, class_score, class_scores, format_table, mean_of, wilson_interval
+from model_export.network.folded_weights import load_folded_weights
+from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
+from model_export.training.losses import LOSSES, MaskLoss
+from model_export.training.train import learning_rate_factor
 from service.model.postprocess import segment
 from service.model.session import OrtSession
 from tests.arrays import save_arrays

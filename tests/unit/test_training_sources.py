@@ -8,19 +8,19 @@ import pytest
 import torch
 from PIL import Image
 
-from model_export import checkpoint as checkpoints
-from model_export.compare import RunScore, paired_change
-from model_export.data import DataError, Pick, StripDataset, read_kaggle
-from model_export.draw import DrawConfig, draw
+from model_export.data.draw import DrawConfig, draw
+from model_export.data.kaggle import DataError, Pick, StripDataset, read_kaggle
+from model_export.data.neu import TileConfig, tile_neu
+from model_export.data.paste import PastedStrip, paste
+from model_export.data.split import hold_out
+from model_export.data.synthetic import DrawnStrip, drawn_strips
+from model_export.evaluation.compare import RunScore, paired_change
+from model_export.evaluation.mill import BALANCE, mill_weights
 from model_export.metrics import Overlap, area_under_roc, class_score, rejected_at_recall
-from model_export.mill import BALANCE, mill_weights
-from model_export.network import NetworkConfig, SteelNetwork
-from model_export.neu import TileConfig, tile_neu
-from model_export.paste import PastedStrip, paste
-from model_export.sources import Background, labelled_strips, make_split, training_samples
-from model_export.split import hold_out
-from model_export.synthetic import DrawnStrip, drawn_strips
-from model_export.train import train
+from model_export.network.steel_network import NetworkConfig, SteelNetwork
+from model_export.training import checkpoint as checkpoints
+from model_export.training.sources import Background, labelled_strips, make_split, training_samples
+from model_export.training.train import train
 from service.masks import rle
 from tests.quick_training import QUICK
 

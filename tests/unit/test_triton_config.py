@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from model_export.triton_config import write_triton_config
+from model_export.onnx_export.triton_config import write_triton_config
 from service.model.repository import find_model, write_checksum
 from service.model.session import OrtSession
 from tests.serving import ROOT

@@ -1,0 +1,1 @@
+"""Labelled strips: read, drawn, split, augmented."""

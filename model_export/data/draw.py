@@ -1,0 +1,49 @@
+"""Drawn strips on disk, in Kaggle's layout."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_export.data.kaggle import DataError, LabelledStrip, read_labels, write_kaggle
+from model_export.data.synthetic import ShapedStrip, drawn_strips
+
+
+@dataclass(frozen=True)
+class DrawConfig:
+    """Draw strips with exact masks into a folder in Kaggle's layout, to try things without a data set."""
+
+    out: Path
+    """Folder for train.csv and train_images/."""
+    count: int = 20
+    """How many; every fifth is clean."""
+    seed: int = 2026
+    """Strips of one seed are always the same."""
+    shapes: Path | None = None
+    """A train.csv whose masks the defects take their shapes, places and sizes from, for pre-training; its
+    images are not needed."""
+
+
+def draw(config: DrawConfig) -> None:
+    """Draw strips into a folder in Kaggle's layout."""
+    strips: Sequence[LabelledStrip] = drawn_strips(config.count, config.seed)
+    if config.shapes is not None:
+        strips = _shaped(config.shapes, config.count, config.seed)
+    write_kaggle(strips, config.out, "drawing")
+    print(f"drew {config.count} strips into {config.out}")
+
+
+def _shaped(path: Path, count: int, seed: int) -> list[LabelledStrip]:
+    """Choose strips of a label file at random; every fifth gets no defect."""
+    if not path.is_file():
+        raise DataError(f"there is no file of labels at {path}")
+    labels = read_labels(path)
+    names = sorted(labels)
+    if len(names) < count:
+        raise DataError(f"{path} has masks of {len(names)} strips; --count asks for {count}")
+    chosen = np.random.default_rng(seed).permutation(len(names))[:count].tolist()
+    return [
+        ShapedStrip(names[index], tuple(labels[names[index]] if number % 5 else ("",) * 4), seed)
+        for number, index in enumerate(chosen)
+    ]

@@ -1,0 +1,76 @@
+"""``import-labels``: from what people corrected to what ``train`` reads."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from model_export.data.kaggle import (
+    CLASS_NAMES,
+    IMAGE_SUFFIXES,
+    DataError,
+    header_problem,
+    read_kaggle,
+    read_labels,
+    write_labels,
+)
+from model_export.data.label_tools import image_of, read_export
+
+
+@dataclass(frozen=True)
+class ImportConfig:
+    """Make labels corrected in Label Studio (JSON) or CVAT (COCO 1.0) a data set in Kaggle's layout."""
+
+    labels: Path
+    """The JSON file that the tool exported."""
+    images: Path
+    """Folder of the strips, as `steel predict` was given it."""
+    out: Path
+    """Folder for train.csv and train_images/. Strips that are there already get the corrected labels, the
+    others stay."""
+    class_names: tuple[str, str, str, str] = CLASS_NAMES
+    """What the classes 1 to 4 are called in the tool."""
+
+
+def import_labels(config: ImportConfig) -> None:
+    """Copy the strips and write their labels.
+
+    Raises:
+        DataError: before anything is written, if a strip is missing or its labels are not masks of the
+            classes.
+    """
+    corrected = read_export(config.labels, config.class_names)
+    images = sorted(
+        path.relative_to(config.images).as_posix()
+        for path in config.images.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+    )
+    chosen = {image_of(name, images): codes for name, codes in corrected.labels.items()}
+    if not chosen:
+        raise DataError(f"{config.labels} holds no strip that somebody has labelled")
+    if len(chosen) < len(corrected.labels):
+        raise DataError(f"{config.labels} names an image twice")
+    problems = [f"{name}: {text}" for name in chosen if (text := header_problem(config.images / name))]
+    # Kaggle's layout is one folder.
+    targets = {name: name.replace("/", "_") for name in chosen}
+    if len(set(targets.values())) < len(targets):
+        problems.append("two strips would have the same name: in Kaggle's layout all lie in one folder")
+    if problems:
+        raise DataError("; ".join(problems[:10]))
+
+    folder = config.out / "train_images"
+    folder.mkdir(parents=True, exist_ok=True)
+    table = config.out / "train.csv"
+    labels = read_labels(table) if table.exists() else {}
+    for name, codes in tqdm(chosen.items(), "copying", unit="strip", dynamic_ncols=True):
+        shutil.copyfile(config.images / name, folder / targets[name])
+        labels[targets[name]] = list(codes)
+    write_labels(labels, table)
+
+    strips = read_kaggle(config.out)
+    clean = sum(not any(codes) for codes in chosen.values())
+    print(
+        f"{config.out}: {len(chosen)} corrected strips, {clean} of them clean; {len(strips)} in all; "
+        f"{corrected.open} were left out, nobody has submitted them yet"
+    )

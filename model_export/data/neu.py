@@ -1,0 +1,87 @@
+"""NEU_Seg as strips, for pre-training: eight of its 200x200 images side by side."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from model_export.data.kaggle import DataError, Masks, write_kaggle
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
+
+_SIDE = 200
+_CLASSES = {1: 1, 2: 4, 3: 3}
+"""NEU_Seg's inclusions, patches and scratches as the class that looks most like them."""
+
+
+@dataclass(frozen=True)
+class TileConfig:
+    """Lay NEU_Seg's images side by side into strips in Kaggle's layout, to pre-train on."""
+
+    source: Path
+    """The unpacked NEU_Seg: images/training/*.jpg and annotations/training/*.png."""
+    out: Path
+    """Folder for train.csv and train_images/."""
+
+
+@dataclass(frozen=True)
+class TiledStrip:
+    """Eight images of 200x200 as one strip, mirrored at the lower edge to its height."""
+
+    number: int
+    images: tuple[Path, ...]
+    masks: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"neu-{self.number:04d}.png"
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """Class ids, 1..4, that the strip holds; opens the masks."""
+        return frozenset(
+            _CLASSES[value] for path in self.masks for value in np.unique(_read(path)).tolist() if value
+        )
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Read the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
+        strip = _tile(self.images)
+        indices = _tile(self.masks)
+        masks = np.zeros((CLASS_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
+        for value, class_id in _CLASSES.items():
+            masks[class_id - 1] = indices == value
+        return strip, masks
+
+
+def tile_neu(config: TileConfig) -> None:
+    """Write NEU_Seg's training images as strips in Kaggle's layout."""
+    images = sorted((config.source / "images" / "training").glob("*.jpg"))
+    masks = [config.source / "annotations" / "training" / f"{path.stem}.png" for path in images]
+    missing = [path.name for path in masks if not path.is_file()]
+    if not images or missing:
+        raise DataError(
+            f"{config.source} is not NEU_Seg: images/training/*.jpg and annotations/training/*.png of the "
+            f"same names are wanted, found {len(images)} images, {len(missing)} of them without a mask"
+        )
+    # Its images are sorted by class: dealt out, every strip shows some of each.
+    count = len(images) // (WIDTH // _SIDE)
+    strips = [
+        TiledStrip(number, tuple(images[number::count][:8]), tuple(masks[number::count][:8]))
+        for number in range(count)
+    ]
+    write_kaggle(strips, config.out, "tiling")
+    print(f"wrote {count} strips into {config.out}")
+
+
+def _tile(paths: tuple[Path, ...]) -> Strip:
+    row = np.concatenate([_read(path) for path in paths], axis=1)
+    return np.concatenate([row, row[: -(HEIGHT - _SIDE) - 1 : -1]])
+
+
+def _read(path: Path) -> Strip:
+    with Image.open(path) as image:
+        pixels = np.asarray(image if image.mode == "P" else image.convert("L"))
+    if pixels.shape != (_SIDE, _SIDE):
+        raise DataError(f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, {_SIDE}x{_SIDE} is wanted")
+    return pixels

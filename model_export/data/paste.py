@@ -1,0 +1,77 @@
+"""Copy-paste: a clean strip with the defects of another strip on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+
+from model_export.data.kaggle import LabelledStrip, Masks
+from service.model.metadata import Strip
+
+_COARSE = 4
+"""What surrounds a pixel is judged on strips that are smaller by this."""
+_MARGIN = 2
+"""Coarse pixels around a defect that come with it and fade out into the host."""
+_BLACK = 20
+"""What is darker in the mean of its surroundings lies beyond the edge of the strip."""
+
+
+@dataclass(frozen=True)
+class PastedStrip:
+    """The defects of ``donor``, moved and mirrored by chance, on one of the clean ``hosts``.
+
+    Every load is another picture; draws come from torch's generator.
+    Source: Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for Instance
+    Segmentation", 2021.
+    """
+
+    donor: LabelledStrip
+    hosts: Sequence[LabelledStrip]
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"pasted-{self.donor.name}"
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """Class ids, 1..4, of the donor."""
+        return self.donor.classes
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Make a strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
+        host = self.hosts[int(torch.randint(len(self.hosts), ()))].load()[0]
+        strip, masks = self.donor.load()
+        if torch.rand(()) < 0.5:
+            strip, masks = strip[:, ::-1], masks[:, :, ::-1]
+        if torch.rand(()) < 0.5:
+            strip, masks = strip[::-1], masks[:, ::-1]
+        shift = int(torch.randint(strip.shape[1], ()))
+        return paste(host, np.roll(strip, shift, axis=1), np.roll(masks, shift, axis=2))
+
+
+def paste(host: Strip, strip: Strip, masks: Masks) -> tuple[Strip, Masks]:
+    """Blend what ``masks`` cover of ``strip`` into ``host``; nothing lands beyond the host's edge.
+
+    The contrast of the defect against its own strip is kept and laid over the host's brightness.
+    """
+    size = (host.shape[1], host.shape[0])
+    coarse = (size[0] // _COARSE, size[1] // _COARSE)
+    mean = Image.fromarray(host).resize(coarse, Image.Resampling.BOX).resize(size, Image.Resampling.BILINEAR)
+    steel = np.asarray(mean) >= _BLACK
+    masks = masks & steel
+    region = masks.any(axis=0)
+    if not region.any():
+        return host, masks
+    grown = Image.fromarray(region.astype(np.uint8) * 255).reduce(_COARSE)
+    grown = grown.point(lambda level: 255 * (level > 0)).filter(ImageFilter.MaxFilter(2 * _MARGIN + 1))
+    grown = grown.filter(ImageFilter.BoxBlur(_MARGIN - 1))
+    alpha = np.asarray(grown.resize(size, Image.Resampling.BILINEAR), dtype=np.float32) / 255 * steel
+    around = (alpha > 0) & ~region & (strip >= _BLACK)
+    own = float(np.median(strip[around])) if around.any() else float(np.median(strip[region]))
+    there = float(np.median(host[region]))
+    moved = strip * (there / max(own, 1.0))
+    blended = host * (1 - alpha) + moved * alpha
+    return blended.round().clip(0, 255).astype(np.uint8), masks

@@ -1,0 +1,186 @@
+"""A split into training, validation and test that keeps strips of one coil together."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from tqdm import tqdm
+
+from model_export.data.kaggle import LabelledStrip
+from service.model.metadata import CLASS_COUNT, Split, Strip
+
+STRATEGY = "groups of strips with alike streak profiles, dealt out to folds by class"
+
+COLUMNS = 200
+_MAX_SHIFT = 4
+"""Columns of a profile (8 pixels each) by which two photographs of a coil may be displaced."""
+_FALSE_LINKS = 0.1
+"""Links to strips of other coils that a strip may have on average: far below 1, where chance links
+would join everything into one giant group."""
+_LEAST_SIMILARITY = 0.45
+
+Profiles = npt.NDArray[np.float64]
+"""float64 ``[strips, 200]``, rows of unit length."""
+
+
+def streak_profile(strip: Strip) -> npt.NDArray[np.float64]:
+    """Describe a strip by its streaks along the rolling direction: unit vector ``[200]``.
+
+    Streaks, ripples and stamps stay in the same columns over many photographs of a coil, so
+    neighbours correlate, whatever their brightness. Columns beyond the strip's edge, and those next to
+    it, are left out: edges lie alike on many coils.
+    """
+    small = Image.fromarray(strip).resize((COLUMNS, 32), Image.Resampling.BOX)
+    levels = np.asarray(small, dtype=np.float64).mean(axis=0)
+    black = np.convolve(levels < 12, np.ones(5), mode="same") > 0
+    steel = (~black).astype(np.float64)
+    detail = (levels - _blur(levels * steel) / (_blur(steel) + 1e-6)) * steel
+    detail = np.clip(detail / (np.abs(detail).sum() / (steel.sum() + 1e-6) + 0.3), -3, 3)
+    detail = (detail - detail.sum() / max(1.0, float(steel.sum()))) * steel
+    return np.asarray(detail / (np.linalg.norm(detail) + 1e-6))
+
+
+def _blur(values: npt.NDArray[np.float64], sigma: float = 4.0) -> npt.NDArray[np.float64]:
+    offsets = np.arange(-12, 13)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    return np.convolve(values, kernel, mode="same")
+
+
+def similarity(profiles: Profiles, others: Profiles) -> npt.NDArray[np.float64]:
+    """Correlate every profile with every other one at its best shift: ``[profiles, others]``."""
+    best = np.full((len(profiles), len(others)), -1.0)
+    for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1):
+        shifted = np.roll(others, shift, axis=1)
+        if shift > 0:
+            shifted[:, :shift] = 0
+        elif shift < 0:
+            shifted[:, shift:] = 0
+        np.maximum(best, profiles @ shifted.T, out=best)
+    return best
+
+
+def link_threshold(profiles: Profiles) -> float:
+    """Choose the similarity from which strips count as one coil's.
+
+    Profiles against *mirrored* profiles of other strips can only be alike by chance; the threshold is
+    where such pairs come to ``_FALSE_LINKS`` per strip.
+    """
+    bins = np.linspace(-1, 1, 2001)
+    counts = np.zeros(len(bins) - 1, dtype=np.int64)
+    for rows in _blocks(len(profiles)):
+        chance = similarity(profiles[rows], profiles[:, ::-1])
+        chance[np.arange(len(chance)), np.arange(rows.start, rows.stop)] = -1  # a strip and its own mirror
+        counts += np.histogram(chance, bins)[0]
+    above = np.cumsum(counts[::-1])[::-1] / len(profiles)
+    enough = np.flatnonzero(above <= _FALSE_LINKS)
+    return max(_LEAST_SIMILARITY, float(bins[enough[0]]) if enough.size else 1.0)
+
+
+def _blocks(count: int, size: int = 512) -> list[slice]:
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
+    """Group the indices of strips that look like photographs of one coil (single linkage)."""
+    profiles = np.stack(
+        [
+            streak_profile(strip.load()[0])
+            for strip in tqdm(strips, "comparing strips", unit="strip", leave=False, dynamic_ncols=True)
+        ]
+    )
+    threshold = link_threshold(profiles)
+    parents = list(range(len(strips)))
+
+    def root(index: int) -> int:
+        while parents[index] != index:
+            parents[index] = parents[parents[index]]
+            index = parents[index]
+        return index
+
+    for rows in _blocks(len(profiles)):
+        for first, second in np.argwhere(similarity(profiles[rows], profiles) > threshold).tolist():
+            parents[root(second)] = root(first + rows.start)
+    groups: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(strips)):
+        groups[root(index)].append(index)
+    return sorted(groups.values())
+
+
+def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[list[int]]:
+    """Deal groups out to folds so that every class, and clean strips, spread evenly.
+
+    Groups with rare classes are dealt first; each goes to the fold that is poorest in what the
+    group holds. The fold with the largest group comes last.
+    """
+    groups = group_strips(strips)
+    kinds = [sorted(strip.classes) or [0] for strip in strips]
+    totals = np.bincount([kind for found in kinds for kind in found], minlength=CLASS_COUNT + 1)
+    weights = 1 / np.maximum(totals, 1)
+    contents = np.array(
+        [
+            np.bincount([kind for i in group for kind in kinds[i]], minlength=CLASS_COUNT + 1) * weights
+            for group in groups
+        ]
+    )
+    order = np.random.default_rng(seed).permutation(len(groups))
+    order = order[np.argsort(-contents[order].max(axis=1), kind="stable")]
+    held = np.zeros((folds, CLASS_COUNT + 1))
+    dealt: list[list[int]] = [[] for _ in range(folds)]
+    for group in order.tolist():
+        cost = ((held + contents[group]) ** 2 - held**2).sum(axis=1)
+        # The sum settles ties: a fold that holds least of everything comes first.
+        fold = int(np.argmin(cost + 1e-6 * held.sum(axis=1)))
+        held[fold] += contents[group]
+        dealt[fold].append(group)
+    largest = [max((len(groups[group]) for group in fold), default=0) for fold in dealt]
+    if max(largest) > len(strips) / folds:
+        print(f"warning: {max(largest)} of {len(strips)} strips look like one coil; the folds are uneven")
+    by_largest = sorted(range(folds), key=lambda fold: largest[fold])
+    return [sorted(index for group in dealt[fold] for index in groups[group]) for fold in by_largest]
+
+
+def hold_out(strips: Sequence[LabelledStrip], folds: int, fold: int, seed: int) -> Split:
+    """Use one fold for the test, 1 being the first, and all others for training; 0 trains on all strips.
+
+    Raises:
+        ValueError: if there is no such fold, or no strip for it.
+    """
+    if folds < 2 or not 0 <= fold <= folds:
+        raise ValueError(f"fold {fold} of {folds} was asked for; 1 to the number of folds, or 0, is wanted")
+    test = set(deal_folds(strips, folds, seed)[fold - 1]) if fold else set()
+    if fold and not test:
+        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; ask for fewer with --folds")
+    return Split(
+        strategy=STRATEGY if fold else "all strips train",
+        seed=seed,
+        test=tuple(strips[index].name for index in sorted(test)),
+        validation=(),
+        train=tuple(strip.name for index, strip in enumerate(strips) if index not in test),
+    )
+
+
+def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Split:
+    """Use the first fold for the test, the second for validation and the rest for training.
+
+    Raises:
+        ValueError: if there are fewer than three folds.
+    """
+    if folds < 3:
+        raise ValueError(f"a split into training, validation and test takes 3 folds or more, got {folds}")
+    dealt = deal_folds(strips, folds, seed)
+
+    def names(indices: Sequence[int]) -> tuple[str, ...]:
+        return tuple(strips[index].name for index in sorted(indices))
+
+    empty = [name for name, fold in zip(("test", "validation"), dealt, strict=False) if not fold]
+    if empty:
+        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; ask for fewer with --folds")
+    return Split(
+        strategy=STRATEGY,
+        seed=seed,
+        test=names(dealt[0]),
+        validation=names(dealt[1]),
+        train=names([index for fold in dealt[2:] for index in fold]),
+    )

@@ -1,0 +1,226 @@
+"""Drawn strips with four kinds of defect and exact masks, so that everything runs with no data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+from model_export.data.kaggle import Masks
+from service.masks import rle
+from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
+
+Canvas = npt.NDArray[np.float64]
+Region = npt.NDArray[np.bool_]
+"""bool ``[256, 1600]``: the pixels that a defect covers."""
+
+
+@dataclass(frozen=True)
+class DrawnStrip:
+    """A strip that is drawn when it is loaded; the same seed and number draw the same strip.
+
+    Every fifth strip is clean; the others hold one class in turn, every third of them a second one.
+    """
+
+    seed: int
+    number: int
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"drawn-{self.seed}-{self.number:06d}.png"
+
+    @cached_property
+    def classes(self) -> frozenset[int]:
+        """Class ids, 1..4, that the strip holds."""
+        first = self.number % (CLASS_COUNT + 1)
+        if first == 0:
+            return frozenset()
+        if self.number % 3:
+            return frozenset({first})
+        return frozenset({first, first % CLASS_COUNT + 1})
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Draw the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
+        return draw_strip(np.random.default_rng((self.seed, self.number)), self.classes)
+
+
+@dataclass(frozen=True)
+class ShapedStrip:
+    """A drawn strip whose defects have given shapes, places and sizes: those of real masks, say."""
+
+    source: str
+    """Name of the strip that the shapes come from."""
+    rles: tuple[str, ...]
+    """Kaggle's run-length codes, one per class."""
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"shaped-{self.seed}-{self.source}".rsplit(".", 1)[0] + ".png"
+
+    @property
+    def classes(self) -> frozenset[int]:
+        """Class ids, 1..4, that the strip holds."""
+        return frozenset(index + 1 for index, code in enumerate(self.rles) if code)
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Draw the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
+        masks = np.stack([rle.decode(code, height=HEIGHT, width=WIDTH).T for code in self.rles])
+        return draw_shapes(np.random.default_rng((self.seed, crc32(self.source.encode()))), masks)
+
+
+def drawn_strips(count: int, seed: int) -> list[DrawnStrip]:
+    """List ``count`` strips to draw."""
+    return [DrawnStrip(seed, number) for number in range(count)]
+
+
+def draw_strip(rng: np.random.Generator, classes: frozenset[int]) -> tuple[Strip, Masks]:
+    """Draw a strip with defects of the given classes and their exact masks."""
+    left, right = _edges(rng)
+    canvas = _steel(rng)
+    masks = np.zeros((CLASS_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
+    for class_id in sorted(classes):
+        for _ in range(int(rng.integers(1, 4))):
+            region = _SHAPES[class_id](rng, int(rng.integers(left + 60, right - 60)))
+            _SURFACES[class_id](rng, canvas, region)
+            masks[class_id - 1] |= region
+    return _finish(rng, canvas, masks, left, right)
+
+
+def draw_shapes(rng: np.random.Generator, masks: Masks) -> tuple[Strip, Masks]:
+    """Draw a strip whose defects fill given masks."""
+    canvas = _steel(rng)
+    for index in range(CLASS_COUNT):
+        if masks[index].any():
+            _SURFACES[index + 1](rng, canvas, masks[index])
+    return _finish(rng, canvas, masks, 0, WIDTH)
+
+
+def _finish(
+    rng: np.random.Generator, canvas: Canvas, masks: Masks, left: int, right: int
+) -> tuple[Strip, Masks]:
+    """Add the camera's noise, and black where the strip ends; nothing is a defect there."""
+    masks[:, :, :left] = False
+    masks[:, :, right:] = False
+    canvas += rng.normal(0, rng.uniform(2, 5), canvas.shape)
+    canvas[:, :left] = rng.uniform(0, 3)
+    canvas[:, right:] = rng.uniform(0, 3)
+    return canvas.clip(0, 255).astype(np.uint8), masks
+
+
+def _edges(rng: np.random.Generator) -> tuple[int, int]:
+    """Choose where the strip begins and ends; beyond is the black of the table."""
+    side = rng.random()
+    width = int(rng.integers(50, 800))
+    if side < 0.15:
+        return width, WIDTH
+    if side < 0.3:
+        return 0, WIDTH - width
+    return 0, WIDTH
+
+
+def _cloud(rng: np.random.Generator, rows: int, columns: int) -> Canvas:
+    """Smooth noise of about unit size: a coarse random grid, enlarged."""
+    grid = rng.normal(0, 1, (rows, columns)).astype(np.float32)
+    image = Image.fromarray(grid).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
+    return np.asarray(image, dtype=np.float64).copy()
+
+
+def _steel(rng: np.random.Generator) -> Canvas:
+    """Rolled steel: uneven light, streaks along the rolling direction, cloudy scale."""
+    canvas = np.full((HEIGHT, WIDTH), rng.uniform(60, 130))
+    canvas += rng.uniform(5, 20) * _cloud(rng, 2, 5)
+    canvas += rng.uniform(2, 6) * _cloud(rng, 3, 200)
+    canvas += rng.uniform(1, 4) * _cloud(rng, 24, 150)
+    return canvas
+
+
+def _polygon(points: list[tuple[float, float]]) -> Region:
+    image = Image.new("1", (WIDTH, HEIGHT))
+    ImageDraw.Draw(image).polygon(points, fill=1)
+    return np.array(image, dtype=np.bool_)
+
+
+def _blob(rng: np.random.Generator, x: float, y: float, width: float, height: float) -> Region:
+    """An uneven ellipse of about the given half axes."""
+    angles = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+    radii = rng.uniform(0.7, 1.15, angles.size)
+    return _polygon(
+        [
+            (x + width * r * float(np.cos(a)), y + height * r * float(np.sin(a)))
+            for a, r in zip(angles, radii, strict=True)
+        ]
+    )
+
+
+def _pitting_shape(rng: np.random.Generator, x: float) -> Region:
+    return _blob(rng, x, rng.uniform(40, HEIGHT - 40), rng.uniform(10, 22), rng.uniform(16, 45))
+
+
+def _pitting(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
+    """Class 1: a small spot of dark pits with bright rims."""
+    pits = rng.random(canvas.shape) < 0.35
+    canvas[region & pits] -= rng.uniform(35, 60)
+    canvas[region & ~pits] += rng.uniform(5, 20)
+
+
+def _vertical_line_shape(rng: np.random.Generator, x: float) -> Region:
+    top = rng.uniform(0, 100)
+    bottom = rng.uniform(top + 100, HEIGHT)
+    lean = rng.uniform(-15, 15)
+    half = rng.uniform(5, 10)
+    return _polygon([(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)])
+
+
+def _vertical_line(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
+    """Class 2: a thin dark line along the rolling direction."""
+    rows = np.flatnonzero(region.any(axis=1))
+    middle = np.round((region[rows] * np.arange(WIDTH)).sum(axis=1) / region[rows].sum(axis=1)).astype(int)
+    core = np.zeros_like(region)
+    for offset in (-1, 0, 1):
+        core[rows, np.clip(middle + offset, 0, WIDTH - 1)] = True
+    canvas[region] -= rng.uniform(4, 10)
+    canvas[core & region] -= rng.uniform(25, 45)
+
+
+def _scratch_shape(rng: np.random.Generator, x: float) -> Region:
+    top = rng.uniform(0, 150)
+    bottom = rng.uniform(top + 60, HEIGHT + 40)
+    lean = rng.uniform(-25, 25)
+    half = rng.uniform(8, 22)
+    return _polygon([(x - half, top), (x + half, top), (x + lean + half, bottom), (x + lean - half, bottom)])
+
+
+def _scratch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
+    """Class 3: a bright, frayed scratch."""
+    frayed = _cloud(rng, 6, 400) > 0.2
+    canvas[region & frayed] += rng.uniform(35, 80)
+
+
+def _patch_shape(rng: np.random.Generator, x: float) -> Region:
+    return _blob(rng, x, rng.uniform(60, HEIGHT - 60), rng.uniform(50, 140), rng.uniform(40, 90))
+
+
+def _patch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
+    """Class 4: a large patch of torn, uneven surface."""
+    rough = _cloud(rng, 32, 160)
+    canvas[region] += rng.uniform(18, 30) * rough[region] - rng.uniform(15, 35)
+
+
+_SHAPES: dict[int, Callable[[np.random.Generator, float], Region]] = {
+    1: _pitting_shape,
+    2: _vertical_line_shape,
+    3: _scratch_shape,
+    4: _patch_shape,
+}
+_SURFACES: dict[int, Callable[[np.random.Generator, Canvas, Region], None]] = {
+    1: _pitting,
+    2: _vertical_line,
+    3: _scratch,
+    4: _patch,
+}

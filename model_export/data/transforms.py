@@ -1,0 +1,123 @@
+"""Augmentations that move image and masks as one, chosen by name."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import model_export.network.torchvision_import  # noqa: F401  # isort: skip  (must come before torchvision)
+
+import torch
+from torch import Tensor
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from model_export.data.kaggle import Transform
+
+
+class BlackBorder(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
+    """Blacken columns at one side, as where the strip ends; what was there is no defect any more."""
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Choose side and width for one sample."""
+        width = flat_inputs[0].shape[-1]
+        border = int(torch.randint(width // 16, width // 2, ()))
+        return {"columns": slice(0, border) if torch.rand(()) < 0.5 else slice(width - border, width)}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Blacken the image and empty the masks there."""
+        out = inpt.clone()
+        out[..., params["columns"]] = 0
+        return out
+
+
+class Noise(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
+    """Gaussian noise of up to ``sigma`` grey values; torchvision's own takes no bytes."""
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.sigma = sigma
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ARG002  (torchvision's signature)
+        """Add noise to the image; masks stay."""
+        if not isinstance(inpt, tv_tensors.Image):
+            return inpt
+        noise = torch.randn(inpt.shape) * (self.sigma * float(torch.rand(())))
+        return tv_tensors.wrap((inpt + noise).clamp(0, 255).to(torch.uint8), like=inpt)
+
+
+class Exposure(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
+    """Another exposure and another gamma, each up to ``strength``; black stays black."""
+
+    def __init__(self, strength: float) -> None:
+        super().__init__()
+        self.strength = strength
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002  (torchvision's signature)
+        """Choose gain and gamma for one sample."""
+        gain, gamma = ((2 * torch.rand(2) - 1) * self.strength).exp().tolist()
+        return {"gain": gain, "gamma": gamma}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Change the image; masks stay."""
+        if not isinstance(inpt, tv_tensors.Image):
+            return inpt
+        light = params["gain"] * (inpt.float() / 255) ** params["gamma"]
+        return tv_tensors.wrap((light * 255).clamp(0, 255).round().to(torch.uint8), like=inpt)
+
+
+class WithMargin(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
+    """Moves a sample inside a mirrored margin, so that nothing black comes in from outside."""
+
+    def __init__(self, inner: v2.Transform, margin: int) -> None:
+        super().__init__()
+        self.inner = inner
+        self.margin = margin
+
+    def forward(self, *inputs: Any) -> Any:
+        """Pad, move, crop back."""
+        padded = v2.Pad(self.margin, padding_mode="reflect")(*inputs)
+        return v2.CenterCrop(list(inputs[0].shape[-2:]))(*self.inner(*padded))
+
+
+AUGMENTATIONS: dict[str, Callable[[], v2.Transform]] = {
+    "hflip": lambda: v2.RandomHorizontalFlip(0.5),
+    "vflip": lambda: v2.RandomVerticalFlip(0.5),
+    "exposure": lambda: v2.RandomApply([Exposure(0.35)], 0.8),
+    "affine": lambda: v2.RandomApply(
+        [
+            WithMargin(
+                v2.RandomAffine(
+                    degrees=3, scale=(0.85, 1.2), shear=4, interpolation=v2.InterpolationMode.BILINEAR
+                ),
+                margin=48,
+            )
+        ],
+        0.5,
+    ),
+    "noise": lambda: v2.RandomApply([Noise(8.0)], 0.3),
+    "blur": lambda: v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.2))], 0.2),
+    "border": lambda: v2.RandomApply([BlackBorder()], 0.1),
+}
+
+
+class ImageAndMasks:
+    """A chain of transforms as a function of plain tensors; can be sent to worker processes."""
+
+    def __init__(self, chain: v2.Transform) -> None:
+        self.chain = chain
+
+    def __call__(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Move an image, uint8 ``[1, height, width]``, and its masks ``[4, height, width]``."""
+        moved = self.chain(tv_tensors.Image(image), tv_tensors.Mask(masks))
+        return moved[0].as_subclass(Tensor), moved[1].as_subclass(Tensor)
+
+
+def build_transform(names: Sequence[str]) -> Transform:
+    """Chain augmentations of ``AUGMENTATIONS`` into one function of image and masks.
+
+    Raises:
+        ValueError: naming the augmentation that does not exist.
+    """
+    unknown = [name for name in names if name not in AUGMENTATIONS]
+    if unknown:
+        raise ValueError(f"no augmentation is called {unknown}; there are {', '.join(AUGMENTATIONS)}")
+    return ImageAndMasks(v2.Compose([AUGMENTATIONS[name]() for name in names] or [v2.Identity()]))

@@ -1,0 +1,1 @@
+"""What a model answers on labelled strips: scores, calibration, operating points."""

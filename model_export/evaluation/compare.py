@@ -1,0 +1,133 @@
+"""Trainings side by side, strip by strip: what a change of the recipe changed."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+import tyro
+
+from model_export.data.kaggle import DataError
+from model_export.evaluation.curves import ThresholdCurves, measure
+from model_export.evaluation.torch_session import TorchSession
+from model_export.metrics import area_under_roc
+from model_export.network.steel_network import ServedNetwork
+from model_export.training import checkpoint as checkpoints
+from model_export.training.sources import labelled_strips, named
+from service.model.metadata import CLASS_COUNT
+
+_FIXED = 77
+"""The byte of threshold 0.3, at which nothing was tuned."""
+
+Dice = npt.NDArray[np.float64]
+"""float64 ``[strips, 4]``: Dice where the strip holds the class, nan elsewhere."""
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """Compare trainings on the strips that they held out; the first is what the others are held against.
+
+    Each is a folder of train or cross-validate; all checkpoints in it count together.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders to compare."""
+    data: Path | None = None
+    """Where the data set lies now, if it has moved since."""
+
+
+@dataclass(frozen=True)
+class RunScore:
+    """What a training scores on the strips that it held out."""
+
+    keys: tuple[str, ...]
+    """Seed and name of each strip."""
+    fixed: Dice
+    """At threshold 0.3."""
+    best: Dice
+    """At the threshold that suits these strips best, class by class: no honest score, but a fair
+    comparison that does not depend on where a threshold happens to lie."""
+    gate: float
+    """Chance that a defective strip has a higher class probability than a clean one (area under the ROC
+    curve)."""
+
+
+def compare(config: CompareConfig) -> None:
+    """Print a row per training."""
+    if not config.runs:
+        raise DataError("name the folders to compare")
+    first: RunScore | None = None
+    print(
+        f"{'run':<24}{'strips':>7}{'Dice+ at 0.3':>14}{'best Dice+':>12}   {'per class':<24}"
+        f"{'change (s.e.)':>18}{'gate AUC':>10}"
+    )
+    for folder in config.runs:
+        score = score_run(folder, config.data)
+        first = first or score
+        change, error = paired_change(first, score)
+        classes = " ".join(f"{value:.2f}" for value in np.nanmean(score.best, axis=0))
+        print(
+            f"{folder.name:<24}{len(score.keys):>7}{_mean(score.fixed):>14.3f}{_mean(score.best):>12.3f}   "
+            f"{classes:<24}{'' if score is first else f'{change:+.3f} ({error:.3f})':>18}{score.gate:>10.3f}",
+            flush=True,
+        )
+    print(
+        "Dice+: mean over the strips that hold the class, then over classes; no gate, no minimum area.\n"
+        "best: at the threshold that suits these very strips. change: of best, strip by strip, with its\n"
+        "standard error."
+    )
+
+
+def score_run(folder: Path, data: Path | None) -> RunScore:
+    """Score all checkpoints below a folder, together, on what each held out.
+
+    Raises:
+        DataError: if there is no checkpoint.
+    """
+    paths = sorted(path for path in folder.glob("**/best.pt"))
+    if not paths:
+        raise DataError(f"{folder} holds no best.pt")
+    keys: list[str] = []
+    parts: list[ThresholdCurves] = []
+    for path in paths:
+        state = checkpoints.load(path)
+        source = state.config if data is None else replace(state.config, data=data)
+        held_out = named(labelled_strips(source), state.split.validation or state.split.test)
+        if not held_out:
+            continue
+        network = ServedNetwork(checkpoints.restore_network(state))
+        parts.append(measure(TorchSession(network), held_out, f"{folder.name}/{path.parent.name}"))
+        keys += [f"{state.config.seed} {strip.name}" for strip in held_out]
+    curves = ThresholdCurves.join(parts)
+    dice = curves.dice()
+    best = np.nanmean(dice, axis=0).argmax(axis=1)
+    return RunScore(
+        keys=tuple(keys),
+        fixed=dice[:, :, _FIXED],
+        best=np.stack([dice[:, index, best[index]] for index in range(CLASS_COUNT)], axis=1),
+        gate=area_under_roc(curves.probability.max(axis=1), curves.true.any(axis=1)),
+    )
+
+
+def paired_change(first: RunScore, second: RunScore) -> tuple[float, float]:
+    """Answer by how much the second's best Dice+ is higher, and the standard error of that.
+
+    Differences are taken strip by strip, which leaves out how hard a strip is.
+
+    Raises:
+        DataError: if they held out different strips.
+    """
+    if sorted(first.keys) != sorted(second.keys):
+        raise DataError(
+            "the trainings held out different strips: compare those with the same folds and seeds"
+        )
+    rows = {key: row for row, key in enumerate(second.keys)}
+    difference = second.best[[rows[key] for key in first.keys]] - first.best
+    counts = np.count_nonzero(~np.isnan(difference), axis=0)
+    variances = np.nanvar(difference, axis=0, ddof=1) / counts
+    return _mean(difference), float(np.sqrt(variances.sum()) / CLASS_COUNT)
+
+
+def _mean(dice: Dice) -> float:
+    return float(np.nanmean(dice, axis=0).mean())

@@ -1,0 +1,166 @@
+"""Scores of a model file on labelled strips, through the service's own session and postprocessing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import compress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from model_export.data.kaggle import DataError, LabelledStrip, read_kaggle
+from model_export.data.synthetic import drawn_strips
+from model_export.evaluation.calibrate import calibration_error
+from model_export.evaluation.mill import CLEAN_SHARE, mill_weights
+from model_export.evaluation.out_of_fold import OutOfFold, fold_sessions, out_of_fold
+from model_export.evaluation.overlaps import overlaps_at
+from model_export.evaluation.torch_session import Answers
+from model_export.metrics import class_scores, format_table, mean_of, rejected_at_recall
+from service.model.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
+from service.model.repository import find_model
+from service.model.session import OrtSession
+
+UNUSED_SEED = 1_000_003
+"""Drawn strips of this seed are never trained on."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Print scores per class: Dice as Kaggle defines it, Dice on positives, recall, false alarms."""
+
+    data: Path | None = None
+    """Folder in Kaggle's layout."""
+    drawn: int = 0
+    """Score this many drawn strips, none of them ever trained on (instead of --data)."""
+    model: Path = Path("models/steel-unet-resnet18-fast")
+    """An ONNX file or a folder <name>/<version>/model.onnx."""
+    profile: str | None = None
+    """An operating point of the model; default: each of them."""
+    strips: Literal["unseen", "test", "all"] = "unseen"
+    """Of --data: unseen leaves out those that trained the model or tuned its thresholds, by name; test
+    takes the test strips of the model's own split; all says nothing about new strips."""
+    out_of_fold: bool = False
+    """Score every strip of --data by the model of the fold that did not train on it."""
+    skip_bad: bool = False
+    """Leave out (and name) images that are missing or of the wrong size, instead of stopping."""
+    threads: int | None = None
+    """Processors for one inference."""
+
+
+def evaluate(config: EvaluateConfig) -> None:
+    """Print the scores of a model file."""
+    if config.out_of_fold:
+        _evaluate_folds(config)
+        return
+    session = OrtSession(find_model(config.model), threads=config.threads)
+    metadata = session.metadata
+    strips, description = _strips(config, metadata)
+    profiles = _profiles(config, metadata)
+    print(f"model    {metadata.name} {metadata.version}, sha256 {session.sha256[:12]}, {session.provider}")
+    print(f"strips   {description}")
+    scores = score_points(session, strips, profiles)
+    names = [kind.name for kind in metadata.classes]
+    for profile, result in zip(profiles, scores, strict=True):
+        print(f"\nprofile  {profile.name}: {profile.description}")
+        print(
+            f"         class threshold {profile.class_threshold}, threshold {profile.threshold}, "
+            f"minimum area {profile.min_area}"
+        )
+        print(format_table(result, names))
+
+
+def score_points(
+    session: Answers, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
+) -> list[tuple[ClassScore, ...]]:
+    """Score operating points on strips; each strip is opened and run once."""
+    return [class_scores(found) for found in overlaps_at(session, strips, points)]
+
+
+def _profiles(config: EvaluateConfig, metadata: ModelMetadata) -> list[Profile]:
+    profiles = [profile for profile in metadata.profiles if config.profile in (None, profile.name)]
+    if not profiles:
+        known = ", ".join(profile.name for profile in metadata.profiles)
+        raise DataError(f"the model has no profile {config.profile!r}; it has {known}")
+    return profiles
+
+
+def _evaluate_folds(config: EvaluateConfig) -> None:
+    if config.data is None:
+        raise DataError("--out-of-fold scores photographed strips: name them with --data FOLDER")
+    sessions = fold_sessions(find_model(config.model), config.threads)
+    metadata = sessions[0].metadata
+    profiles = _profiles(config, metadata)
+    strips = read_kaggle(config.data, skip_bad=config.skip_bad)
+    found = out_of_fold(sessions, strips)
+    names = [kind.name for kind in metadata.classes]
+    print(f"model    {metadata.name} {metadata.version}, its {len(sessions)} folds")
+    print(
+        f"strips   {len(found.strips)} of the {len(strips)} in {config.data}, each by the model of the fold "
+        "that held it out,\n         at thresholds tuned on the other folds"
+    )
+    for profile in profiles:
+        print(f"\nprofile  {profile.name}: {profile.description}")
+        print_out_of_fold(found, profile.name, names)
+    gap = calibration_error(found.curves.probability, found.curves.true > 0)
+    print(
+        f"\ncalibration: class probabilities are off by {gap:.3f} in the mean of ten bins (expected "
+        "calibration error)"
+    )
+    clean = int((~found.defective).sum())
+    if not 0 < clean < len(found.strips):
+        return
+    threshold, rejected = rejected_at_recall(found.curves.probability.max(axis=1), found.defective, 0.98)
+    print(
+        f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
+        f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
+        f"         {clean} clean ones are rejected (read off these strips' own curve)"
+    )
+
+
+def print_out_of_fold(found: OutOfFold, profile: str, names: Sequence[str]) -> None:
+    """Print the scores of one profile: on these strips, from fold to fold, and at the mill's balance."""
+    overlaps = found.overlaps[profile]
+    print(format_table(class_scores(overlaps), names))
+    by_fold = [
+        mean_of([score.dice_positive for score in class_scores(found.of_fold(profile, int(fold)))]) or 0.0
+        for fold in np.unique(found.fold)
+    ]
+    print(
+        f"Dice+ from fold to fold: {', '.join(f'{value:.3f}' for value in by_fold)} "
+        f"(mean {np.mean(by_fold):.3f}, standard deviation {np.std(by_fold, ddof=1):.3f})"
+    )
+    for kind, chosen in (("defective", found.defective), ("clean", ~found.defective)):
+        reported = [any(one.predicted for one in strip) for strip in compress(overlaps, chosen)]
+        print(f"{sum(reported)} of the {len(reported)} {kind} strips are reported")
+    weights, covered = mill_weights(found.strips)
+    print(
+        f"\nweighted to the mill's balance ({CLEAN_SHARE:.0%} of its strips are clean; combinations of "
+        f"classes that make up {covered:.1%} of them are here):"
+    )
+    print(format_table(class_scores(overlaps, weights), names))
+
+
+def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[LabelledStrip], str]:
+    if config.data is None:
+        if config.drawn < 1:
+            raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
+        return drawn_strips(config.drawn, UNUSED_SEED), f"{config.drawn} drawn strips, never trained on"
+    strips = read_kaggle(config.data, skip_bad=config.skip_bad)
+    if config.strips == "all":
+        return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"
+    if config.strips == "test":
+        test = set(metadata.split.test)
+        chosen = [strip for strip in strips if strip.name in test]
+        description = f"the {len(test)} test strips of the model's split"
+        if len(chosen) < len(test):
+            description += f", {len(test) - len(chosen)} of which are not in {config.data}"
+    else:
+        seen = set(metadata.split.train) | set(metadata.split.validation)
+        chosen = [strip for strip in strips if strip.name not in seen]
+        description = (
+            f"{len(chosen)} of the {len(strips)} in {config.data}; {len(strips) - len(chosen)} trained the "
+            "model or tuned its thresholds and are left out"
+        )
+    if not chosen:
+        raise DataError(f"{config.data} holds no strip to score: {description}")
+    return chosen, description

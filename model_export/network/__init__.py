@@ -1,0 +1,1 @@
+"""The network, and weights that it can start from."""

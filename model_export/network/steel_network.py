@@ -1,0 +1,186 @@
+"""The network: an encoder and decoder of segmentation-models-pytorch with a classifier head."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import model_export.network.torchvision_import  # noqa: F401  # isort: skip  (must come before smp)
+
+import segmentation_models_pytorch as smp
+import torch
+from segmentation_models_pytorch.base import ClassificationHead
+from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
+from torch import Tensor, nn
+
+from service.model.metadata import CLASS_COUNT
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What the network is built from."""
+
+    encoder: str = "resnet18"
+    """Any encoder of segmentation-models-pytorch, e.g. resnet34, tu-convnext_atto."""
+    decoder: str = "unet"
+    """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet."""
+    input_reduction: int = 1
+    """The encoder sees the strip this many times smaller on each side, as means of squares of pixels."""
+    encoder_depth: int = 5
+    """For unet: stages of the encoder, each halving the resolution; with 4 a ResNet ends with layer3."""
+    decoder_channels: tuple[int, ...] = (128, 64, 32)
+    """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two fewer than
+    the encoder has, logits come at a quarter of its input's and are upsampled (the truth is coarse
+    polygons)."""
+    classifier_channels: int = 0
+    """For unet: channels of a convolution of the classifier's own, at half the resolution of the encoder's
+    last stage; 0 classifies that stage directly."""
+    dropout: float = 0.2
+    """In front of the classifier."""
+    mean: float = 0.449
+    """Of grey values in 0..1; ImageNet's averaged over colours."""
+    std: float = 0.226
+
+
+class SteelNetwork(nn.Module):
+    """Grey strips in, logits of masks and of image-level classes out.
+
+    Normalisation is part of the network: it takes grey values 0..255 as they are.
+    """
+
+    def __init__(self, config: NetworkConfig, encoder_weights: str | None = None) -> None:
+        super().__init__()
+        head: dict[str, Any] = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
+        channels = config.decoder_channels
+        if config.decoder == "unet":
+            encoder = smp.encoders.get_encoder(
+                config.encoder, in_channels=1, depth=config.encoder_depth, weights=encoder_weights
+            )
+            self.encoder: nn.Module = encoder
+            self.decoder: nn.Module = UnetDecoder(encoder.out_channels, channels, n_blocks=len(channels))
+            self.segmentation_head: nn.Module = nn.Conv2d(channels[-1], CLASS_COUNT, 3, padding=1)
+            self.classification_head: nn.Module = _classifier(
+                encoder.out_channels[-1], config.classifier_channels, head
+            )
+            self.upsampling = config.input_reduction * 2 ** (config.encoder_depth - len(channels))
+        else:
+            model = smp.create_model(
+                config.decoder,
+                encoder_name=config.encoder,
+                encoder_weights=encoder_weights,
+                in_channels=1,
+                classes=CLASS_COUNT,
+                aux_params=head,
+            )
+            self.encoder = model.encoder
+            self.decoder = model.decoder
+            self.segmentation_head = model.segmentation_head
+            self.classification_head = model.classification_head
+            self.upsampling = config.input_reduction
+        self.input_reduction = config.input_reduction
+        self.mean = config.mean * 255
+        self.std = config.std * 255
+        self.frozen: list[nn.Module] = []
+
+    def freeze(self, names: Sequence[str]) -> None:
+        """Keep modules of the encoder as they are: their weights and the statistics of their norms.
+
+        Raises:
+            ValueError: naming the module that the encoder does not have.
+        """
+        modules = dict(self.encoder.named_children())
+        unknown = [name for name in names if name not in modules]
+        if unknown:
+            raise ValueError(f"the encoder has no part {unknown}; it has {', '.join(modules)}")
+        self.frozen = [modules[name].requires_grad_(False).eval() for name in names]
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch to training, except what is frozen."""
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def encoder_input(self, images: Tensor) -> Tensor:
+        """Reduce and normalise grey values, as ``decoder_logits`` takes them."""
+        if self.input_reduction > 1:
+            images = nn.functional.avg_pool2d(images, self.input_reduction)
+        return (images - self.mean) / self.std
+
+    def decoder_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Answer mask logits at the decoder's own resolution, and class logits.
+
+        Args:
+            images: float ``[n, 1, height, width]``, grey values 0..255, sides divisible by 32 times
+                ``input_reduction``.
+
+        Returns:
+            ``[n, 4, height / upsampling, width / upsampling]`` and ``[n, 4]``.
+        """
+        features = self.encoder(self.encoder_input(images))
+        masks: Tensor = self.segmentation_head(self.decoder(features))
+        classes: Tensor = self.classification_head(features[-1])
+        return masks, classes
+
+    def upsample(self, masks: Tensor) -> Tensor:
+        """Bring decoder logits to the strip's resolution, in float32."""
+        masks = masks.float()
+        if self.upsampling == 1:
+            return masks
+        return nn.functional.interpolate(
+            masks, scale_factor=float(self.upsampling), mode="bilinear", align_corners=False
+        )
+
+    def downsample(self, masks: Tensor) -> Tensor:
+        """Bring truth to the decoder's resolution, by majority: the loss is computed there.
+
+        Args:
+            masks: float ``[n, 4, height, width]``, 0 or 1.
+
+        Returns:
+            The same at ``[n, 4, height / upsampling, width / upsampling]``.
+        """
+        if self.upsampling == 1:
+            return masks
+        return (nn.functional.avg_pool2d(masks, self.upsampling) >= 0.5).to(masks.dtype)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Answer mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""
+        masks, classes = self.decoder_logits(images)
+        return self.upsample(masks), classes.float()
+
+
+def _classifier(features: int, channels: int, head: dict[str, Any]) -> nn.Module:
+    if not channels:
+        direct: nn.Module = ClassificationHead(features, **head)
+        return direct
+    return nn.Sequential(
+        nn.Conv2d(features, channels, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        ClassificationHead(channels, **head),
+    )
+
+
+class ServedNetwork(nn.Module):
+    """The network behind the contract of the model file: bytes in, probabilities and bytes out.
+
+    ``temperature`` divides the class logits, which calibrates their probabilities. With ``soft_gate``
+    each pixel's probability is multiplied by that of its class on the whole strip.
+    """
+
+    def __init__(self, network: SteelNetwork, temperature: float = 1.0, *, soft_gate: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature
+        self.soft_gate = soft_gate
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Map uint8 ``[n, 256, 1600]`` to float32 ``[n, 4]`` and uint8 ``[n, 4, 1600, 256]``."""
+        masks, classes = self.network.decoder_logits(image.unsqueeze(1).float())
+        # Turned while they are small; bilinear upsampling treats both axes alike.
+        columns = self.network.upsample(masks.transpose(2, 3))
+        probability = torch.sigmoid(classes.float() / self.temperature)
+        pixels = torch.sigmoid(columns)
+        if self.soft_gate:
+            pixels = pixels * probability[:, :, None, None]
+        return probability, (pixels * 255).round().to(torch.uint8)

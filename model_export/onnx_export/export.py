@@ -1,0 +1,250 @@
+"""From checkpoints to model files that say everything of themselves and are proven equal to torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from model_export.data.kaggle import CLASS_NAMES, DataError, LabelledStrip
+from model_export.evaluation.calibrate import Logits, class_logits, fit_temperature
+from model_export.evaluation.curves import ThresholdCurves, measure
+from model_export.evaluation.out_of_fold import FOLDS
+from model_export.evaluation.overlaps import overlaps_at
+from model_export.evaluation.tune import tune
+from model_export.metrics import Overlap, class_scores, format_table
+from model_export.onnx_export.card import write_card
+from model_export.onnx_export.model_file import Draft, Findings, Label
+from model_export.onnx_export.triton_config import write_triton_config
+from model_export.training import checkpoint as checkpoints
+from model_export.training.checkpoint import Checkpoint
+from model_export.training.cross_validate import run_folder
+from model_export.training.sources import labelled_strips, named
+from service.model.metadata import Calibration, ModelMetadata
+from service.model.repository import GPU_MODEL, MODEL, checksum_file
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """Export a training to ONNX: calibrated, thresholds tuned, scores measured on strips it did not see.
+
+    Refuses to write a file whose answers differ from torch's.
+    """
+
+    checkpoint: Path = Path("runs/latest/best.pt")
+    """What train wrote: tuned on its validation strips, measured on its test strips."""
+    cross_validation: Path | None = None
+    """Folder that cross-validate wrote, instead of --checkpoint: its training on all strips is the model;
+    tuned and measured on every strip as answered by the fold that did not train on it. The models of the
+    folds go beside it, for evaluate --out-of-fold."""
+    out: Path = Path("runs/models")
+    """Model repository; the file becomes <out>/<name>/<version>/model.onnx. In models/ lies the default
+    model, which a second name there would leave without a default."""
+    name: str = "steel-unet-resnet18"
+    """Name of the model."""
+    version: int = 1
+    """Version of the model, a whole number as Triton wants it."""
+    data: Path | None = None
+    """Where the training's data set lies now, if it has moved since."""
+    class_names: tuple[str, str, str, str] = CLASS_NAMES
+    """What to call the classes."""
+    notice: str = ""
+    """What the card should say of the data and the first weights: whose they are, on what terms."""
+    soft_gate: bool = False
+    """Multiply each pixel's probability by its class's on the whole strip, besides the hard gate of the
+    class thresholds."""
+    precision: Literal["fp32", "int8"] = "int8"
+    """Arithmetic of the file on a CPU. int8 takes its ranges from strips of the training and is about
+    three times as fast where the processor multiplies bytes (VNNI, AMX)."""
+    gate: bool = True
+    """Run the decoder only on strips on which a class reaches its threshold; answers stay the same."""
+    gpu: bool = True
+    """Write gpu.onnx beside model.onnx, float16, which the service takes when it runs on a GPU."""
+    overwrite: bool = False
+    """Replace a version that exists."""
+    parity_strips: int = 12
+    """Strips on which a file is compared with torch."""
+
+
+def export(config: ExportConfig) -> Path:
+    """Export as configured and return the path of the model file."""
+    target = config.out / config.name / str(config.version) / MODEL
+    if target.exists() and not config.overwrite:
+        raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")
+    label = Label(config.name, config.version, config.class_names, config.notice, config.soft_gate)
+    if config.cross_validation is None:
+        states = [_load(config.checkpoint, config.data)]
+    else:
+        states = _load_folds(config.cross_validation, config.data)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        part = Path(folder)
+        if config.cross_validation is None:
+            metadata = _export_one(states[0], label, part, config)
+        else:
+            metadata = _export_folds(states, label, part, config)
+        _replace(part, target)
+    write_card(metadata, target.with_name("README.md"))
+    write_triton_config(target)
+    for profile in metadata.profiles:
+        print(f"\nprofile {profile.name} on {profile.measured_on}")
+        print(format_table(profile.scores, config.class_names))
+    print(
+        f"\nwrote {target} ({target.stat().st_size / 1e6:.1f} MB), equal to torch on "
+        f"{metadata.parity.strips} strips: {metadata.parity.pixel_agreement:.4%} of the pixels"
+    )
+    return target
+
+
+def _export_one(state: Checkpoint, label: Label, folder: Path, config: ExportConfig) -> ModelMetadata:
+    """Export a training with validation and test strips of its own."""
+    if not state.split.validation:
+        raise DataError(
+            "the checkpoint was trained with --fold and has no validation strips to tune on; "
+            "export the whole of a cross-validate with --cross-validation"
+        )
+    strips = labelled_strips(state.config)
+    validation = named(strips, state.split.validation)
+    test = named(strips, state.split.test)
+    calibration = fit_temperature(*class_logits(checkpoints.restore_network(state), validation))
+    train = named(strips, state.split.train)
+    draft = Draft(state, calibration, label, train, folder / MODEL, config.precision)
+    points = tune(measure(draft.session, validation, "tuning on validation strips"))
+    overlaps = overlaps_at(draft.session, test, list(points.values()))
+    findings = Findings(
+        points=points,
+        scores={name: class_scores(found) for name, found in zip(points, overlaps, strict=True)},
+        tuned_on=f"{len(validation)} validation strips",
+        measured_on=f"{len(test)} test strips",
+    )
+    compared = validation[: config.parity_strips - 1]
+    if config.gpu:
+        _write_gpu_file(state, calibration, label, folder, findings, compared)
+    return draft.finish(findings, compared, gated=config.gate)
+
+
+def _export_folds(
+    states: Sequence[Checkpoint], label: Label, folder: Path, config: ExportConfig
+) -> ModelMetadata:
+    """Export the folds of a cross-validation and, last of ``states``, the training on all strips.
+
+    What is chosen for a fold (temperature, thresholds, areas) is chosen on the strips of the others.
+    """
+    *folds, whole = states
+    strips = labelled_strips(whole.config)
+    held_out = [named(strips, state.split.test) for state in folds]
+    logits = [
+        class_logits(checkpoints.restore_network(state), test)
+        for state, test in zip(folds, held_out, strict=True)
+    ]
+    (folder / FOLDS).mkdir()
+    drafts = [
+        Draft(
+            state,
+            fit_temperature(*_join(_others(logits, number))),
+            label,
+            named(strips, state.split.train),
+            folder / FOLDS / f"{number + 1}.onnx",
+            "half weights" if config.precision == "fp32" else config.precision,
+        )
+        for number, state in enumerate(folds)
+    ]
+    curves = [
+        measure(draft.session, test, f"measuring fold {number}")
+        for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True), 1)
+    ]
+    pooled: dict[str, list[Sequence[Overlap]]] = {}
+    for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True)):
+        others = ThresholdCurves.join(_others(curves, number))
+        points = tune(others)
+        overlaps = dict(zip(points, overlaps_at(draft.session, test, list(points.values())), strict=True))
+        findings = Findings(
+            points=points,
+            scores={name: class_scores(found) for name, found in overlaps.items()},
+            tuned_on=f"{len(others.names)} strips of the other folds, each by the model of its own fold",
+            measured_on=f"the {len(test)} strips of fold {number + 1}",
+        )
+        draft.finish(findings, test[: config.parity_strips - 1], gated=config.gate)
+        for name, found in overlaps.items():
+            pooled.setdefault(name, []).extend(found)
+    count = sum(len(test) for test in held_out)
+    calibration = fit_temperature(*_join(logits))
+    draft = Draft(whole, calibration, label, _strips_of(whole), folder / MODEL, config.precision)
+    findings = Findings(
+        points=tune(ThresholdCurves.join(curves)),
+        scores={name: class_scores(found) for name, found in pooled.items()},
+        tuned_on=f"{count} strips, each by the model of the fold that did not train on it",
+        measured_on=f"{count} strips, out of fold: {len(folds)} models of the same recipe, each on strips "
+        "that neither trained it nor tuned its thresholds",
+    )
+    compared = _strips_of(whole)[: config.parity_strips - 1]
+    if config.gpu:
+        _write_gpu_file(whole, calibration, label, folder, findings, compared)
+    return draft.finish(findings, compared, gated=config.gate)
+
+
+def _write_gpu_file(
+    state: Checkpoint,
+    calibration: Calibration,
+    label: Label,
+    folder: Path,
+    findings: Findings,
+    compared: Sequence[LabelledStrip],
+) -> None:
+    """Write the same network for GPUs, with the thresholds and scores found for the other file."""
+    draft = Draft(state, calibration, label, _strips_of(state), folder / GPU_MODEL, "fp16")
+    draft.finish(findings, compared, gated=False)  # a batch would wait for its slowest strip anyway
+
+
+def _strips_of(state: Checkpoint) -> list[LabelledStrip]:
+    """List the strips that a checkpoint learned from."""
+    return named(labelled_strips(state.config), state.split.train)
+
+
+def _others(parts: Sequence[Part], number: int) -> list[Part]:
+    return [part for index, part in enumerate(parts) if index != number]
+
+
+def _join(parts: Sequence[tuple[Logits, Logits]]) -> tuple[Logits, Logits]:
+    return np.concatenate([logits for logits, _ in parts]), np.concatenate([truth for _, truth in parts])
+
+
+def _load(path: Path, data: Path | None) -> Checkpoint:
+    state = checkpoints.load(path)
+    return state if data is None else replace(state, config=replace(state.config, data=data))
+
+
+def _load_folds(folder: Path, data: Path | None) -> list[Checkpoint]:
+    """Load the folds of a cross-validation, then the training on all strips.
+
+    Raises:
+        DataError: if one is missing, or a strip is the test of none or several.
+    """
+    whole = _load(run_folder(folder, 0) / "best.pt", data)
+    count = whole.config.folds
+    states = [_load(run_folder(folder, fold) / "best.pt", data) for fold in range(1, count + 1)]
+    tests = sorted(name for state in states for name in state.split.test)
+    if tests != sorted(whole.split.train):
+        raise DataError(f"{folder} is no cross-validation: its folds do not test every strip once")
+    return [*states, whole]
+
+
+def _replace(part: Path, target: Path) -> None:
+    """Put what was written into place, and what it replaces out of it."""
+    gpu = target.with_name(GPU_MODEL)
+    for old in (gpu, checksum_file(gpu)):
+        old.unlink(missing_ok=True)
+    folds = target.parent / FOLDS
+    if folds.exists():
+        for old in folds.iterdir():
+            old.unlink()
+    for new in sorted(part.rglob("*.onnx*")):
+        place = target.parent / new.relative_to(part)
+        place.parent.mkdir(exist_ok=True)
+        new.replace(place)
+    if folds.exists() and not any(folds.iterdir()):
+        folds.rmdir()

@@ -1,0 +1,80 @@
+"""Checkpoints: everything to go on training, or to export, in one file."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from model_export.data.kaggle import DataError
+from model_export.network.steel_network import SteelNetwork
+from model_export.training.config import TrainConfig
+from service.model.metadata import Split
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of a training after ``epoch`` epochs."""
+
+    config: TrainConfig
+    split: Split
+    epoch: int
+    score: float
+    """Validation score of ``averaged``."""
+    best_score: float
+    best_epoch: int
+    """Epoch of ``best_score``; 0 before the first."""
+    network: dict[str, Any]
+    averaged: dict[str, Any]
+    """Weights to validate and export: the running average."""
+    optimizer: dict[str, Any]
+    scheduler: dict[str, Any]
+    scaler: dict[str, Any]
+
+
+_CONFIG = TypeAdapter(TrainConfig)
+
+
+def plain_config(config: TrainConfig) -> dict[str, object]:
+    """Write a configuration as values that JSON knows."""
+    plain: dict[str, object] = _CONFIG.dump_python(config, mode="json")
+    return plain
+
+
+def save(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    plain = vars(checkpoint) | {
+        "config": plain_config(checkpoint.config),
+        "split": checkpoint.split.model_dump(mode="json"),
+    }
+    torch.save(plain, part)
+    part.replace(path)
+
+
+def load(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU; it holds tensors and plain values only, so loading runs no code.
+
+    Raises:
+        DataError: if there is none, or it is of another version of this program.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no checkpoint at {path}")
+    plain = torch.load(path, map_location="cpu", weights_only=True)
+    expected = {field.name for field in fields(Checkpoint)}
+    if plain.keys() != expected:
+        raise DataError(
+            f"{path} was written by another version: it has {sorted(plain.keys() - expected)} and lacks "
+            f"{sorted(expected - plain.keys())}"
+        )
+    config = _CONFIG.validate_python(plain.pop("config"))
+    return Checkpoint(config=config, split=Split.model_validate(plain.pop("split")), **plain)
+
+
+def restore_network(checkpoint: Checkpoint) -> SteelNetwork:
+    """Build the network of a checkpoint with its averaged weights, ready to answer."""
+    network = SteelNetwork(checkpoint.config.network)
+    network.load_state_dict(checkpoint.averaged)
+    return network.eval()

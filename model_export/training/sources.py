@@ -1,0 +1,108 @@
+"""Which strips a training configuration means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model_export.data.kaggle import DataError, LabelledStrip, Masks, read_kaggle
+from model_export.data.paste import PastedStrip
+from model_export.data.split import hold_out, split_strips
+from model_export.data.synthetic import DrawnStrip, drawn_strips
+from model_export.training.config import TrainConfig
+from service.model.metadata import Split, Strip
+
+_HELD_OUT = 40
+
+
+@dataclass(frozen=True)
+class Background:
+    """A defective strip to be cropped where it is clean: steel that differs in nothing but the defect."""
+
+    strip: LabelledStrip
+    classes: frozenset[int] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """A file name for lists."""
+        return f"background-{self.strip.name}"
+
+    def load(self) -> tuple[Strip, Masks]:
+        """Read the strip and its masks; a crop without room beside the defects shows them."""
+        return self.strip.load()
+
+
+def labelled_strips(config: TrainConfig) -> list[LabelledStrip]:
+    """List every strip of a training, held-out ones included; drawn strips come last."""
+    drawn: list[DrawnStrip] = drawn_strips(config.drawn, config.seed)
+    if config.data is None:
+        return [*drawn, *drawn_strips(_HELD_OUT, config.seed + 1)]
+    return [*read_kaggle(config.data, skip_bad=config.skip_bad), *drawn]
+
+
+def named(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[LabelledStrip]:
+    """Pick strips by name.
+
+    Raises:
+        DataError: naming strips that are not there.
+    """
+    by_name = {strip.name: strip for strip in strips}
+    missing = [name for name in names if name not in by_name]
+    if missing:
+        some = ", ".join(missing[:10])
+        raise DataError(f"the data set has changed: {len(missing)} strips of the split are missing: {some}")
+    return [by_name[name] for name in names]
+
+
+def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
+    """Divide the strips of a training; drawn ones that are mixed into real ones are not listed."""
+    if config.data is None and config.fold is not None:
+        raise DataError("folds are dealt from photographed strips: name them with --data FOLDER")
+    if config.data is not None:
+        real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
+        if config.fold is not None:
+            return hold_out(real, config.folds, config.fold, config.seed)
+        return split_strips(real, config.folds, config.seed)
+    names = [strip.name for strip in strips]
+    train, held_out = names[: config.drawn], names[config.drawn :]
+    return Split(
+        strategy="drawn strips; validation and test from another seed",
+        seed=config.seed,
+        train=tuple(train),
+        validation=tuple(held_out[: _HELD_OUT // 2]),
+        test=tuple(held_out[_HELD_OUT // 2 :]),
+    )
+
+
+def training_samples(
+    config: TrainConfig, strips: list[LabelledStrip], split: Split
+) -> tuple[list[LabelledStrip], list[tuple[list[int], float]]]:
+    """List what training samples are made of, and groups of its indices, each with its share.
+
+    Real strips of the training part, drawn ones, what lies beside the defects of real ones, and clean
+    ones with pasted defects.
+    """
+    training = set(split.train)
+    real = [strip for strip in strips if strip.name in training]
+    if config.data is None:
+        return real, [(list(range(len(real))), 1.0)]
+    real_share = 1 - config.drawn_share - config.background_share - config.pasted_share
+    if real_share < 0:
+        raise ValueError(
+            f"--drawn-share {config.drawn_share}, --background-share {config.background_share} and "
+            f"--pasted-share {config.pasted_share} are more than all samples"
+        )
+    drawn = [strip for strip in strips if isinstance(strip, DrawnStrip)]
+    clean = tuple(strip for strip in real if not strip.classes)
+    defective = [strip for strip in real if strip.classes]
+    pasted = [PastedStrip(strip, clean) for strip in defective] if clean else []
+    parts: list[tuple[Sequence[LabelledStrip], float]] = [
+        (real, real_share),
+        (drawn, config.drawn_share),
+        ([Background(strip) for strip in defective], config.background_share),
+        (pasted, config.pasted_share),
+    ]
+    samples: list[LabelledStrip] = []
+    groups = []
+    for part, share in parts:
+        groups.append((list(range(len(samples), len(samples) + len(part))), share))
+        samples += part
+    return samples, groups
