@@ -43,10 +43,10 @@ test: $(DEV_ENV)/.installed $(LABEL_ENV)/.installed ## run every test, with bran
 	$(DEV)/python -m coverage report
 
 bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and its peers (ARGS="--quick")
-	$(DEV)/python -m tests.load $(ARGS)
+	$(DEV)/python -m bench $(ARGS)
 
 chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, reloads and kills (ARGS="--minutes 1")
-	$(DEV)/python -m tests.load.chaos $(ARGS)
+	$(DEV)/python -m bench.chaos $(ARGS)
 
 fuzz: $(DEV_ENV)/.installed ## 5,000 requests made up from the OpenAPI document (ARGS="--cases 50000 --seed 9")
 	$(DEV)/python -m tests.fuzz $(ARGS)
@@ -56,11 +56,11 @@ check: $(DEV_ENV)/.installed ## lint, format, types, architecture, manifests, kn
 	$(DEV)/ruff format --check .
 	$(DEV)/mypy
 	$(DEV)/lint-imports
-	$(DEV)/python -m tests.manifests
-	$(DEV)/python -m tests.audit
+	$(DEV)/python -m tools.manifests
+	$(DEV)/python -m tools.audit
 
 audit: $(DEV_ENV)/.installed ## look for known vulnerabilities in what constraints.txt pins
-	$(DEV)/python -m tests.audit
+	$(DEV)/python -m tools.audit
 
 # From the image where Docker runs (make it first), else from the environment of `make serve`, which pip fills alike.
 sbom: $(TOOLS_ENV)/.installed ## list the Python packages that serve, as CycloneDX: build/sbom.cdx.json (EXTRA=cpu|gpu)
@@ -95,13 +95,13 @@ $(TOOLS_ENV)/.installed: deploy/supply-chain.txt
 	$(TOOLS_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
-$(LABEL_ENV)/.installed: tests/client/label-studio.txt
+$(LABEL_ENV)/.installed: tests/steel_cli/label-studio.txt
 	$(PYTHON) -m venv $(LABEL_ENV)
 	$(LABEL_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
 # A peer that does not install, MLServer on Python 3.13 say, is a row of the table that says so.
-.venv-peers/%/.installed: tests/load/peers/requirements-%.txt
+.venv-peers/%/.installed: bench/peers/requirements-%.txt
 	$(PYTHON) -m venv .venv-peers/$*
 	-.venv-peers/$*/bin/python -m pip --disable-pip-version-check install --requirement $<
 	@touch $@

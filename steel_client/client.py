@@ -12,8 +12,8 @@ import httpx
 
 from steel_client.errors import SteelError, UnreadableFileError, error_of
 from steel_client.files import Outcome, in_pool
-from steel_client.patience import Patience
 from steel_client.results import Image, read_image
+from steel_client.retry import Patience
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from hypothesis import settings
 from service.app import create_app
 from service.model.session import OrtSession
 from service.settings import Settings
-from tests.serving import running_app
-from tests.tiny_model import write_tiny_model
+from tests.support.serving import running_app
+from tests.support.tiny_model import write_tiny_model
 
 ROOT = Path(__file__).parent.parent
 

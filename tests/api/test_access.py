@@ -20,9 +20,9 @@ from service.http.api_keys import ApiKeys, ApiKeysError
 from service.inference.batcher import Batcher
 from service.model.session import OrtSession
 from service.settings import Settings
-from tests.images import png
-from tests.serving import real_server, running_app, start_service
-from tests.tiny_model import block_strip
+from tests.support.images import png
+from tests.support.serving import real_server, running_app, start_service
+from tests.support.tiny_model import block_strip
 
 pytestmark = pytest.mark.anyio
 

@@ -3,13 +3,13 @@
 import subprocess
 import sys
 
-from tests.load.processes import ROOT
+from bench.processes import ROOT
 
 
 def test_nothing_is_lost_in_chaos() -> None:
     options = ["--minutes", "0.3", "--rate", "50", "--reload-seconds", "2.5", "--kills", "1"]
     result = subprocess.run(
-        [sys.executable, "-m", "tests.load.chaos", *options],
+        [sys.executable, "-m", "bench.chaos", *options],
         cwd=ROOT,
         capture_output=True,
         text=True,

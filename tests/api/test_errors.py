@@ -14,9 +14,9 @@ from service.images.decode import decode
 from service.model.metadata import Strip
 from service.model.session import OrtSession, Probabilities
 from service.settings import Settings
-from tests.images import encoded, png
-from tests.serving import running_app
-from tests.tiny_model import block_strip
+from tests.support.images import encoded, png
+from tests.support.serving import running_app
+from tests.support.tiny_model import block_strip
 
 pytestmark = pytest.mark.anyio
 

@@ -18,6 +18,8 @@ import httpx
 import numpy as np
 import pytest
 
+from bench.connections import Connections, post
+from bench.processes import free_port
 from service.app import create_app
 from service.model.cpu_quota import cpu_quota
 from service.model.io_binding import BoundRuns
@@ -26,12 +28,10 @@ from service.model.providers import open_cpu
 from service.model.repository import read_model
 from service.model.session import OrtSession, Probabilities, bind
 from service.settings import Settings
-from tests.faulty_model import EXHAUST, HANG, RAISE, write_faulty_model
-from tests.images import png
-from tests.load.connections import Connections, post
-from tests.load.processes import free_port
-from tests.serving import ROOT, Server, real_server, running_app, service_environment
-from tests.tiny_model import block_rle, block_strip, write_slow_model
+from tests.support.faulty_model import EXHAUST, HANG, RAISE, write_faulty_model
+from tests.support.images import png
+from tests.support.serving import ROOT, Server, real_server, running_app, service_environment
+from tests.support.tiny_model import block_rle, block_strip, write_slow_model
 
 PNG = {"Content-Type": "image/png"}
 STRIP = png(block_strip(c1=(3, 4, 5, 6)))

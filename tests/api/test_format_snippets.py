@@ -10,9 +10,9 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.images import png
-from tests.serving import ROOT
-from tests.tiny_model import block_strip
+from tests.support.images import png
+from tests.support.serving import ROOT
+from tests.support.tiny_model import block_strip
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from service.errors import ModelFileError
 from service.masks import rle
 from service.model.session import OrtSession
 from service.settings import Settings
-from tests.images import png
-from tests.tiny_model import block_strip
+from tests.support.images import png
+from tests.support.tiny_model import block_strip
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ from model_export.data.kaggle import read_kaggle
 from service.app import create_app
 from service.masks import rle
 from service.settings import Settings
-from tests.images import png
-from tests.serving import running_app
-from tests.tiny_model import block_rle, block_strip
+from tests.support.images import png
+from tests.support.serving import running_app
+from tests.support.tiny_model import block_rle, block_strip
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service import errors
 from service.settings import Settings
-from tests.images import png
-from tests.serving import ROOT, Server, real_server
-from tests.tiny_model import block_strip
+from tests.support.images import png
+from tests.support.serving import ROOT, Server, real_server
+from tests.support.tiny_model import block_strip
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 STRIP = png(block_strip(c1=(0, 0, 5, 5)))

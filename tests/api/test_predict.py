@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.images import encoded, png
-from tests.tiny_model import block_rle, block_strip
+from tests.support.images import encoded, png
+from tests.support.tiny_model import block_rle, block_strip
 
 pytestmark = pytest.mark.anyio
 

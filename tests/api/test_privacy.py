@@ -19,9 +19,9 @@ from PIL import Image
 
 from service.model.session import OrtSession
 from service.observability.logs import configure_logs
-from tests.images import png
-from tests.serving import ROOT, real_server
-from tests.tiny_model import block_rle, block_strip
+from tests.support.images import png
+from tests.support.serving import ROOT, real_server
+from tests.support.tiny_model import block_rle, block_strip
 
 STRIP = png(block_strip(c1=(3, 4, 5, 6)))
 PNG = {"Content-Type": "image/png"}
@@ -65,7 +65,7 @@ def test_images_are_never_written_to_disk(
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    monkeypatch.setattr("tests.serving.subprocess.Popen", guarded)
+    monkeypatch.setattr("tests.support.serving.subprocess.Popen", guarded)
     large = STRIP + bytes(3_000_000)  # beyond what multipart parsers keep in memory by default
     with real_server(tiny_model) as server:
         files = [("file", (f"{number}.png", large, "image/png")) for number in range(8)]

@@ -13,7 +13,7 @@ from service.app import create_app
 from service.model.repository import find_model
 from service.model.session import OrtSession
 from service.settings import Settings
-from tests.serving import ROOT, running_app
+from tests.support.serving import ROOT, running_app
 
 pytestmark = pytest.mark.anyio
 

@@ -16,9 +16,9 @@ import structlog
 from service.app import create_app
 from service.model.repository import checksum_file, write_checksum
 from service.settings import Settings
-from tests.images import png
-from tests.serving import real_server, running_app
-from tests.tiny_model import (
+from tests.support.images import png
+from tests.support.serving import real_server, running_app
+from tests.support.tiny_model import (
     VALUES,
     block_rle,
     block_strip,

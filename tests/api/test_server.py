@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from service.model.cpu_quota import cpu_quota
-from tests.images import png
-from tests.serving import Server, real_server, start_service
-from tests.tiny_model import block_rle, block_strip, write_slow_model
+from tests.support.images import png
+from tests.support.serving import Server, real_server, start_service
+from tests.support.tiny_model import block_rle, block_strip, write_slow_model
 
 STRIP = png(block_strip(c1=(3, 4, 5, 6)))
 PNG = {"Content-Type": "image/png"}

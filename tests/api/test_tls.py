@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from service.http.tls import TlsError, check_certificate
 from service.settings import Settings
-from tests.images import png
-from tests.serving import ROOT, real_server, start_service
-from tests.tiny_model import block_rle, block_strip
+from tests.support.images import png
+from tests.support.serving import ROOT, real_server, start_service
+from tests.support.tiny_model import block_rle, block_strip
 
 
 class Pair(NamedTuple):

@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, Error, Page
 
 from tests.browser.conftest import note_requests_elsewhere
-from tests.images import png
-from tests.serving import Server, real_server
-from tests.tiny_model import block_rle, block_strip
+from tests.support.images import png
+from tests.support.serving import Server, real_server
+from tests.support.tiny_model import block_rle, block_strip
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 from service.masks import rle
 from service.model.metadata import HEIGHT, WIDTH
 from tests.browser.conftest import note_requests_elsewhere
-from tests.images import png
-from tests.serving import Server, real_server
-from tests.tiny_model import contract_model, tiny_metadata, write_model
+from tests.support.images import png
+from tests.support.serving import Server, real_server
+from tests.support.tiny_model import contract_model, tiny_metadata, write_model
 
 STRIP = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
 STRIP[20:50, 100:200] = 200

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.serving import ROOT
+from tests.support.serving import ROOT
 
 PORT = "8917"
 URL = f"http://127.0.0.1:{PORT}"

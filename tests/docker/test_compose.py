@@ -17,7 +17,7 @@ from service.model.postprocess import segment
 from service.model.repository import find_model
 from service.model.session import OrtSession
 from tests.docker.engine import URL, docker, running_container, works
-from tests.serving import ROOT
+from tests.support.serving import ROOT
 
 EXAMPLE = (ROOT / "examples" / "strip.png").read_bytes()
 PNG = {"Content-Type": "image/png"}

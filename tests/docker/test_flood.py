@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.docker.engine import URL, docker, running_container
-from tests.serving import ROOT
+from tests.support.serving import ROOT
 
 EXAMPLE = (ROOT / "examples" / "strip.png").read_bytes()
 SECONDS = 25

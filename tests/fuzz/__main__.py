@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 
 import tyro
 
-from tests.load.processes import free_port
-from tests.serving import ROOT, real_server
-from tests.tiny_model import write_tiny_model
+from bench.processes import free_port
+from tests.support.serving import ROOT, real_server
+from tests.support.tiny_model import write_tiny_model
 
 KEY = "fuzz"
 

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from tests.hostile.rows import Row, posted
-from tests.images import encoded, grey_image, png
-from tests.tiny_model import block_strip
+from tests.support.images import encoded, grey_image, png
+from tests.support.tiny_model import block_strip
 
 STRIP = png(block_strip(c3=(100, 20, 5, 30)))
 JPEG = encoded(grey_image(), "JPEG", quality=90)

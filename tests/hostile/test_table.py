@@ -12,12 +12,12 @@ import httpx
 import psutil
 import pytest
 
+from bench.processes import free_port
 from tests.hostile.bad_images import STRIP, image_rows
 from tests.hostile.bad_requests import request_rows
 from tests.hostile.rows import Row
-from tests.load.processes import free_port
-from tests.serving import Server, real_server
-from tests.tiny_model import block_rle
+from tests.support.serving import Server, real_server
+from tests.support.tiny_model import block_rle
 
 ROWS = [*image_rows(), *request_rows()]
 PROMPT_ROWS = [row for row in ROWS if row.status != 408 and not row.answered_late]

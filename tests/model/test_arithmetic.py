@@ -28,7 +28,7 @@ from service.model.metadata import Strip
 from service.model.providers import open_cpu
 from service.model.repository import read_model, write_checksum
 from service.model.session import OrtSession, Probabilities, prove
-from tests.quick_training import QUICK
+from tests.support.quick_training import QUICK
 
 STRIPS = [DrawnStrip(9, number).load()[0] for number in range(4)]
 CONFIG = NetworkConfig(input_reduction=2, encoder_depth=4, decoder_channels=(16, 8), classifier_channels=16)

@@ -18,7 +18,7 @@ from model_export.onnx_export.export import ExportConfig, export
 from model_export.training import checkpoint as checkpoints
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate, run_folder
 from service.model.session import OrtSession, prove
-from tests.quick_training import QUICK
+from tests.support.quick_training import QUICK
 
 FOLDS = 2
 

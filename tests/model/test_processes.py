@@ -13,7 +13,7 @@ from model_export.data.kaggle import BalancedSampler
 from model_export.data.synthetic import drawn_strips
 from model_export.training import checkpoint as checkpoints
 from model_export.training.processes import joined
-from tests.serving import ROOT
+from tests.support.serving import ROOT
 
 COMMAND = [
     *("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),

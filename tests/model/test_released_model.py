@@ -16,7 +16,7 @@ from service.model.postprocess import segment
 from service.model.repository import find_model
 from service.model.session import OrtSession, prove
 from service.settings import Settings
-from tests.serving import ROOT, running_app
+from tests.support.serving import ROOT, running_app
 
 pytestmark = pytest.mark.anyio
 

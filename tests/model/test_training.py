@@ -29,9 +29,9 @@ from model_export.training.train import train
 from service.errors import ModelFileError
 from service.masks import rle
 from service.model.session import OrtSession, prove
-from tests.arrays import save_arrays
-from tests.quick_training import QUICK
-from tests.serving import ROOT
+from tests.support.arrays import save_arrays
+from tests.support.quick_training import QUICK
+from tests.support.serving import ROOT
 
 OPTIONS = [
     *("--drawn", "10", "--epochs", "2", "--samples-per-epoch", "8", "--batch-size", "4", "--workers", "0"),

@@ -1,0 +1,85 @@
+"""The service with a model that costs nothing: what a request costs, and whether memory grows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.drive import Measured, drive
+from bench.jobs import write_jobs
+from bench.options import Lengths
+from bench.our_service import running_service
+from bench.workload import answer_jobs, jpeg
+from service.model.cpu_quota import cpu_quota
+from service.model.metadata import HEIGHT, WIDTH
+from service.model.session import OrtSession
+from tests.support.tiny_model import write_tiny_model
+
+_CONNECTIONS_PER_CORE = 4
+_STRIPS = 20
+_GRAIN = 3.0
+"""Makes JPEGs of about 90 kB."""
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """Two closed loops after each other on one service."""
+
+    requests: tuple[int, int]
+    """Answers after which memory was read."""
+    early: Measured
+    late: Measured
+
+    @property
+    def growth(self) -> float:
+        """Memory after the second over memory after the first."""
+        return self.late.rss_mb / self.early.rss_mb
+
+    @property
+    def runs(self) -> list[Measured]:
+        """Every run, for wrong answers."""
+        return [self.early, self.late]
+
+
+def tiny_files(count: int) -> list[bytes]:
+    """Draw strips that are as large as photographed ones, every other with two blocks of defects.
+
+    The tiny model finds a class where a pixel has exactly its value: among the greys of ordinary strips that
+    is dust all over, whose codes are longer than those of any mask. So the steel keeps between 100 and 150,
+    the values of classes 2 and 3, and blocks fill whole cells of the JPEG, which then keeps their value.
+    """
+    rng = np.random.default_rng(0)
+    files = []
+    for number in range(count):
+        strip = rng.normal(125, _GRAIN, (HEIGHT, WIDTH)).clip(108, 142).astype(np.uint8)
+        if number % 2:
+            strip[40:168, 320:480] = 50
+            strip[64:192, 960:1040] = 200
+        files.append(jpeg(strip))
+    return files
+
+
+def measure_tiny(folder: Path, logs: Path, lengths: Lengths) -> Tiny:
+    """Serve the tiny model of the tests.
+
+    Args:
+        folder: for the model and the jobs.
+        logs: for the service's output.
+        lengths: after how many answers memory is read.
+    """
+    model = write_tiny_model(folder / "tiny" / "1" / "model.onnx")
+    jobs = answer_jobs(tiny_files(_STRIPS), OrtSession(model, device="cpu", threads=1))
+    write_jobs(jobs, folder / "jobs")
+    first, all_of_them = lengths.tiny_requests
+    with running_service(model, logs, jobs[0], name="tiny", max_queue_size=4096) as server:
+        early, late = (
+            drive(
+                server,
+                folder / "jobs",
+                connections=_CONNECTIONS_PER_CORE * cpu_quota(),
+                requests=count,
+                warm_up=lengths.warm_up / 2,
+            )
+            for count in (first, all_of_them - first)
+        )
+    return Tiny(lengths.tiny_requests, early, late)

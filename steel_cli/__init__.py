@@ -1,0 +1,1 @@
+"""The command ``steel``: predict a folder, watch one, answer an archive."""

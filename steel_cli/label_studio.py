@@ -1,0 +1,77 @@
+"""From a journal to Label Studio's tasks: the masks found are there to be corrected with the brush."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+from service.masks import label_studio, rle
+from service.masks.overlay import COLOURS
+from service.model.metadata import HEIGHT, WIDTH
+from steel_cli.journal import read_journal
+
+_FROM, _TO = "defects", "strip"
+
+
+def write_label_studio(journal: Path, folder: Path, images: str) -> None:
+    """Write ``label_studio.json``, the tasks, and ``label_studio.xml``, the interface that they are for.
+
+    Args:
+        journal: of the predictions.
+        folder: to write into.
+        images: what stands before an image's path in its address.
+    """
+    tasks: list[dict[str, Any]] = []
+    names: dict[int, str] = {}
+    for line in read_journal(journal):
+        if "classes" not in line:
+            continue
+        names |= {found["class_id"]: found["name"] for found in line["classes"]}
+        # The path is kept beside the address: it finds the image again, wherever Label Studio has put it.
+        data = {"image": images + quote(line["file"]), "file": line["file"]}
+        tasks.append({"data": data, "predictions": [_prediction(line)]})
+    (folder / "label_studio.json").write_text(json.dumps(tasks), encoding="utf-8")
+    (folder / "label_studio.xml").write_text(_interface(names), encoding="utf-8")
+
+
+def _prediction(line: dict[str, Any]) -> dict[str, Any]:
+    model = line["model"]
+    return {
+        "model_version": f"{model['name']} {model['version']}",
+        "score": line["defect_probability"],
+        "result": [_region(found) for found in line["classes"] if found["present"]],
+    }
+
+
+def _region(found: dict[str, Any]) -> dict[str, Any]:
+    mask = rle.decode(found["rle"], height=HEIGHT, width=WIDTH)
+    return {
+        "id": f"class-{found['class_id']}",
+        "type": "brushlabels",
+        "from_name": _FROM,
+        "to_name": _TO,
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "image_rotation": 0,
+        "score": found["probability"],
+        "value": {"format": "rle", "rle": label_studio.encode(mask), "brushlabels": [found["name"]]},
+    }
+
+
+def _interface(names: dict[int, str]) -> str:
+    labels = [
+        f'    <Label value={quoteattr(name)} background="#{bytes(COLOURS[class_id]).hex()}"/>'
+        for class_id, name in sorted(names.items())
+    ]
+    return "\n".join(
+        [
+            "<View>",
+            f'  <Image name="{_TO}" value="$image" zoom="true" zoomControl="true" brightnessControl="true"/>',
+            f'  <BrushLabels name="{_FROM}" toName="{_TO}">',
+            *labels,
+            "  </BrushLabels>",
+            "</View>",
+            "",
+        ]
+    )

@@ -1,0 +1,229 @@
+"""From image files to strips."""
+
+import io
+import re
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.images.decode import decode
+from tests.support.images import encoded, grey_image, png
+
+MAX_PIXELS = 16_000_000
+RAMP = np.tile(np.arange(1600, dtype=np.uint16) % 256, (256, 1)).astype(np.uint8)
+
+
+def read(data: bytes) -> np.ndarray:
+    return decode(data, max_pixels=MAX_PIXELS)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF"])
+def test_lossless_grey_is_taken_as_it_is(kind: str) -> None:
+    strip = read(encoded(Image.fromarray(RAMP), kind))
+    assert strip.dtype == np.uint8
+    np.testing.assert_array_equal(strip, RAMP)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("JPEG", {"quality": 95}), ("WEBP", {"lossless": True})])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_other_formats(kind: str, options: dict[str, object], mode: str) -> None:
+    strip = read(encoded(grey_image(value=77).convert(mode), kind, **options))
+    assert strip.shape == (256, 1600)
+    assert abs(int(strip[100, 800]) - 77) <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
+def test_colour_becomes_grey(mode: str) -> None:
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(RAMP).convert(mode), "PNG")), RAMP)
+
+
+def test_colour_is_weighed_by_luma() -> None:
+    red = Image.new("RGB", (1600, 256), (255, 0, 0))
+    assert read(encoded(red, "PNG"))[0, 0] == 76  # ITU-R 601: 0.299 * 255
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_are_scaled_to_eight(kind: str) -> None:
+    wide = np.zeros((256, 1600), dtype=np.uint16)
+    wide[0, :4] = [257 * 200, 65535, 128, 129]
+    strip = read(encoded(Image.fromarray(wide), kind))
+    assert strip[0, :4].tolist() == [200, 255, 0, 1]
+
+
+@pytest.mark.parametrize("data", [b"%PDF-1.7 ...", b"GIF89a" + bytes(50), b"\x00" * 100, b"{}"])
+def test_other_types_are_refused_with_what_came(data: bytes) -> None:
+    with pytest.raises(UnsupportedMediaTypeError, match=data[:4].hex(" ")):
+        read(data)
+
+
+def test_an_empty_file_is_refused() -> None:
+    with pytest.raises(InvalidImageError, match="0 bytes"):
+        read(b"")
+
+
+def test_a_wrong_size_is_refused_with_what_came_and_what_is_wanted() -> None:
+    message = "the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"
+    with pytest.raises(InvalidImageError, match=message):
+        read(encoded(grey_image(800, 600), "PNG"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_a_truncated_file_is_refused(kind: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (256, 1600), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    with pytest.raises(InvalidImageError, match="cannot be decoded"):
+        read(data[: int(len(data) * share)])
+
+
+def test_several_frames_are_refused() -> None:
+    data = encoded(grey_image(), "TIFF", save_all=True, append_images=[grey_image()])
+    with pytest.raises(InvalidImageError, match="holds several frames"):
+        read(data)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F", "I"])
+def test_other_pixel_types_are_refused(mode: str) -> None:
+    with pytest.raises(InvalidImageError, match=f"pixels of type '{mode}'"):
+        read(encoded(Image.new(mode, (1600, 256)), "TIFF"))
+
+
+def png_header(width: int, height: int) -> bytes:
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+
+
+@pytest.mark.parametrize("side", [5_000, 12_000, 60_000])
+def test_huge_dimensions_are_refused_from_the_header(side: int) -> None:
+    with pytest.raises(PayloadTooLargeError, match="pixels"):
+        read(png_header(side, side) + struct.pack(">I", 0) + b"IDAT" + bytes(4))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"subsampling": 0}, {"progressive": True}, {"keep_rgb": True}, {"quality": 1}]
+)
+def test_a_jpegs_luma_is_what_pillow_reads(options: dict[str, object]) -> None:
+    data = encoded(Image.fromarray(np.stack([RAMP, RAMP[::-1], 255 - RAMP], axis=2)), "JPEG", **options)
+    with Image.open(io.BytesIO(data)) as image:
+        image.draft("L", image.size)
+        np.testing.assert_array_equal(read(data), np.asarray(image))
+
+
+def test_a_jpeg_with_corrupt_data_is_refused() -> None:
+    data = bytearray(encoded(Image.fromarray(RAMP), "JPEG", quality=95))
+    middle = len(data) // 2
+    data[middle : middle + 40] = bytes(range(40))
+    with pytest.raises(InvalidImageError, match="the JPEG cannot be decoded"):
+        read(bytes(data))
+
+
+@given(st.data())
+def test_damaged_files_give_a_strip_or_our_own_error(data: st.DataObject) -> None:
+    original = bytearray(data.draw(st.sampled_from(_ORIGINALS)))
+    for position in data.draw(st.lists(st.integers(0, len(original) - 1), min_size=1, max_size=8)):
+        original[position] = data.draw(st.integers(0, 255))
+    try:
+        strip = read(bytes(original))
+    except (InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError):
+        return
+    assert strip.shape == (256, 1600)
+
+
+_ORIGINALS = [encoded(Image.fromarray(RAMP), kind) for kind in ("PNG", "JPEG", "BMP", "TIFF", "WEBP")]
+
+
+def test_decode_leaves_the_bytes_alone() -> None:
+    data = png(RAMP)
+    before = bytes(data)
+    read(data)
+    assert data == before
+    assert re.match(b"\x89PNG", io.BytesIO(data).read())
+
+
+def test_an_animation_is_refused() -> None:
+    for kind in ("PNG", "WEBP"):
+        data = encoded(grey_image(), kind, save_all=True, append_images=[grey_image(value=9)])
+        with pytest.raises(InvalidImageError, match="several frames"):
+            read(data)
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_a_tiff_that_asks_to_be_turned_is_refused(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    with pytest.raises(InvalidImageError, match=r"asks to be turned|256 wide and 1600 high"):
+        read(encoded(grey_image(), "TIFF", exif=exif))
+    with pytest.raises(InvalidImageError, match=r"asks to be turned|256 wide and 1600 high"):
+        read(encoded(grey_image(256, 1600), "TIFF", exif=exif))
+    xmp = (
+        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'
+    )
+    with pytest.raises(InvalidImageError, match="asks to be turned"):
+        read(encoded(grey_image(), "TIFF", tiffinfo={700: xmp.encode()}))
+
+
+def test_exif_rotation_of_a_jpeg_is_ignored() -> None:
+    exif = Image.Exif()
+    exif[0x112] = 6
+    assert read(encoded(grey_image(), "JPEG", exif=exif)).shape == (256, 1600)
+
+
+@pytest.mark.parametrize("tags", [{258: 12}, {262: 0}])
+def test_a_tiff_whose_sixteen_bits_mean_something_else_is_refused(tags: dict[int, int]) -> None:
+    data = bytearray(encoded(Image.fromarray(np.zeros((256, 1600), dtype=np.uint16)), "TIFF"))
+    for tag, value in tags.items():
+        entry = data.index(struct.pack("<HHI", tag, 3, 1))
+        data[entry + 8 : entry + 10] = struct.pack("<H", value)
+    with pytest.raises(InvalidImageError, match=r"not 16 bits with black at 0|cannot be decoded"):
+        read(bytes(data))
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_unread() -> None:
+    data = encoded(grey_image(), "JPEG", progressive=True)
+    with pytest.raises(InvalidImageError, match="more than 64 scans"):
+        read(data[:-2] + b"\xff\xda" * 70 + data[-2:])
+
+
+def test_a_tiff_of_very_many_frames_is_refused_at_the_second() -> None:
+    data = encoded(grey_image(8, 8), "TIFF", save_all=True, append_images=[grey_image(8, 8)] * 30)
+    with pytest.raises(InvalidImageError):
+        read(data)
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize(("colour", "channels"), [(0, 1), (2, 3)])
+def test_a_png_has_to_hold_every_row(interlaced: bool, colour: int, channels: int) -> None:
+    """Pillow paints rows that are missing black."""
+    passes = [
+        (0, 8, 0, 8),
+        (4, 8, 0, 8),
+        (0, 4, 4, 8),
+        (2, 4, 0, 4),
+        (0, 2, 2, 4),
+        (1, 2, 0, 2),
+        (0, 1, 1, 2),
+    ]
+    size = 0
+    for left, across, top, down in passes if interlaced else [(0, 1, 0, 1)]:
+        columns = len(range(left, 1600, across))
+        size += len(range(top, 256, down)) * (1 + channels * columns)
+    header = struct.pack(">IIBBBBB", 1600, 256, 8, colour, 0, 0, int(interlaced))
+
+    def file(data: bytes) -> bytes:
+        chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(data)), (b"IEND", b""))
+        return b"\x89PNG\r\n\x1a\n" + b"".join(
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in chunks
+        )
+
+    assert not read(file(bytes(size))).any()
+    with pytest.raises(InvalidImageError, match="ends before its last row"):
+        read(file(bytes(size - 1 - 1600 * channels)))
+    with pytest.raises(InvalidImageError, match="truncated"):
+        read(file(bytes(size - 1)))

@@ -1,0 +1,89 @@
+"""Both ways through the stages give every file its own answer or its own error."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from service.errors import InferenceError, InvalidImageError
+from service.inference.batcher import Batcher
+from service.inference.pipelines import Inferred, Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
+from service.inference.prediction import Job, Output, Prediction, Wanted
+from service.model.metadata import Strip
+from service.model.session import OrtSession
+from tests.support.images import png
+from tests.support.tiny_model import block_rle, block_strip
+
+pytestmark = pytest.mark.anyio
+
+MAX_PIXELS = 1_000_000
+
+
+def job(session: OrtSession, left: int) -> Job:
+    return Job(png(block_strip(c1=(left, 5, 4, 6))), Wanted(session.metadata.profiles[0], Output("rle")))
+
+
+async def answers(pipeline: Pipeline, jobs: Sequence[Job]) -> list[Prediction | BaseException]:
+    deadline = asyncio.get_running_loop().time() + 20
+    works = [pipeline.start(one, deadline) for one in jobs]
+    assert pipeline.waiting == len(jobs)
+    return await asyncio.gather(*works, return_exceptions=True)
+
+
+@pytest.mark.parametrize("kind", ["staged", "whole"])
+async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
+    kind: str, tiny_session: OrtSession
+) -> None:
+    jobs = [job(tiny_session, 10), Job(b"\xff\xd8\xff no strip", job(tiny_session, 0).wanted)]
+    jobs += [job(tiny_session, left) for left in (30, 50)]
+    with ThreadPoolExecutor(2) as threads:
+        if kind == "staged":
+            staged: Batcher[Strip, Inferred] = Batcher(
+                lambda strips: infer(tiny_session, strips),
+                threads,
+                max_batch_size=4,
+                batch_timeout=0,
+                max_queue_size=8,
+            )
+            async with staged:
+                found = await answers(StagedPipeline(staged, threads, max_pixels=MAX_PIXELS), jobs)
+        else:
+            whole: Batcher[Job, Prediction] = Batcher(
+                lambda batch: run_jobs(tiny_session, batch, MAX_PIXELS),
+                threads,
+                max_parallel_runs=2,
+                max_batch_size=4,
+                batch_timeout=0,
+                max_queue_size=8,
+            )
+            async with whole:
+                found = await answers(WholePipeline(whole), jobs)
+    assert isinstance(found.pop(1), InvalidImageError)
+    for one, left in zip(found, (10, 30, 50), strict=True):
+        assert isinstance(one, Prediction)
+        assert one.codes[0] == {"rle": block_rle(left, 5, 4, 6)}
+        assert one.timing.decode.seconds > 0
+        assert one.timing.inference.cpu_seconds >= 0
+        assert one.timing.queue.seconds >= 0
+
+
+def test_a_batch_of_broken_files_never_reaches_the_model(tiny_session: OrtSession) -> None:
+    (found,) = run_jobs(tiny_session, [Job(b"", job(tiny_session, 0).wanted)], MAX_PIXELS)
+    assert isinstance(found, InvalidImageError)
+
+
+def test_a_bug_behind_the_model_is_one_files_misfortune(
+    tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_classes: object, masks: np.ndarray, _point: object) -> list[object]:
+        if masks[0, 30, 5]:
+            raise MemoryError("no room")
+        return []
+
+    monkeypatch.setattr("service.inference.prediction.segment", breaks)
+    good, bad = run_jobs(tiny_session, [job(tiny_session, 10), job(tiny_session, 30)], MAX_PIXELS)
+    assert isinstance(good, Prediction)
+    assert isinstance(bad, InferenceError)
+    assert isinstance(bad.__cause__, MemoryError)

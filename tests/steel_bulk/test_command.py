@@ -1,0 +1,317 @@
+"""The command in this process, the worker called where Ray would call it."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import httpx
+import pytest
+
+from steel_bulk import cluster, command, worker
+from steel_bulk.config import BulkConfig
+from steel_bulk.parts import Report
+from steel_bulk.rows import Row
+from steel_bulk.tries import WorkerDiedError
+from steel_bulk.worker import PartWorker, Work
+from steel_cli.__main__ import main
+from steel_client.errors import SteelError
+from tests.steel_bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
+from tests.support.serving import ROOT
+from tests.support.tiny_model import VALUES, write_tiny_model
+
+STRIPS = 20
+
+
+class InThisProcess:
+    """Stands in for Ray; ``stop_after`` parts it is interrupted, as by Ctrl+C."""
+
+    def __init__(self) -> None:
+        self.stop_after: int | None = None
+        self.parts: list[int] = []
+
+    def __call__(
+        self, work: Work, parts: Sequence[int], *, workers: int | None, address: str | None
+    ) -> Iterator[Report]:
+        self.parts = list(parts)
+        one = PartWorker(work)
+        for number, part in enumerate(parts):
+            if number == self.stop_after:
+                raise KeyboardInterrupt
+            yield one.answer(part)
+
+
+@pytest.fixture
+def ray(monkeypatch: pytest.MonkeyPatch) -> InThisProcess:
+    stand_in = InThisProcess()
+    monkeypatch.setattr(command, "answer_parts", stand_in)
+    monkeypatch.setattr(worker, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setenv("STEEL_DEVICE", "cpu")
+    return stand_in
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    return write_archive(tmp_path / "archive", STRIPS)
+
+
+@pytest.fixture
+def config(tmp_path: Path, archive: Path, tiny_model: Path, ray: InThisProcess) -> dict[str, Any]:
+    return {
+        "source": str(archive),
+        "out": str(tmp_path / "out"),
+        "model": tiny_model,
+        "strips_per_part": 3,
+    }
+
+
+def run(config: dict[str, Any], **changes: Any) -> int:
+    return command.bulk(BulkConfig(**{**config, **changes}))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("query", [{}, {"profile": "kaggle"}, {"threshold": "0.5", "min_area": "300,1,1,1"}])
+async def test_rows_say_what_predict_says(
+    config: dict[str, Any],
+    archive: Path,
+    tmp_path: Path,
+    client: httpx.AsyncClient,
+    query: dict[str, str],
+) -> None:
+    add_bad_files(archive)
+    assert run(config, **query) == 1
+    rows = {row["file"]: row for row in rows_of(tmp_path / "out")}
+    assert sorted(rows) == names_of(archive)
+    for name, row in rows.items():
+        response = await client.post("/predict", params=query, content=(archive / name).read_bytes())
+        said = response.json()
+        assert row["status"] == response.status_code
+        if response.status_code != 200:
+            assert name in BAD
+            assert row["error"] == f"{said['title']}: {said['detail']}"
+            assert row["sha256"] is row["defect"] is row["rle_1"] is None
+            continue
+        (image,) = said["images"]
+        for field in ("sha256", "width", "height", "defect", "defect_probability"):
+            assert row[field] == image[field]
+        for one in image["classes"]:
+            for field in ("present", "probability", "area", "rle"):
+                assert row[f"{field}_{one['class_id']}"] == one[field]
+        assert (row["model"], row["model_version"], row["model_sha256"]) == (
+            said["model"]["name"],
+            said["model"]["version"],
+            said["model"]["sha256"],
+        )
+        assert row["profile"] == said["profile"]["name"]
+        for field in ("class_threshold", "threshold", "min_area"):
+            assert row[field] == said["profile"][field]
+
+
+def test_an_interrupted_run_goes_on_and_says_the_sum(
+    config: dict[str, Any],
+    ray: InThisProcess,
+    archive: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ray.stop_after = 3
+    with pytest.raises(KeyboardInterrupt):
+        run(config)
+    parts = tmp_path / "out" / "strips"
+    assert len(list(parts.iterdir())) == 3
+    damaged, foreign = parts / "part-000001.parquet", parts / "part-000002.parquet"
+    damaged.write_bytes(damaged.read_bytes()[:-9])  # cut off by a disk that lost power
+    shutil.copy(parts / "part-000000.parquet", foreign)  # whole, but its rows are others
+    before = (parts / "part-000000.parquet").stat().st_mtime_ns
+    ray.stop_after = None
+    (archive / "late.png").write_bytes(b"")  # came after the listing
+    assert run(config) == 0
+    assert ray.parts[0] == 1
+    assert (parts / "part-000000.parquet").stat().st_mtime_ns == before
+    assert f"{STRIPS} strips, {STRIPS} with a defect, 0 refused" in capsys.readouterr().out
+    ray.parts = []
+    assert run(config) == 0
+    assert ray.parts == []
+
+
+def test_other_terms_are_refused(
+    config: dict[str, Any], tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(config) == 0
+    other = write_tiny_model(tmp_path / "other" / "2" / "model.onnx", "2", VALUES[::-1])
+    terms: list[tuple[dict[str, Any], str]] = [
+        ({"model": other}, '"version":"2"'),
+        ({"profile": "kaggle"}, '"name":"kaggle"'),
+        ({"threshold": "0.25"}, '"threshold":[0.25,'),
+        ({"strips_per_part": 4}, "strips_per_part = 3, now it is 4"),
+        ({"source": str(archive / "line 1")}, "source = "),
+    ]
+    for changes, named in terms:
+        with pytest.raises(SteelError, match="was begun with") as refused:
+            run(config, **changes)
+        assert named in str(refused.value)
+    monkeypatch.setenv("STEEL_MAX_FILE_BYTES", "1000")
+    with pytest.raises(SteelError, match="max_file_bytes = 4194304, now it is 1000"):
+        run(config)
+    monkeypatch.undo()
+    monkeypatch.setattr(command, "answer_parts", InThisProcess())
+    monkeypatch.setenv("STEEL_DEVICE", "cpu")
+    assert run(config, model=other, restart=True, strips_per_part=50) == 0
+    rows = rows_of(tmp_path / "out")
+    assert {row["model_version"] for row in rows} == {"2"}
+    assert sorted(row["file"] for row in rows) == names_of(archive)
+    (tmp_path / "out" / "manifest.json").unlink()
+    with pytest.raises(SteelError, match="without its manifest"):
+        run(config)
+
+
+def test_a_list_may_name_strips_anywhere_once(
+    config: dict[str, Any], archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = write_archive(tmp_path / "elsewhere", 1) / "000.png"
+    wanted = [
+        "line 1/001.png",
+        str(elsewhere),
+        elsewhere.as_uri(),
+        "line 2/späte Schicht/002.png",
+    ]
+    unreadable = ["gone.png", "notes.txt/a.png", "line 1", "x" * 300, "nul\0.png", "what://is/this.png"]
+    listed = archive / "todo.txt"
+    listed.write_text("\n".join([*wanted, "", *unreadable, *wanted]) + "\r\n", encoding="utf-8")
+    assert run(config, source=str(listed)) == 1
+    rows = {row["file"]: row for row in rows_of(tmp_path / "out")}
+    assert list(rows) == [*wanted, *unreadable]
+    assert [rows[name]["status"] for name in wanted] == [200] * len(wanted)
+    for name in unreadable:
+        assert rows[name]["status"] is None
+        assert rows[name]["error"].startswith("cannot be read: ")
+    listed.write_text("line 1/001.png\n")
+    with pytest.raises(SteelError, match="list_sha256"):
+        run(config, source=str(listed))
+
+
+def test_a_bucket_gives_the_same(config: dict[str, Any], archive: Path, tmp_path: Path) -> None:
+    bucket = fsspec.filesystem("memory")
+    add_bad_files(archive)
+    for name in names_of(archive):
+        bucket.pipe(f"/mill/archive/{name}", (archive / name).read_bytes())
+    uris = {"source": "fsspec+memory://mill/archive", "out": "fsspec+memory://mill/out"}
+    assert run(config, **uris) == 1
+    assert run(config, **uris) == 1  # nothing left to do
+    bucket.get("/mill/out/", str(tmp_path / "fetched/"), recursive=True)
+    assert run(config) == 1
+    by_name = [
+        sorted(rows_of(tmp_path / one), key=lambda row: str(row["file"])) for one in ("out", "fetched")
+    ]
+    assert by_name[0] == by_name[1]
+
+
+def test_trouble_that_passes_is_waited_for(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, calls, failing = worker._read, [], {"times": 2}
+
+    def shaky(root: str, name: str, most: int) -> Any:
+        calls.append(name)
+        if name == "line 1/001.png" and calls.count(name) <= failing["times"]:
+            raise OSError(5, "Input/output error")
+        return read(root, name, most)
+
+    monkeypatch.setattr(worker, "_read", shaky)
+    failing["times"] = 99
+    with pytest.raises(SteelError, match="Input/output error"):
+        run(config)
+    failing["times"] = calls.count("line 1/001.png") + 2
+    assert run(config) == 0
+    assert len({row["file"] for row in rows_of(tmp_path / "out")}) == STRIPS
+
+
+def test_a_strip_that_ends_every_worker_is_named(
+    config: dict[str, Any], ray: InThisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class DiesOnOne(PartWorker):
+        def _answer(self, names: Sequence[str], loaded: Sequence[worker.Loaded]) -> Iterator[Row]:
+            if "003.png" in names:
+                raise SystemExit  # stands in for a decoder that crashes
+            return super()._answer(names, loaded)
+
+    def restarting(
+        work: Work, parts: Sequence[int], *, workers: int | None, address: str | None
+    ) -> Iterator[Report]:
+        for part in parts:
+            for _ in range(20):
+                with contextlib.suppress(SystemExit):
+                    yield DiesOnOne(work).answer(part)
+                    break
+
+    monkeypatch.setattr(command, "answer_parts", restarting)
+    with pytest.raises(WorkerDiedError, match=r"ended its worker 5 times, last on one of these: .*003\.png"):
+        run(config)
+    monkeypatch.setattr(command, "answer_parts", ray)
+    assert run(config) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"source": "/nowhere"}, "no folder and no list at /nowhere"),
+        ({"source": "what://is/this"}, "no file system is known"),
+        ({"source": "{archive}/000.png"}, "is an image"),
+        ({"source": "{archive}/empty"}, "holds no image"),
+        ({"model": Path("/nowhere")}, "the model cannot be used: there is no model at /nowhere"),
+        ({"profile": "best"}, "profile: one of inspection, kaggle is wanted"),
+        ({"threshold": "2"}, "threshold: "),
+        ({"workers": 0}, "at least 1"),
+        ({"out": "{archive}/000.png"}, "cannot be read or written"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_starts(
+    config: dict[str, Any], archive: Path, ray: InThisProcess, changes: dict[str, Any], message: str
+) -> None:
+    (archive / "empty").mkdir()
+    filled = {
+        key: value.format(archive=archive) if isinstance(value, str) else value
+        for key, value in changes.items()
+    }
+    with pytest.raises(SteelError, match=message):
+        run(config, **filled)
+    assert ray.parts == []
+
+
+def test_a_manifest_of_another_kind_is_refused(config: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "manifest.json").write_text(json.dumps({"format": 2}))
+    with pytest.raises(SteelError, match="is not understood; --restart begins anew"):
+        run(config)
+    assert run(config, restart=True) == 0
+
+
+def test_other_commands_need_neither_ray_nor_arrow() -> None:
+    code = "import sys, service.app, steel_cli.__main__; print({'ray', 'pyarrow', 'pandas'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_what_is_not_installed_is_named(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "steel_bulk.command")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr("sys.argv", ["steel", "bulk", str(archive)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: there is no pyarrow here; install '.[bulk]' and one of cpu, openvino, gpu\n"
+    )
+
+
+def test_a_cluster_that_is_not_there_is_said_soon() -> None:
+    with pytest.raises(SteelError, match=r"there is no Ray at 127\.0\.0\.1:9: .*refused"):
+        cluster._check_listens("127.0.0.1:9")
+    cluster._check_listens("auto")
