@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 from bench.jobs import read_jobs
 from bench.pipeline import Pipeline
+from service.geometry import HEIGHT, WIDTH, Strip
 from service.images.decode import decode
 from service.model.cpu_quota import cpu_quota
-from service.model.metadata import HEIGHT, WIDTH, Strip
 from service.model.session import OrtSession
 
 Work = Literal["session", "pipeline"]

@@ -31,8 +31,8 @@ from bench.workload import answer_jobs, image_files
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
 from model_export.onnx_export import onnx_file
 from model_export.onnx_export.float16 import to_float16
+from service.geometry import HEIGHT, WIDTH
 from service.model.io_binding import BoundRuns
-from service.model.metadata import HEIGHT, WIDTH
 from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
 from service.model.repository import find_model, gpu_variant, read_model, write_checksum
 from service.model.session import OrtSession, bind

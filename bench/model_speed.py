@@ -11,9 +11,9 @@ import onnxruntime
 
 from bench.jobs import Job
 from bench.textbook import INPUT_SHAPE, export_textbook
+from service.geometry import HEIGHT, WIDTH, Strip
 from service.images.decode import decode
 from service.model.cpu_quota import cpu_quota
-from service.model.metadata import HEIGHT, WIDTH, Strip
 from service.model.session import OrtSession
 
 _STRIPS_OF_A_KIND = 5

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from service.geometry import HEIGHT, WIDTH
 from service.images.decode import decode
 from service.masks.rle import encode
-from service.model.metadata import HEIGHT, WIDTH
 from service.model.postprocess import segment
 from service.model.session import OrtSession
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 import model_export.network.torchvision_import  # noqa: F401  (before anything that imports torchvision)
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 
 INPUT_SHAPE = (1, 3, HEIGHT, WIDTH)
 

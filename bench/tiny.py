@@ -10,8 +10,8 @@ from bench.jobs import write_jobs
 from bench.options import Lengths
 from bench.our_service import running_service
 from bench.workload import answer_jobs, jpeg
+from service.geometry import HEIGHT, WIDTH
 from service.model.cpu_quota import cpu_quota
-from service.model.metadata import HEIGHT, WIDTH
 from service.model.session import OrtSession
 from tests.support.tiny_model import write_tiny_model
 

@@ -11,7 +11,7 @@ from bench.jobs import Job
 from bench.pipeline import Pipeline
 from model_export.data.kaggle import read_kaggle
 from model_export.data.synthetic import drawn_strips
-from service.model.metadata import Strip
+from service.geometry import Strip
 from service.model.session import OrtSession
 
 _SEED = 2026

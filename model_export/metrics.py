@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.model.metadata import CLASS_COUNT, ClassScore
+from service.geometry import CLASS_COUNT
+from service.model.metadata import ClassScore
 
 
 @dataclass(frozen=True, slots=True)

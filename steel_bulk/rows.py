@@ -7,8 +7,9 @@ import pyarrow as pa
 
 from service.api.responses import image_result
 from service.errors import ServiceError
+from service.geometry import CLASS_COUNT
 from service.inference.prediction import Prediction
-from service.model.metadata import CLASS_COUNT, ModelMetadata
+from service.model.metadata import ModelMetadata
 from steel_bulk.manifest import Terms
 
 _CLASS_FIELDS = (

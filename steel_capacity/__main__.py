@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 
-from service.model.metadata import HEIGHT, WIDTH
+from service.geometry import HEIGHT, WIDTH
 from steel_capacity.plan import MEASURED, Line, Plan, Replica, replica_of
 
 _SMALLEST, _LARGEST = 1e-6, 1e6

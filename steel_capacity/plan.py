@@ -6,7 +6,7 @@ Formulas, where they are from and how they compare with measurements: docs/capac
 import math
 from dataclasses import dataclass
 
-from service.model.metadata import HEIGHT, WIDTH
+from service.geometry import HEIGHT, WIDTH
 
 _ROUNDING = 1e-9
 """A load that is whole replicas but for the last bits of a float wants no further one."""

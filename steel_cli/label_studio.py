@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
+from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio, rle
 from service.masks.overlay import COLOURS
-from service.model.metadata import HEIGHT, WIDTH
 from steel_cli.journal import read_journal
 
 _FROM, _TO = "defects", "strip"

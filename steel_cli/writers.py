@@ -7,9 +7,9 @@ from typing import Any
 
 import pycocotools.mask
 
+from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
 from service.masks.formats import write
-from service.model.metadata import HEIGHT, WIDTH
 from steel_cli.journal import read_journal
 
 

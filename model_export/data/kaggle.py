@@ -15,9 +15,9 @@ from torch.utils.data import Dataset, Sampler
 from tqdm import tqdm
 
 from service.errors import ServiceError
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.images.decode import decode
 from service.masks import rle
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 Masks = npt.NDArray[np.bool_]
 """bool ``[4, 256, 1600]``: one mask per class, row-major as an image is."""

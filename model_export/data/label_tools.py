@@ -11,9 +11,8 @@ import numpy as np
 import pycocotools.mask
 
 from model_export.data.kaggle import DataError
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, ColumnMask
 from service.masks import label_studio, rle
-from service.masks.rle import Mask
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,9 @@ class _Strip:
     def __init__(self, name: str, class_names: Sequence[str]) -> None:
         self.name = name
         self._names = class_names
-        self._masks: dict[int, Mask] = {}
+        self._masks: dict[int, ColumnMask] = {}
 
-    def add(self, label: str, mask: Mask) -> None:
+    def add(self, label: str, mask: ColumnMask) -> None:
         """Add a part, bool ``[width, height]``, to what its label means."""
         if label not in self._names:
             raise DataError(
@@ -139,7 +138,7 @@ def _coco(document: Mapping[str, Any], class_names: Sequence[str]) -> Corrected:
     return Corrected({strip.name: strip.codes for strip in strips.values()}, 0)
 
 
-def _mask(name: str, segmentation: Any) -> Mask:
+def _mask(name: str, segmentation: Any) -> ColumnMask:
     """Read polygons or a code of COCO as bool ``[width, height]``."""
     try:
         if isinstance(segmentation, list) or isinstance(segmentation["counts"], list):

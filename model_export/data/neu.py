@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from model_export.data.kaggle import DataError, Masks, write_kaggle
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 _SIDE = 200
 _CLASSES = {1: 1, 2: 4, 3: 3}

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from model_export.data.kaggle import LabelledStrip, Masks
-from service.model.metadata import Strip
+from service.geometry import Strip
 
 _COARSE = 4
 """What surrounds a pixel is judged on strips that are smaller by this."""

@@ -9,7 +9,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from model_export.data.kaggle import LabelledStrip
-from service.model.metadata import CLASS_COUNT, Split, Strip
+from service.geometry import CLASS_COUNT, Strip
+from service.model.metadata import Split
 
 STRATEGY = "groups of strips with alike streak profiles, dealt out to folds by class"
 

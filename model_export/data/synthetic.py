@@ -10,8 +10,8 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from model_export.data.kaggle import Masks
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.masks import rle
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 Canvas = npt.NDArray[np.float64]
 Region = npt.NDArray[np.bool_]

@@ -9,7 +9,8 @@ from torch import nn
 from tqdm import tqdm
 
 from model_export.data.kaggle import LabelledStrip
-from service.model.metadata import CLASS_COUNT, Calibration
+from service.geometry import CLASS_COUNT
+from service.model.metadata import Calibration
 
 Logits = npt.NDArray[np.float64]
 """float64 ``[strips, 4]``."""

@@ -15,7 +15,7 @@ from model_export.metrics import area_under_roc
 from model_export.network.steel_network import ServedNetwork
 from model_export.training import checkpoint as checkpoints
 from model_export.training.sources import labelled_strips, named
-from service.model.metadata import CLASS_COUNT
+from service.geometry import CLASS_COUNT
 
 _FIXED = 77
 """The byte of threshold 0.3, at which nothing was tuned."""

@@ -10,7 +10,8 @@ from model_export.data.kaggle import LabelledStrip, Masks
 from model_export.evaluation.overlaps import answered
 from model_export.evaluation.torch_session import Answers
 from model_export.metrics import Overlap
-from service.model.metadata import CLASS_COUNT, OperatingPoint
+from service.geometry import CLASS_COUNT
+from service.model.metadata import OperatingPoint
 from service.model.session import Probabilities
 
 LEVELS = 256

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from model_export.network.steel_network import ServedNetwork
-from service.model.metadata import Strip
+from service.geometry import Strip
 from service.model.session import Probabilities
 
 

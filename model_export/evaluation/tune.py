@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.evaluation.curves import ThresholdCurves
-from service.model.metadata import CLASS_COUNT, OperatingPoint
+from service.geometry import CLASS_COUNT
+from service.model.metadata import OperatingPoint
 
 RECALL_FLOOR = 0.9
 

@@ -12,7 +12,7 @@ from segmentation_models_pytorch.base import ClassificationHead
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
-from service.model.metadata import CLASS_COUNT
+from service.geometry import CLASS_COUNT
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 
 _CLASSES, _MASKS = "class_probability", "mask_probability"
 _INSIDE = "gated/"

@@ -18,12 +18,10 @@ from model_export.onnx_export.provenance import provenance
 from model_export.onnx_export.quantize import quantize
 from model_export.training import checkpoint as checkpoints
 from model_export.training.checkpoint import Checkpoint
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.masks import rle
 from service.model.metadata import (
-    CLASS_COUNT,
     FORMAT_VERSION,
-    HEIGHT,
-    WIDTH,
     Calibration,
     ClassScore,
     DefectClass,
@@ -33,7 +31,6 @@ from service.model.metadata import (
     OperatingPoint,
     Parity,
     Profile,
-    Strip,
     png_base64,
 )
 from service.model.session import OrtSession, prove

@@ -11,7 +11,8 @@ import torch
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export.parity import ParityError
 from model_export.onnx_export.stem import UnshuffledStem
-from service.model.metadata import HEIGHT, METADATA_KEY, WIDTH, ModelMetadata
+from service.geometry import HEIGHT, WIDTH
+from service.model.metadata import METADATA_KEY, ModelMetadata
 from service.model.repository import write_checksum
 
 _SMALL = 1024

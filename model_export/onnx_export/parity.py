@@ -10,7 +10,8 @@ from model_export.data.kaggle import LabelledStrip
 from model_export.evaluation.overlaps import overlaps_of
 from model_export.evaluation.torch_session import Answers
 from model_export.metrics import Overlap, class_scores
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, OperatingPoint, Parity
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
+from service.model.metadata import OperatingPoint, Parity
 
 Arithmetic = Literal["fp32", "half weights", "fp16", "int8"]
 

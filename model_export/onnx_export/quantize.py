@@ -11,7 +11,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from tqdm import tqdm
 
-from service.model.metadata import Strip
+from service.geometry import Strip
 
 _QUANTIZED = ["Conv", "Relu", "Add", "MaxPool", "Concat", "Resize"]
 """Operators whose int8 kernels pay; what is left (normalisation, the heads' ends) stays in float."""

@@ -16,8 +16,8 @@ from model_export.evaluation.calibrate import calibration_error
 from model_export.evaluation.mill import BALANCE
 from model_export.metrics import rejected_at_recall
 from model_export.report.judged import Judged
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.masks.overlay import COLOURS
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
 
 INK, FAINT = "#222b33", "#c3ccd4"
 _CELL = 16

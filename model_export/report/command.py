@@ -12,7 +12,8 @@ from model_export.metrics import class_scores
 from model_export.report import charts, pictures
 from model_export.report.judged import Judged, judge
 from model_export.report.page import Page, Picture, Section, chart, write_page
-from service.model.metadata import CLASS_COUNT, ModelMetadata
+from service.geometry import CLASS_COUNT
+from service.model.metadata import ModelMetadata
 
 
 @dataclass(frozen=True)

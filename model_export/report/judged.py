@@ -13,7 +13,8 @@ from model_export.evaluation.curves import ThresholdCurves, measure
 from model_export.evaluation.evaluate import UNUSED_SEED
 from model_export.evaluation.out_of_fold import FOLDS, fold_sessions, out_of_fold
 from model_export.metrics import Overlap
-from service.model.metadata import Profile, Strip
+from service.geometry import Strip
+from service.model.metadata import Profile
 from service.model.postprocess import ClassMask, segment
 from service.model.repository import find_model
 from service.model.session import OrtSession, Probabilities

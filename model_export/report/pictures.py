@@ -9,8 +9,8 @@ from PIL import Image
 
 from model_export.data.kaggle import LabelledStrip
 from model_export.report.judged import Judged, Looked
+from service.geometry import CLASS_COUNT
 from service.masks.overlay import draw_overlay
-from service.model.metadata import CLASS_COUNT
 
 _WIDTH = 1200
 """Pixels of a picture on the page."""

@@ -7,7 +7,8 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from model_export.metrics import mean_of
-from service.model.metadata import CLASS_COUNT, ClassScore
+from service.geometry import CLASS_COUNT
+from service.model.metadata import ClassScore
 
 _OF_CLASSES = ("dice_positive", "recall", "false_alarm_rate")
 COLUMNS = (

@@ -8,7 +8,8 @@ from model_export.data.paste import PastedStrip
 from model_export.data.split import hold_out, split_strips
 from model_export.data.synthetic import DrawnStrip, drawn_strips
 from model_export.training.config import TrainConfig
-from service.model.metadata import Split, Strip
+from service.geometry import Strip
+from service.model.metadata import Split
 
 _HELD_OUT = 40
 

@@ -30,7 +30,8 @@ from model_export.training.losses import MaskLoss
 from model_export.training.processes import Processes, joined
 from model_export.training.sources import labelled_strips, make_split, named, training_samples
 from model_export.training.teacher import Teacher
-from service.model.metadata import WIDTH, ClassScore, Split
+from service.geometry import WIDTH
+from service.model.metadata import ClassScore, Split
 
 
 def train(config: TrainConfig) -> Path:

@@ -13,9 +13,10 @@ from service.api.schemas import (
     TimingMs,
 )
 from service.errors import ServiceError
+from service.geometry import HEIGHT, WIDTH
 from service.inference.prediction import Prediction
 from service.masks.regions import Instance
-from service.model.metadata import HEIGHT, WIDTH, DefectClass
+from service.model.metadata import DefectClass
 from service.model.session import Session
 
 

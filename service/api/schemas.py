@@ -6,16 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.errors import InvalidParameterError
+from service.geometry import CLASS_COUNT
 from service.masks.formats import MaskFormat
-from service.model.metadata import (
-    CLASS_COUNT,
-    Calibration,
-    DefectClass,
-    ModelMetadata,
-    Parity,
-    Profile,
-    Provenance,
-)
+from service.model.metadata import Calibration, DefectClass, ModelMetadata, Parity, Profile, Provenance
 
 _MOST_MM_PER_PX = 1000
 ONE_OR_FOUR = f"one value, or {CLASS_COUNT} separated by commas"

@@ -7,9 +7,9 @@ import simplejpeg
 from PIL import Image
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.geometry import HEIGHT, WIDTH, Strip
 from service.images.jpeg import bits_per_sample, count_scans
 from service.images.png import is_complete
-from service.model.metadata import HEIGHT, WIDTH, Strip
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 

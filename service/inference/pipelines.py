@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
 from service.errors import InferenceError, ServiceError, unexpected
+from service.geometry import Strip
 from service.inference.batcher import Batcher
 from service.inference.prediction import Decoded, Job, Prediction, finish, read
-from service.model.metadata import Strip
 from service.model.session import Probabilities, Session
 from service.observability.stopwatch import Spent, Stopwatch
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.geometry import Strip
 from service.images.decode import decode
 from service.masks.formats import MaskFormat, maps_png, png, write
 from service.masks.regions import Instance, instances
-from service.model.metadata import OperatingPoint, Strip
+from service.model.metadata import OperatingPoint
 from service.model.postprocess import ClassMask, segment
 from service.model.session import Probabilities
 from service.observability.stopwatch import Spent, Stopwatch

@@ -10,15 +10,14 @@ import numpy.typing as npt
 import pycocotools.mask
 from PIL import Image
 
+from service.geometry import HEIGHT, WIDTH, ColumnMask
 from service.masks import rle
 from service.masks.regions import outline
-from service.masks.rle import Mask
-from service.model.metadata import HEIGHT, WIDTH
 
 MaskFormat = Literal["rle", "coco_rle", "coco_rle_uncompressed", "polygon", "png", "none"]
 
 
-def write(mask: Mask | None, mask_format: MaskFormat) -> dict[str, Any]:
+def write(mask: ColumnMask | None, mask_format: MaskFormat) -> dict[str, Any]:
     """Write one class's mask, bool ``[1600, 256]``, or None if there is none, as the fields of its answer."""
     if mask is None:
         if mask_format == "rle":  # most classes of most strips
@@ -37,14 +36,14 @@ def write(mask: Mask | None, mask_format: MaskFormat) -> dict[str, Any]:
             return {}
 
 
-def png(masks: Sequence[Mask | None]) -> str:
+def png(masks: Sequence[ColumnMask | None]) -> str:
     """Write masks as one grey PNG in base64, its pixels as in ``class_bits``."""
     buffer = io.BytesIO()
     Image.fromarray(class_bits(masks)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def class_bits(masks: Sequence[Mask | None]) -> npt.NDArray[np.uint8]:
+def class_bits(masks: Sequence[ColumnMask | None]) -> npt.NDArray[np.uint8]:
     """Write masks as one picture, uint8 ``[256, 1600]``: bit ``n`` of a pixel is the ``n``-th mask's."""
     bits = np.zeros((WIDTH, HEIGHT), dtype=np.uint8)
     for number, mask in enumerate(masks):
@@ -64,12 +63,12 @@ def maps_png(masks: npt.NDArray[np.uint8]) -> str:
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def _coco_rle(mask: Mask) -> dict[str, Any]:
+def _coco_rle(mask: ColumnMask) -> dict[str, Any]:
     code = pycocotools.mask.encode(mask.T.astype(np.uint8, order="F"))
     return {"size": list(code["size"]), "counts": code["counts"].decode("ascii")}
 
 
-def _uncompressed_coco_rle(mask: Mask) -> dict[str, Any]:
+def _uncompressed_coco_rle(mask: ColumnMask) -> dict[str, Any]:
     """Write lengths of runs, column by column, the first of background, as COCO annotates crowds.
 
     Source: ``maskApi.h`` of pycocotools.

@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from service.masks.rle import Mask, RleError
+from service.geometry import ColumnMask
+from service.masks.rle import RleError
 
 _CHANNELS = 4
 _VALUE_BITS = 8
 _LENGTH_BITS = (3, 4, 8, 16)
 
 
-def encode(mask: Mask) -> list[int]:
+def encode(mask: ColumnMask) -> list[int]:
     """Write a column-major mask, bool ``[width, height]``, as bytes."""
     pixels = np.ascontiguousarray(mask.T, dtype=np.bool_).reshape(-1)
     edges = np.flatnonzero(np.diff(pixels)) + 1
@@ -40,7 +41,7 @@ def _blocks(length: int, value: bool) -> Iterator[str]:
         length -= part
 
 
-def decode(code: Sequence[int], *, height: int, width: int) -> Mask:
+def decode(code: Sequence[int], *, height: int, width: int) -> ColumnMask:
     """Read bytes into a column-major mask, bool ``[width, height]``: where the picture is not transparent.
 
     Raises:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from service.masks.rle import Mask
-from service.model.metadata import HEIGHT, WIDTH, Strip
+from service.geometry import HEIGHT, WIDTH, ColumnMask, Mask, Strip
 
 COLOURS: dict[int, tuple[int, int, int]] = {
     # Okabe and Ito's palette: told apart with any kind of colour vision.
@@ -19,7 +18,7 @@ COLOURS: dict[int, tuple[int, int, int]] = {
 _LEGEND = 28
 
 
-def draw_overlay(strip: Strip, masks: Mapping[int, Mask], captions: Mapping[int, str]) -> bytes:
+def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mapping[int, str]) -> bytes:
     """Draw masks (column-major bool ``[1600, 256]``, by class id) over a strip; answer a PNG.
 
     Each mask is tinted and outlined; below the strip a legend holds a caption per class.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from service.masks.rle import Mask
+from service.geometry import ColumnMask
 
 Polygons = npt.NDArray[np.object_]
 Runs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -29,7 +29,7 @@ class Instance:
     """Of its surface: the middle of the first pixel is (0.5, 0.5)."""
 
 
-def outline(mask: Mask) -> dict[str, Any]:
+def outline(mask: ColumnMask) -> dict[str, Any]:
     """Outline a column-major mask, bool ``[width, height]``, as a GeoJSON MultiPolygon (RFC 7946).
 
     The outline runs along the edges of pixels, so it is exact; holes are kept, and the polygons are valid.
@@ -47,7 +47,7 @@ def outline(mask: Mask) -> dict[str, Any]:
     }
 
 
-def instances(class_id: int, mask: Mask, pixels: npt.NDArray[np.uint8]) -> list[Instance]:
+def instances(class_id: int, mask: ColumnMask, pixels: npt.NDArray[np.uint8]) -> list[Instance]:
     """List the connected defects of one class, the largest first. Pixels connect by their edges.
 
     Args:
@@ -77,7 +77,7 @@ def instances(class_id: int, mask: Mask, pixels: npt.NDArray[np.uint8]) -> list[
     return sorted(found, key=lambda one: -one.area)
 
 
-def _runs(mask: Mask) -> Runs:
+def _runs(mask: ColumnMask) -> Runs:
     padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
     padded[:, 1:-1] = mask
     steps = np.diff(padded, axis=1)

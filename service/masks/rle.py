@@ -8,16 +8,15 @@ Masks are held column-major, as ``[width, height]``, so that this order is conti
 """
 
 import numpy as np
-import numpy.typing as npt
 
-Mask = npt.NDArray[np.bool_]
+from service.geometry import ColumnMask
 
 
 class RleError(ValueError):
     """The string is not a run-length code of a mask of this size."""
 
 
-def encode(mask: Mask) -> str:
+def encode(mask: ColumnMask) -> str:
     """Write a column-major mask, bool ``[width, height]``, as runs."""
     pixels = np.ascontiguousarray(mask, dtype=np.bool_).reshape(-1)
     if pixels.size == 0:
@@ -34,7 +33,7 @@ def encode(mask: Mask) -> str:
     return " ".join(map(str, runs.tolist()))
 
 
-def decode(rle: str, *, height: int, width: int) -> Mask:
+def decode(rle: str, *, height: int, width: int) -> ColumnMask:
     """Read runs into a column-major mask, bool ``[width, height]``.
 
     Raises:

@@ -6,19 +6,13 @@ import math
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image as PillowImage
 from pydantic import BaseModel, ConfigDict, Field
 
-HEIGHT = 256
-WIDTH = 1600
-CLASS_COUNT = 4
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 METADATA_KEY = "steel_defect_model"
 FORMAT_VERSION = 1
-
-Strip = npt.NDArray[np.uint8]
-"""One grey strip, uint8 ``[256, 1600]``."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 FourFractions = tuple[Fraction, Fraction, Fraction, Fraction]

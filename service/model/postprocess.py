@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.masks.rle import Mask
+from service.geometry import ColumnMask
 from service.model.metadata import OperatingPoint
 
 
@@ -17,7 +17,7 @@ class ClassMask:
     probability: float
     area: int
     """Pixels of the mask."""
-    mask: Mask | None
+    mask: ColumnMask | None
     """bool ``[1600, 256]``, column-major; None when the class is not present."""
 
     @property

@@ -13,10 +13,11 @@ import onnxruntime
 from pydantic import ValidationError
 
 from service.errors import DeviceLostError, ModelFileError
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.masks.rle import decode
 from service.model.cpu_quota import cpu_quota
 from service.model.io_binding import BoundRuns
-from service.model.metadata import CLASS_COUNT, HEIGHT, METADATA_KEY, WIDTH, ModelMetadata, Strip
+from service.model.metadata import METADATA_KEY, ModelMetadata
 from service.model.providers import CPU, OPENVINO, GpuOptions, open_cpu, open_gpu, open_openvino
 from service.model.repository import gpu_variant, read_model
 

@@ -10,8 +10,8 @@ from PIL import Image
 from pydantic import SecretStr
 
 from service.app import create_app
+from service.geometry import Strip
 from service.images.decode import decode
-from service.model.metadata import Strip
 from service.model.session import OrtSession, Probabilities
 from service.settings import Settings
 from tests.support.images import encoded, png

@@ -21,9 +21,9 @@ import pytest
 from bench.connections import Connections, post
 from bench.processes import free_port
 from service.app import create_app
+from service.geometry import Strip
 from service.model.cpu_quota import cpu_quota
 from service.model.io_binding import BoundRuns
-from service.model.metadata import Strip
 from service.model.providers import open_cpu
 from service.model.repository import read_model
 from service.model.session import OrtSession, Probabilities, bind

@@ -12,8 +12,8 @@ import pytest
 from onnx import TensorProto, helper
 from playwright.sync_api import Browser, Page, expect
 
+from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
-from service.model.metadata import HEIGHT, WIDTH
 from tests.browser.conftest import note_requests_elsewhere
 from tests.support.images import png
 from tests.support.serving import Server, real_server

@@ -24,7 +24,7 @@ from model_export.training.config import TrainConfig
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate
 from model_export.training.teacher import Teacher
 from model_export.training.train import train
-from service.model.metadata import Strip
+from service.geometry import Strip
 from service.model.providers import open_cpu
 from service.model.repository import read_model, write_checksum
 from service.model.session import OrtSession, Probabilities, prove

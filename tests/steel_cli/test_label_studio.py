@@ -12,8 +12,8 @@ import pytest
 
 from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import DataError, read_kaggle
+from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio, rle
-from service.model.metadata import HEIGHT, WIDTH
 from steel_cli.label_studio import write_label_studio
 from steel_cli.writers import write_coco
 from tests.support.images import png

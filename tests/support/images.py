@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from service.model.metadata import Strip
+from service.geometry import Strip
 
 
 def png(strip: Strip) -> bytes:

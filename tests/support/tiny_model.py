@@ -11,11 +11,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from service.geometry import HEIGHT, WIDTH, Strip
 from service.masks import rle
 from service.model.metadata import (
-    HEIGHT,
     METADATA_KEY,
-    WIDTH,
     Calibration,
     DefectClass,
     Golden,
@@ -24,7 +23,6 @@ from service.model.metadata import (
     Profile,
     Provenance,
     Split,
-    Strip,
     png_base64,
 )
 from service.model.repository import write_checksum

@@ -9,9 +9,10 @@ from service.api.openapi.problems import EXAMPLE_ID
 from service.api.responses import image_result
 from service.api.schemas import ImageResult, ModelSummary, PredictResponse, ProfileUsed, TimingMs
 from service.errors import InvalidImageError, ServiceError
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.inference.prediction import Decoded, Job, Output, Prediction, Wanted, finish
 from service.masks.formats import MaskFormat
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH, DefectClass, OperatingPoint
+from service.model.metadata import DefectClass, OperatingPoint
 from service.model.session import Probabilities
 from service.observability.stopwatch import Spent
 

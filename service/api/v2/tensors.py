@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from service.api.v2.schemas import TensorMetadata
 from service.errors import InvalidParameterError, PayloadTooLargeError
-from service.model.metadata import CLASS_COUNT, HEIGHT, WIDTH
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 
 INPUT = TensorMetadata(name="image", datatype="BYTES", shape=(-1,))
 OUTPUTS = (

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from service.errors import InferenceError, InvalidImageError
+from service.geometry import Strip
 from service.inference.batcher import Batcher
 from service.inference.pipelines import Inferred, Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
 from service.inference.prediction import Job, Output, Prediction, Wanted
-from service.model.metadata import Strip
 from service.model.session import OrtSession
 from tests.support.images import png
 from tests.support.tiny_model import block_rle, block_strip

@@ -13,17 +13,17 @@ import supervision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.geometry import ColumnMask
 from service.masks import rle
 from service.masks.formats import png, write
 from service.masks.regions import instances
-from service.masks.rle import Mask
 
 HEIGHT, WIDTH = 256, 1600
 
 Blocks = list[tuple[int, int, int, int, bool]]
 
 
-def drawn(blocks: Blocks) -> Mask:
+def drawn(blocks: Blocks) -> ColumnMask:
     """Rectangles, drawn or rubbed out, left, top, width and height each; column-major."""
     mask = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
     for left, top, width, height, value in blocks:
@@ -39,16 +39,16 @@ masks = st.lists(
 ).map(drawn)
 
 
-def from_polygon(polygon: dict[str, Any]) -> Mask:
+def from_polygon(polygon: dict[str, Any]) -> ColumnMask:
     """Whether the middle of each pixel lies inside."""
     x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5, indexing="ij")
-    inside: Mask = shapely.contains_xy(shapely.geometry.shape(polygon), x, y)
+    inside: ColumnMask = shapely.contains_xy(shapely.geometry.shape(polygon), x, y)
     return inside
 
 
 @given(masks)
 @settings(max_examples=30, deadline=None)
-def test_coco_codes_are_read_by_pycocotools_and_supervision(mask: Mask) -> None:
+def test_coco_codes_are_read_by_pycocotools_and_supervision(mask: ColumnMask) -> None:
     code = write(mask, "coco_rle")["coco_rle"]
     np.testing.assert_array_equal(pycocotools.mask.decode(code), mask.T)
     plain = write(mask, "coco_rle_uncompressed")["coco_rle"]
@@ -61,7 +61,7 @@ def test_coco_codes_are_read_by_pycocotools_and_supervision(mask: Mask) -> None:
 
 @given(masks)
 @settings(max_examples=15, deadline=None)
-def test_polygons_are_valid_and_exact_holes_included(mask: Mask) -> None:
+def test_polygons_are_valid_and_exact_holes_included(mask: ColumnMask) -> None:
     polygon = write(mask, "polygon")["polygon"]
     shape = shapely.geometry.shape(polygon)
     assert shape.is_valid
@@ -80,7 +80,7 @@ def test_a_ring_has_a_hole_and_corners_only() -> None:
 
 @given(st.lists(masks, min_size=4, max_size=4))
 @settings(max_examples=10, deadline=None)
-def test_a_png_holds_a_bit_per_class(found: list[Mask]) -> None:
+def test_a_png_holds_a_bit_per_class(found: list[ColumnMask]) -> None:
     code = png([mask if mask.any() else None for mask in found])
     image = cv2.imdecode(np.frombuffer(base64.b64decode(code), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     assert image is not None
@@ -112,7 +112,7 @@ def test_a_mask_from_the_first_pixel_on_begins_with_no_background() -> None:
 
 @given(masks, st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
-def test_instances_are_opencvs_connected_components(mask: Mask, seed: int) -> None:
+def test_instances_are_opencvs_connected_components(mask: ColumnMask, seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, mask.shape, dtype=np.uint8)
     found = instances(2, mask, pixels)
     count, labels, stats, centroids = cv2.connectedComponentsWithStats(

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from service.geometry import ColumnMask
 from service.masks import rle
-from service.masks.rle import Mask, RleError
+from service.masks.rle import RleError
 
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=12))
 
 
-def slow_encode(mask: Mask) -> str:
+def slow_encode(mask: ColumnMask) -> str:
     """The definition, pixel by pixel: number from 1, top to bottom, then left to right."""
     runs: list[list[int]] = []
     for number, pixel in enumerate((bool(p) for column in mask for p in column), 1):
@@ -28,12 +29,12 @@ def slow_encode(mask: Mask) -> str:
 
 
 @given(masks)
-def test_encode_agrees_with_the_definition(mask: Mask) -> None:
+def test_encode_agrees_with_the_definition(mask: ColumnMask) -> None:
     assert rle.encode(mask) == slow_encode(mask)
 
 
 @given(masks)
-def test_decode_undoes_encode(mask: Mask) -> None:
+def test_decode_undoes_encode(mask: ColumnMask) -> None:
     width, height = mask.shape
     np.testing.assert_array_equal(rle.decode(rle.encode(mask), height=height, width=width), mask)
 

@@ -1,0 +1,18 @@
+"""The size of a strip, and the arrays that pictures and masks are held in."""
+
+import numpy as np
+import numpy.typing as npt
+
+HEIGHT = 256
+"""Rows of a strip."""
+WIDTH = 1600
+"""Columns of a strip."""
+CLASS_COUNT = 4
+"""Classes of defect."""
+
+Strip = npt.NDArray[np.uint8]
+"""One grey strip, uint8 ``[height, width]``."""
+Mask = npt.NDArray[np.bool_]
+"""One mask, row-major as images are: bool ``[height, width]``."""
+ColumnMask = npt.NDArray[np.bool_]
+"""One mask, column-major: bool ``[width, height]``. Runs of Kaggle's code are contiguous memory in it."""
