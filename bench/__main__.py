@@ -24,7 +24,7 @@ from bench.service_load import measure_service
 from bench.table import table
 from bench.tiny import measure_tiny
 from bench.workload import answer_jobs, clean_jobs, image_files
-from model_export.data.kaggle import DataError
+from model_export.errors import DataError
 from service.errors import ModelFileError
 from service.model.repository import find_model
 from service.model.session import OrtSession

@@ -7,13 +7,12 @@ import tyro
 
 from model_export.data.draw import draw
 from model_export.data.import_labels import import_labels
-from model_export.data.kaggle import DataError
 from model_export.data.neu import tile_neu
+from model_export.errors import DataError, ParityError
 from model_export.evaluation.compare import compare
 from model_export.evaluation.evaluate import evaluate
 from model_export.evaluation.submit import submit
 from model_export.onnx_export.export import export
-from model_export.onnx_export.parity import ParityError
 from model_export.report.command import report
 from model_export.training.cross_validate import cross_validate
 from model_export.training.train import train

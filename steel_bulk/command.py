@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from service.api.schemas import ProfileUsed, SegmentQuery, operating_point
 from service.errors import DeviceError, InvalidParameterError, ModelFileError
+from service.images.suffixes import IMAGE_SUFFIXES
 from service.model.metadata import Profile
 from service.model.providers import CPU
 from service.model.repository import find_model
@@ -26,7 +27,6 @@ from steel_bulk.places import Place, open_place
 from steel_bulk.tries import Tries
 from steel_bulk.worker import Work, pack_model
 from steel_client.errors import SteelError
-from steel_client.files import IMAGE_SUFFIXES
 
 
 def bulk(config: BulkConfig) -> int:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from service.images.suffixes import IMAGE_SUFFIXES
 from steel_bulk.places import Place, open_place, split_uri
 from steel_client.errors import SteelError
-from steel_client.files import IMAGE_SUFFIXES
 
 LISTING = "listing.parquet"
 _SCHEMA = pa.schema([("file", pa.string())])

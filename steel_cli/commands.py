@@ -12,13 +12,14 @@ import tyro
 from PIL import Image as PillowImage
 from tqdm import tqdm
 
+from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks.overlay import draw_overlay
 from steel_cli.journal import Journal, read_journal
 from steel_cli.label_studio import write_label_studio
 from steel_cli.writers import write_coco, write_kaggle
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import SteelError
-from steel_client.files import IMAGE_SUFFIXES, Outcome
+from steel_client.files import Outcome
 from steel_client.results import Image
 
 JOURNAL = "predictions.jsonl"

@@ -1,6 +1,5 @@
 """From a journal to the files that other tools read."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,20 @@ import pycocotools.mask
 from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
 from service.masks.formats import write
+from service.masks.submission import write_submission
 from steel_cli.journal import read_journal
 
 
 def write_kaggle(journal: Path, target: Path) -> None:
     """Write Kaggle's submission: a row per image and class."""
-    with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["ImageId", "EncodedPixels", "ClassId"])
-        for line in read_journal(journal):
-            for found in line.get("classes", []):
-                writer.writerow([line["file"], found["rle"], found["class_id"]])
+    write_submission(
+        target,
+        (
+            (line["file"], found["class_id"], found["rle"])
+            for line in read_journal(journal)
+            for found in line.get("classes", [])
+        ),
+    )
 
 
 def write_coco(journal: Path, target: Path) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from steel_client.errors import SteelError
 from steel_client.results import Image
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
-
 
 @dataclass(frozen=True)
 class Outcome:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.data.kaggle import DataError, LabelledStrip, read_labels, write_kaggle
+from model_export.data.kaggle import read_labels, write_kaggle
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import ShapedStrip, drawn_strips
+from model_export.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from model_export.data.kaggle import (
-    CLASS_NAMES,
-    IMAGE_SUFFIXES,
-    DataError,
-    header_problem,
-    read_kaggle,
-    read_labels,
-    write_labels,
-)
+from model_export.data.kaggle import header_problem, read_kaggle, read_labels, write_labels
 from model_export.data.label_tools import image_of, read_export
+from model_export.data.labelled_strip import CLASS_NAMES
+from model_export.errors import DataError
+from service.images.suffixes import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True)

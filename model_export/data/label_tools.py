@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import pycocotools.mask
 
-from model_export.data.kaggle import DataError
+from model_export.errors import DataError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, ColumnMask
 from service.masks import label_studio, rle
 

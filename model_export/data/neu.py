@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from model_export.data.kaggle import DataError, Masks, write_kaggle
+from model_export.data.kaggle import write_kaggle
+from model_export.data.labelled_strip import Masks
+from model_export.errors import DataError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 _SIDE = 200

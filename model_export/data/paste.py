@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageFilter
 
-from model_export.data.kaggle import LabelledStrip, Masks
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from service.geometry import Strip
 
 _COARSE = 4

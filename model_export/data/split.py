@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
-from model_export.data.kaggle import LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
 from service.geometry import CLASS_COUNT, Strip
 from service.model.metadata import Split
 

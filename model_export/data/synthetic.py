@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from model_export.data.kaggle import Masks
+from model_export.data.labelled_strip import Masks
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.masks import rle
 

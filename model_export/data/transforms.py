@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from model_export.data.kaggle import Transform
+from model_export.data.dataset import Transform
 
 
 class BlackBorder(v2.Transform):  # type: ignore[misc]  # torchvision ships no types

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from model_export.data.kaggle import LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
 from service.geometry import CLASS_COUNT
 from service.model.metadata import Calibration
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from model_export.data.kaggle import DataError
+from model_export.errors import DataError
 from model_export.evaluation.curves import ThresholdCurves, measure
 from model_export.evaluation.torch_session import TorchSession
 from model_export.metrics import area_under_roc

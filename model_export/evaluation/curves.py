@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model_export.data.kaggle import LabelledStrip, Masks
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.evaluation.overlaps import answered
 from model_export.evaluation.torch_session import Answers
 from model_export.metrics import Overlap

@@ -8,8 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from model_export.data.kaggle import DataError, LabelledStrip, read_kaggle
+from model_export.data.kaggle import read_kaggle
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import drawn_strips
+from model_export.errors import DataError
 from model_export.evaluation.calibrate import calibration_error
 from model_export.evaluation.mill import CLEAN_SHARE, mill_weights
 from model_export.evaluation.out_of_fold import OutOfFold, fold_sessions, out_of_fold

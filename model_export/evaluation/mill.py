@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from model_export.data.kaggle import LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
 
 BALANCE: dict[frozenset[int], int] = {
     frozenset(): 5887,

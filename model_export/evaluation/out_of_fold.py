@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model_export.data.kaggle import DataError, LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.errors import DataError
 from model_export.evaluation.curves import ThresholdCurves, tally
 from model_export.evaluation.overlaps import answered, overlaps_of
 from model_export.metrics import Overlap

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from model_export.data.kaggle import LabelledStrip, Masks
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.evaluation.torch_session import Answers
 from model_export.metrics import Overlap
 from service.model.metadata import OperatingPoint

@@ -1,13 +1,15 @@
-"""Kaggle's submission.csv for a folder of images."""
+"""``submit``: Kaggle's submission.csv for a folder of images."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from model_export.data.kaggle import IMAGE_SUFFIXES, DataError, read_image
+from model_export.data.kaggle import list_images, read_image
+from model_export.errors import DataError
+from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
+from service.masks.submission import write_submission
 from service.model.postprocess import segment
 from service.model.repository import find_model
 from service.model.session import OrtSession
@@ -28,33 +30,31 @@ class SubmitConfig:
     old_form: bool = False
     """Columns ImageId_ClassId,EncodedPixels instead of ImageId,EncodedPixels,ClassId."""
     threads: int | None = None
-    """Processors for one inference."""
+    """Threads per inference."""
 
 
 def submit(config: SubmitConfig) -> None:
-    """Write a submission; an image that cannot be read stops with its name, and nothing is written."""
+    """Write a submission.
+
+    Raises:
+        DataError: if the folder holds no image, an image cannot be read or the model lacks the profile;
+            nothing is written then.
+    """
     if not config.images.is_dir():
         raise DataError(f"there is no folder {config.images}")
-    paths = sorted(path for path in config.images.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    paths = list_images(config.images)
     if not paths:
         raise DataError(f"{config.images} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     session = OrtSession(find_model(config.model), threads=config.threads)
     point = session.metadata.profile(config.profile)
     if point is None:
         raise DataError(f"the model has no profile {config.profile!r}")
-    rows: list[list[str]] = []
-    masks = 0
+    rows: list[tuple[str, int, str]] = []
     for path in tqdm(paths, "predicting", unit="strip", dynamic_ncols=True):
-        answer = session.infer([read_image(path)])[0]
-        for found in segment(answer.classes, answer.masks, point):
-            code = "" if found.mask is None else rle.encode(found.mask)
-            masks += bool(code)
-            class_id = str(found.class_id)
-            rows.append([f"{path.name}_{class_id}", code] if config.old_form else [path.name, code, class_id])
-    header = (
-        ["ImageId_ClassId", "EncodedPixels"] if config.old_form else ["ImageId", "EncodedPixels", "ClassId"]
-    )
+        probabilities = session.infer([read_image(path)])[0]
+        for found in segment(probabilities.classes, probabilities.masks, point):
+            rows.append((path.name, found.class_id, "" if found.mask is None else rle.encode(found.mask)))
     config.out.parent.mkdir(parents=True, exist_ok=True)
-    with config.out.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
+    write_submission(config.out, rows, old_form=config.old_form)
+    masks = sum(bool(code) for _, _, code in rows)
     print(f"wrote {config.out}: {len(paths)} images, {masks} masks")

@@ -8,7 +8,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from model_export.data.kaggle import CLASS_NAMES, DataError, LabelledStrip
+from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
+from model_export.errors import DataError
 from model_export.evaluation.calibrate import Logits, class_logits, fit_temperature
 from model_export.evaluation.curves import ThresholdCurves, measure
 from model_export.evaluation.out_of_fold import FOLDS

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from model_export.data.kaggle import LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import DrawnStrip
+from model_export.errors import ParityError
 from model_export.evaluation.torch_session import TorchSession
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export import onnx_file
 from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.gate import gate_decoder
-from model_export.onnx_export.parity import Arithmetic, ParityError, check_parity
+from model_export.onnx_export.parity import Arithmetic, check_parity
 from model_export.onnx_export.provenance import provenance
 from model_export.onnx_export.quantize import quantize
 from model_export.training import checkpoint as checkpoints

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import torch
 
+from model_export.errors import ParityError
 from model_export.network.steel_network import ServedNetwork
-from model_export.onnx_export.parity import ParityError
 from model_export.onnx_export.stem import UnshuffledStem
 from service.geometry import HEIGHT, WIDTH
 from service.model.metadata import METADATA_KEY, ModelMetadata

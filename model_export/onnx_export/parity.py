@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from model_export.data.kaggle import LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.errors import ParityError
 from model_export.evaluation.overlaps import overlaps_of
 from model_export.evaluation.torch_session import Answers
 from model_export.metrics import Overlap, class_scores
@@ -34,10 +35,6 @@ TOLERANCE: dict[Arithmetic, Tolerance] = {
     "fp16": Tolerance(2e-2, 255, 1e-2, 0.005),
     "int8": Tolerance(0.25, 255, 1e-2, 0.1),  # of a dozen strips, one at a threshold moves a class by that
 }
-
-
-class ParityError(Exception):
-    """The exported file answers differently from the network in torch; nothing was written."""
 
 
 def check_parity(

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from model_export.data.kaggle import KaggleStrip, LabelledStrip
+from model_export.data.kaggle import KaggleStrip
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.training import checkpoint as checkpoints
 from model_export.training.checkpoint import Checkpoint
 from model_export.training.config import TrainConfig

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from model_export.data.kaggle import DataError, LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.errors import DataError
 from model_export.evaluation.calibrate import calibration_error
 from model_export.evaluation.mill import BALANCE
 from model_export.metrics import rejected_at_recall

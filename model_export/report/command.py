@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from model_export.data.kaggle import DataError, LabelledStrip
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.errors import DataError
 from model_export.metrics import class_scores
 from model_export.report import charts, pictures
 from model_export.report.judged import Judged, judge

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model_export.data.kaggle import DataError, LabelledStrip, Masks, read_kaggle
+from model_export.data.kaggle import read_kaggle
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.synthetic import drawn_strips
+from model_export.errors import DataError
 from model_export.evaluation.curves import ThresholdCurves, measure
 from model_export.evaluation.evaluate import UNUSED_SEED
 from model_export.evaluation.out_of_fold import FOLDS, fold_sessions, out_of_fold

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from model_export.data.kaggle import DataError
+from model_export.errors import DataError
 from model_export.network.steel_network import SteelNetwork
 from model_export.training.config import TrainConfig
 from service.model.metadata import Split

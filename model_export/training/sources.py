@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from model_export.data.kaggle import DataError, LabelledStrip, Masks, read_kaggle
+from model_export.data.kaggle import read_kaggle
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.paste import PastedStrip
 from model_export.data.split import hold_out, split_strips
 from model_export.data.synthetic import DrawnStrip, drawn_strips
+from model_export.errors import DataError
 from model_export.training.config import TrainConfig
 from service.geometry import Strip
 from service.model.metadata import Split

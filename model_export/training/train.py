@@ -17,8 +17,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from model_export.data.kaggle import BalancedSampler, DataError, LabelledStrip, Pick, Sample, StripDataset
+from model_export.data.dataset import BalancedSampler, Sample, SampleIndex, StripDataset
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.transforms import build_transform
+from model_export.errors import DataError
 from model_export.metrics import Overlap, class_scores, mean_of
 from model_export.network.folded_weights import load_folded_weights
 from model_export.network.steel_network import SteelNetwork
@@ -270,7 +272,7 @@ def validate(
 
 def _whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:
     dataset = StripDataset(strips)
-    return (dataset[Pick(index, 0)] for index in range(len(dataset)))
+    return (dataset[SampleIndex(index, 0)] for index in range(len(dataset)))
 
 
 def _loader(

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.kaggle import DataError
 from model_export.data.synthetic import DrawnStrip
+from model_export.errors import DataError
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
 from model_export.onnx_export import onnx_file
 from model_export.onnx_export.export import ExportConfig, export

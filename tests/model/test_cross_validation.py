@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.kaggle import DataError, read_kaggle
+from model_export.data.kaggle import read_kaggle
+from model_export.errors import DataError
 from model_export.evaluation.compare import CompareConfig, compare
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.out_of_fold import fold_sessions, out_of_fold

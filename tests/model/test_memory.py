@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from model_export.data.kaggle import KaggleStrip, StripDataset
+from model_export.data.dataset import StripDataset
+from model_export.data.kaggle import KaggleStrip
 
 STATM = Path("/proc/self/statm")
 

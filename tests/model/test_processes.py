@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from model_export.data.kaggle import BalancedSampler
+from model_export.data.dataset import BalancedSampler
 from model_export.data.synthetic import drawn_strips
 from model_export.training import checkpoint as checkpoints
 from model_export.training.processes import joined

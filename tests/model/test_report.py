@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.kaggle import DataError, read_kaggle
+from model_export.data.kaggle import read_kaggle
+from model_export.errors import DataError
 from model_export.evaluation.calibrate import calibration_error
 from model_export.evaluation.overlaps import overlaps_at
 from model_export.report import charts, pictures

@@ -15,14 +15,15 @@ import torch
 from PIL import Image
 
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.kaggle import DataError, read_kaggle
+from model_export.data.kaggle import read_kaggle
 from model_export.data.synthetic import DrawnStrip
+from model_export.errors import DataError, ParityError
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.submit import SubmitConfig, submit
 from model_export.evaluation.torch_session import TorchSession
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export.export import ExportConfig, export
-from model_export.onnx_export.parity import ParityError, check_parity
+from model_export.onnx_export.parity import check_parity
 from model_export.training import checkpoint as checkpoints
 from model_export.training.config import TrainConfig
 from model_export.training.train import train

@@ -8,12 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
+from model_export.data.dataset import SampleIndex, StripDataset
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.kaggle import DataError, Pick, StripDataset, read_kaggle
+from model_export.data.kaggle import read_kaggle
 from model_export.data.neu import TileConfig, tile_neu
 from model_export.data.paste import PastedStrip, paste
 from model_export.data.split import hold_out
 from model_export.data.synthetic import DrawnStrip, drawn_strips
+from model_export.errors import DataError
 from model_export.evaluation.compare import RunScore, paired_change
 from model_export.evaluation.mill import BALANCE, mill_weights
 from model_export.metrics import Overlap, area_under_roc, class_score, rejected_at_recall
@@ -90,7 +92,7 @@ def test_background_is_a_defective_strip_where_it_is_clean() -> None:
     assert background.name == f"background-{strip.name}"
     for seed in range(10):
         torch.manual_seed(seed)
-        _, masks = StripDataset([background], crop_width=64)[Pick(0, 0)]
+        _, masks = StripDataset([background], crop_width=64)[SampleIndex(0, 0)]
         assert not masks.any()
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from model_export.data.import_labels import ImportConfig, import_labels
-from model_export.data.kaggle import DataError, read_kaggle
+from model_export.data.kaggle import read_kaggle
+from model_export.errors import DataError
 from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio, rle
 from steel_cli.label_studio import write_label_studio

@@ -9,18 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
-from model_export.data.kaggle import (
-    BalancedSampler,
-    DataError,
-    KaggleStrip,
-    LabelledStrip,
-    Pick,
-    StripDataset,
-    crop_columns,
-    read_kaggle,
-    read_labels,
-)
+from model_export.data.dataset import BalancedSampler, SampleIndex, StripDataset, crop_columns
+from model_export.data.kaggle import KaggleStrip, read_kaggle, read_labels
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import drawn_strips
+from model_export.errors import DataError
 from service.masks import rle
 
 NEW = "ImageId,ClassId,EncodedPixels\na.png,1,1 3\na.png,3,257 2\n"
@@ -57,9 +50,9 @@ def test_both_forms_of_the_labels(folder: Path, form: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b\n1,2\n", "has the columns ['a', 'b']"),
-        ("ImageId,ClassId,EncodedPixels\na.png,5,1 3\n", "line 2: the class is '5'"),
-        ("ImageId_ClassId,EncodedPixels\na.png,1 3\n", "line 2: the class is 'a.png'"),
+        ("a,b\n1,2\n", "got ['a', 'b']"),
+        ("ImageId,ClassId,EncodedPixels\na.png,5,1 3\n", "line 2: expected a class 1 to 4, got '5'"),
+        ("ImageId_ClassId,EncodedPixels\na.png,1 3\n", "line 2: expected a class 1 to 4, got 'a.png'"),
         (NEW + "a.png,1,9 9\n", "line 4: a.png has a second mask of class 1"),
     ],
 )
@@ -78,9 +71,9 @@ def test_bad_images_are_named_all_at_once(folder: Path, capsys: pytest.CaptureFi
         read_kaggle(folder)
     for part in (
         "4 images",
-        "code.png: its mask of class 3 cannot be read: runs of a 1600x256 image lie within",
+        "code.png: the mask of class 3 is invalid: runs of a 1600x256 image lie within",
         "missing.png: named in train.csv, but not in train_images/",
-        "small.png: 200x100, 1600x256 is wanted",
+        "small.png: expected 1600x256 pixels, got 200x100",
         "broken.jpg: not readable as an image",
     ):
         assert part in str(error.value)
@@ -89,7 +82,7 @@ def test_bad_images_are_named_all_at_once(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_a_folder_of_another_layout(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"not in Kaggle's layout: train\.csv and train_images/"):
+    with pytest.raises(DataError, match=r"not in Kaggle's layout: expected train\.csv and train_images/"):
         read_kaggle(tmp_path)
     (tmp_path / "train_images").mkdir()
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
@@ -150,11 +143,11 @@ def test_sampling_is_balanced_and_reproducible() -> None:
     sampler = BalancedSampler(everything, 4000, groups, seed=1)
     picks = list(sampler)
     assert len(sampler) == len(picks) == 4000
-    clean = sum(95 <= pick.number < 100 for pick in picks)
-    drawn = sum(pick.number >= 100 for pick in picks)
+    clean = sum(95 <= pick.strip < 100 for pick in picks)
+    drawn = sum(pick.strip >= 100 for pick in picks)
     assert abs(drawn / 4000 - 0.25) < 0.03
     assert abs(clean / 4000 - 0.75 / 2) < 0.03
-    focus = collections.Counter(pick.focus for pick in picks if pick.number >= 100)
+    focus = collections.Counter(pick.focus for pick in picks if pick.strip >= 100)
     assert set(focus) == {0, 1, 2, 3, 4}
     assert min(focus.values()) > 150
     assert list(sampler) == picks
@@ -170,7 +163,7 @@ def test_nothing_to_draw_from() -> None:
 def test_a_pick_crops_around_its_class() -> None:
     strips = drawn_strips(5, seed=3)
     dataset = StripDataset(strips, crop_width=128)
-    image, masks = dataset[Pick(4, 4)]
+    image, masks = dataset[SampleIndex(4, 4)]
     assert image.shape == (1, 256, 128)
     assert len(dataset) == 5
     assert masks[3].any()

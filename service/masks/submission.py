@@ -1,0 +1,23 @@
+"""Kaggle's submission file: a row per image and class."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+HEADER = ("ImageId", "EncodedPixels", "ClassId")
+OLD_HEADER = ("ImageId_ClassId", "EncodedPixels")
+
+
+def write_submission(path: Path, rows: Iterable[tuple[str, int, str]], *, old_form: bool = False) -> None:
+    """Write a submission.
+
+    Args:
+        path: the file, replaced if it exists; its folder must exist.
+        rows: image name, class id and run-length code, which is empty where there is no mask.
+        old_form: columns ``ImageId_ClassId,EncodedPixels`` of the competition's first weeks.
+    """
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(OLD_HEADER if old_form else HEADER)
+        for name, class_id, code in rows:
+            writer.writerow((f"{name}_{class_id}", code) if old_form else (name, code, class_id))
