@@ -22,7 +22,7 @@ LABEL_ENV = .venv-label-studio
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve serve-ray env test bench chaos fuzz check audit sbom format clean
+.PHONY: help serve serve-ray env test bench chaos fuzz check audit sbom docs format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ sbom: $(TOOLS_ENV)/.installed ## list the Python packages that serve, as Cyclone
 	  $(MAKE) --no-print-directory $(SERVE_ENV)/.installed && \
 	  $(TOOLS_ENV)/bin/cyclonedx-py environment $(SERVE_ENV) --pyproject pyproject.toml --output-file build/sbom.cdx.json; \
 	fi
+
+docs: $(DEV_ENV)/.installed ## write docs/settings.md from the code
+	$(DEV)/python -m tools.settings_page
 
 format: $(DEV_ENV)/.installed ## put the code into its format
 	$(DEV)/ruff check --fix .

@@ -1,1 +1,1 @@
-"""Programs that check the repository itself; ``make check`` runs them."""
+"""Programs that check the repository itself or write parts of it from the code."""

@@ -34,6 +34,7 @@ STRIPS = [
     png(block_strip()),
     png(block_strip(c2=(0, 0, 1600, 1), c4=(1500, 0, 2, 256))),
 ]
+PAGE = ROOT / "docs" / "open-inference.md"
 HEADER = "Inference-Header-Content-Length"
 INFER = "/v2/models/tiny/infer"
 
@@ -134,11 +135,11 @@ def test_the_client_gets_what_predict_gives(
     assert as_text(result.as_numpy("rle")[0][0]) == block_rle(10, 20, 3, 4)
 
 
-def test_the_readmes_example_gets_what_predict_gives(
+def test_the_pages_example_gets_what_predict_gives(
     default_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the released model."""
-    block = re.search(r"```python\n([^`]*tritonclient[^`]*)```", (ROOT / "README.md").read_text())
+    block = re.search(r"```python\n([^`]*tritonclient[^`]*)```", PAGE.read_text())
     assert block is not None
     monkeypatch.chdir(ROOT)
     strip = (ROOT / "examples" / "strip.png").read_bytes()

@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""The README shows what the service returns and what the models score."""
 
 import json
 import re
@@ -18,6 +18,8 @@ from tests.support.serving import ROOT, running_app
 pytestmark = pytest.mark.anyio
 
 README = (ROOT / "README.md").read_text()
+SCORES = (ROOT / "docs" / "scores.md").read_text()
+PERFORMANCE = (ROOT / "docs" / "performance.md").read_text()
 
 
 @pytest.fixture
@@ -62,14 +64,26 @@ def test_the_scores_are_those_of_the_model(default_model: Path) -> None:
             f"| {score.dice_positive:.3f} | {score.recall:.3f} | {score.false_alarm_rate:.3f} |"
         )
         assert row in README
+        assert row in SCORES
 
 
-def test_every_setting_is_listed_with_its_default() -> None:
-    for name, field in Settings.model_fields.items():
-        default = "-" if field.default is None else f"`{field.default}`"
-        assert f"| `STEEL_{name.upper()}` | {default} | {field.description} |" in README
+def test_the_table_of_scores_is_that_of_the_page() -> None:
+    """The README repeats the table of docs/scores.md."""
+    table = re.search(r"^\| class \| strips with.*?\n\n", SCORES, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    assert table[0] in README
 
 
-def test_links_lead_somewhere() -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", README):
-        assert link.startswith("http") or (ROOT / link).exists(), link
+@pytest.mark.parametrize("server", ["this service", "FastAPI", "LitServe", "BentoML", "mosec", "MLServer"])
+def test_the_table_of_speed_is_that_of_the_run(server: str) -> None:
+    """The README rounds the rows of the run in docs/performance.md."""
+    run = PERFORMANCE.split("servers at saturation, and at 53.8 strips/s for all")[1].split("```")[0]
+    row = re.search(rf"^\| (?:\*\*)?{server}.*", README, re.MULTILINE)
+    assert row is not None
+    shown = [float(number) for number in re.findall(r"\d+\.?\d*", row[0][2:].partition(" | ")[2])]
+    rows = re.findall(
+        rf"^{server}  +([\d.]+) +[\d.]+ +([\d.]+) +[\d.]+ +([\d.]+) .* ([\d.]+)$", run, re.MULTILINE
+    )
+    rates = [float(rate) for rate, *_ in rows]
+    latencies = [round(float(number)) for _, middle, late, _ in rows for number in (middle, late)]
+    assert shown == [*rates, *latencies, float(rows[0][3])]
