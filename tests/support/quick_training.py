@@ -1,5 +1,8 @@
-"""A training that is over soon, for tests to vary."""
+"""Configurations of trainings that take seconds; tests vary them."""
 
+from dataclasses import replace
+
+from model_export.network.steel_network import NetworkConfig
 from model_export.training.config import TrainConfig
 
 QUICK = TrainConfig(
@@ -11,4 +14,12 @@ QUICK = TrainConfig(
     precision="fp32",
     validate_every=2,
     workers=0,
+)
+
+TINY = replace(
+    QUICK,
+    network=NetworkConfig(encoder_depth=4, decoder_channels=(8, 4)),
+    drawn=5,
+    samples_per_epoch=2,
+    batch_size=2,
 )

@@ -13,6 +13,8 @@ numbers = st.one_of(
     st.integers().map(str),
     st.text(alphabet="0123456789.,eE+-_ infa٣½\x00", max_size=12),
 )
+
+
 lists = st.lists(numbers, max_size=6).map(",".join) | st.text(max_size=40)
 
 
@@ -52,3 +54,24 @@ def test_the_size_of_a_pixel_is_two_lengths_or_an_error(text: str) -> None:
 @pytest.mark.parametrize("text", ["0.25", "0.25,0.25,0.25,0.25"])
 def test_one_value_stands_for_all_four(text: str) -> None:
     assert parse_thresholds(text) == (0.25,) * 4
+
+
+def test_one_value_or_four() -> None:
+    assert parse_thresholds("0.5") == (0.5, 0.5, 0.5, 0.5)
+    assert parse_thresholds("0, 1,.25,1e-1") == (0, 1, 0.25, 0.1)
+    assert parse_areas("300") == (300, 300, 300, 300)
+    assert parse_areas("1, 2,3,4") == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "1.1", "-0.1", "nan", "inf", "0.5,0.5", "0.5,0.5,0.5,0.5,0.5", "0.5,"]
+)
+def test_wrong_thresholds(text: str) -> None:
+    with pytest.raises(ValueError, match="one value, or 4 separated by commas"):
+        parse_thresholds(text)
+
+
+@pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "1,2", "99999999", "²"])
+def test_wrong_areas(text: str) -> None:
+    with pytest.raises(ValueError, match="one value, or 4 separated by commas"):
+        parse_areas(text)

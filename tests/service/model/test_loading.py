@@ -1,28 +1,20 @@
-"""A model file is input like any other: each way to be bad is refused with its reason."""
+"""Loading a model: each kind of bad file is refused with its reason; so is a device that is not there."""
 
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from service.errors import ModelFileError
+from service.errors import DeviceError
 from service.model.metadata import Golden, png_base64
-from service.model.repository import checksum_file, read_model, write_checksum
-from service.model.session import open_session
-from tests.support.serving import ROOT
+from service.model.providers import CPU, OPENVINO
+from service.model.repository import read_model, write_checksum
+from service.model.session import Device, open_session
+from tests.support.loading import refusal
 from tests.support.tiny_model import tiny_graph, tiny_metadata, write_model, write_tiny_model
-
-
-def refusal(path: Path) -> str:
-    """Why a file is refused on the way that serves."""
-    with pytest.raises(ModelFileError) as caught:
-        open_session(path, device="cpu", threads=1)
-    return str(caught.value)
 
 
 @pytest.fixture
@@ -38,54 +30,6 @@ def golden(**changes: object) -> str:
 
 def test_a_good_file_is_served(model: Path) -> None:
     assert open_session(model, device="cpu", threads=1).sha256 == read_model(model).sha256
-
-
-def test_a_missing_file(tmp_path: Path) -> None:
-    assert "there is no model file at" in refusal(tmp_path / "none.onnx")
-
-
-def test_no_checksum_says_how_to_write_one(model: Path) -> None:
-    checksum_file(model).unlink()
-    reason = refusal(model)
-    assert "no checksum beside it" in reason
-    assert "sha256sum model.onnx > model.onnx.sha256" in reason
-
-
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum here")
-@pytest.mark.parametrize("options", [[], ["--binary"]])
-def test_what_sha256sum_writes_is_read(model: Path, options: list[str]) -> None:
-    with checksum_file(model).open("w") as output:
-        subprocess.run(["sha256sum", *options, model.name], cwd=model.parent, stdout=output, check=True)
-    assert read_model(model).data == model.read_bytes()
-
-
-@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="no sha256sum here")
-def test_sha256sum_reads_what_is_written(model: Path) -> None:
-    subprocess.run(["sha256sum", "--check", checksum_file(model).name], cwd=model.parent, check=True)
-
-
-@pytest.mark.parametrize("text", ["", "no hash", "0123  model.onnx", f"{'0' * 64}\n{'1' * 64}  model.onnx"])
-def test_a_checksum_in_another_format(model: Path, text: str) -> None:
-    checksum_file(model).write_text(text)
-    assert "is not one line as sha256sum writes it" in refusal(model)
-
-
-def test_the_checksum_of_another_file(model: Path) -> None:
-    line = checksum_file(model).read_text()
-    checksum_file(model).write_text(line.replace("model.onnx", "gpu.onnx"))
-    assert "is the checksum of gpu.onnx, not of model.onnx" in refusal(model)
-
-
-@pytest.mark.parametrize("change", [lambda data: data[:500], lambda data: data + b"\0", lambda data: b""])
-def test_a_truncated_or_longer_file(model: Path, change: Callable[[bytes], bytes]) -> None:
-    model.write_bytes(change(model.read_bytes()))
-    assert "is not the file that model.onnx.sha256 names" in refusal(model)
-
-
-def test_a_swapped_file(model: Path, tmp_path: Path) -> None:
-    other = write_tiny_model(tmp_path / "other" / "model.onnx", version="2")
-    model.write_bytes(other.read_bytes())
-    assert "is not the file that model.onnx.sha256 names" in refusal(model)
 
 
 @pytest.mark.parametrize("data", [b"", b"no model at all", b"\x89PNG\r\n\x1a\n" + bytes(100)])
@@ -164,8 +108,90 @@ def test_a_golden_strip_that_cannot_be_read(tmp_path: Path, changes: dict[str, o
     assert "the golden strip cannot be read" in refusal(path)
 
 
-def test_the_released_files_have_their_checksums() -> None:
-    files = sorted((ROOT / "models").rglob("*.onnx"))
-    assert files
-    for file in files:
-        read_model(file)
+@pytest.mark.skipif(OPENVINO in onnxruntime.get_available_providers(), reason="OpenVINO is installed")
+def test_openvino_is_insisted_on(tiny_model: Path) -> None:
+    with pytest.raises(DeviceError, match="install the 'openvino' extra"):
+        open_session(tiny_model, device="openvino")
+
+
+@pytest.mark.skipif(OPENVINO not in onnxruntime.get_available_providers(), reason="OpenVINO is not installed")
+def test_openvino_proves_itself_and_runs_strips_side_by_side(tiny_model: Path) -> None:
+    session = open_session(tiny_model, device="openvino", threads=1)
+    assert session.provider == OPENVINO
+    assert session.batch_sizes == (1,)
+
+
+GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+@pytest.mark.skipif(GPU_BUILD, reason="this onnxruntime is built with CUDA")
+def test_auto_falls_back_to_the_cpu_and_says_why(tiny_model: Path) -> None:
+    session = open_session(tiny_model, device="auto")
+    assert session.provider == CPU
+    assert session.fallback_reason is not None
+    assert "built for the CPU only" in session.fallback_reason
+
+
+@pytest.mark.skipif(GPU_BUILD, reason="this onnxruntime is built with CUDA")
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_a_device_that_is_insisted_on_refuses_to_start(tiny_model: Path, device: Device) -> None:
+    with pytest.raises(DeviceError, match="built for the CPU only"):
+        open_session(tiny_model, device=device)
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the GPU build of onnxruntime on a machine without a driver: CUDA is listed and not used."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider", CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None)
+    real = onnxruntime.InferenceSession
+    monkeypatch.setattr(
+        onnxruntime,
+        "InferenceSession",
+        lambda path, options, providers, **_: real(path, options, providers=[CPU]),
+    )
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_only_what_the_session_reports_counts(tiny_model: Path) -> None:
+    with pytest.raises(DeviceError, match="were not found"):
+        open_session(tiny_model, device="cuda")
+    reason = open_session(tiny_model, device="auto").fallback_reason
+    assert reason is not None
+    assert "the session reports ['CPUExecutionProvider']" in reason
+
+
+@pytest.mark.usefixtures("pretended_gpu")
+def test_a_gpu_that_opens_but_cannot_run_falls_back_too(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = onnxruntime.InferenceSession
+
+    class Broken:
+        def __init__(self, *arguments: object) -> None:
+            self.session = real(*arguments)
+
+        def get_providers(self) -> list[str]:
+            return ["CUDAExecutionProvider"]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.session, name)
+
+    def create(path: str, options: object, providers: list[object], **_: object) -> object:
+        return Broken(path, options, [CPU]) if len(providers) > 1 else real(path, options, [CPU])
+
+    class BrokenRuns:
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
+
+        def run(self, *_: object) -> object:
+            raise RuntimeError("no kernel image is available for execution on the device")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", create)
+    monkeypatch.setattr("service.model.session.BoundRuns", BrokenRuns)
+    session = open_session(tiny_model, device="auto")
+    assert session.provider == CPU
+    assert session.fallback_reason is not None
+    assert "no kernel image" in session.fallback_reason
+    with pytest.raises(RuntimeError, match="no kernel image"):
+        open_session(tiny_model, device="cuda")

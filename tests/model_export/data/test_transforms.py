@@ -1,0 +1,62 @@
+"""Augmentations."""
+
+import pickle
+
+import pytest
+import torch
+
+from model_export.data.transforms import AUGMENTATIONS, BlackBorder, build_transform
+
+
+def test_a_transform_can_be_sent_to_a_worker() -> None:
+    """Where processes are not forked (macOS, Windows, Python 3.14) it is pickled."""
+    transform = pickle.loads(pickle.dumps(build_transform(list(AUGMENTATIONS))))
+    image, masks = torch.zeros((1, 64, 96), dtype=torch.uint8), torch.zeros((4, 64, 96), dtype=torch.uint8)
+    assert transform(image, masks)[0].shape == image.shape
+
+
+def test_black_stays_black_and_nothing_black_comes_in() -> None:
+    torch.manual_seed(0)
+    image = torch.full((1, 256, 512), 120, dtype=torch.uint8)
+    image[..., :100] = 0
+    masks = torch.zeros((4, 256, 512), dtype=torch.uint8)
+    for _ in range(20):
+        assert not build_transform(["exposure"])(image, masks)[0][..., :100].any()
+        moved = build_transform(["affine"])(image, masks)[0]
+        assert (moved[0, :, 200:] > 100).all()
+
+
+@pytest.mark.parametrize("name", list(AUGMENTATIONS))
+def test_image_and_masks_move_as_one(name: str) -> None:
+    """Where the image carries a bright rectangle, the mask carries it too, before and after."""
+    transform = build_transform([name])
+    torch.manual_seed(1)
+    for _ in range(12):
+        image = torch.full((1, 64, 128), 40, dtype=torch.uint8)
+        masks = torch.zeros((4, 64, 128), dtype=torch.uint8)
+        image[0, 10:30, 20:60] = 200
+        masks[2, 10:30, 20:60] = 1
+        moved, moved_masks = transform(image, masks)
+        assert type(moved) is torch.Tensor
+        assert (moved.dtype, moved_masks.dtype) == (torch.uint8, torch.uint8)
+        assert set(moved_masks.flatten().tolist()) <= {0, 1}
+        inside = moved_masks[2].bool()
+        bright = moved[0].float() > 2 * moved[0].float().median()
+        assert (bright != inside).float().mean() < 0.05
+        assert not moved_masks[[0, 1, 3]].any()
+
+
+def test_a_black_border_empties_the_mask() -> None:
+    torch.manual_seed(0)
+    image, masks = build_transform([])(
+        torch.ones((1, 8, 64), dtype=torch.uint8), torch.ones((4, 8, 64), dtype=torch.uint8)
+    )
+    assert image.all()
+    assert masks.all()
+    params = BlackBorder().make_params([image])
+    assert not BlackBorder().transform(image, params)[..., params["columns"]].any()
+
+
+def test_an_unknown_augmentation_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no augmentation is called \['shake'\]; there are hflip"):
+        build_transform(["hflip", "shake"])

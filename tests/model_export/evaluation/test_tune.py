@@ -1,0 +1,69 @@
+"""Tuning of operating points."""
+
+import numpy as np
+import pytest
+
+from model_export.evaluation.curves import ThresholdCurves
+from model_export.evaluation.tune import tune_inspection, tune_kaggle
+
+
+def synthetic_curves() -> ThresholdCurves:
+    """Ten strips; the first five hold class 1 and answer it with 1000 pixels up to byte 180; of the others
+    two answer 150 pixels by mistake, with a lower class probability."""
+    strips = 10
+    probability = np.zeros((strips, 4))
+    true = np.zeros((strips, 4), dtype=np.int64)
+    predicted = np.zeros((strips, 4, 256), dtype=np.int64)
+    predicted[..., 0] = 256 * 1600
+    both = np.zeros((strips, 4, 256), dtype=np.int64)
+    probability[:5, 0], true[:5, 0] = 0.8, 1000
+    predicted[:5, 0, 1:181], both[:5, 0, 1:181] = 1000, 900
+    probability[5:7, 0], predicted[5:7, 0, 1:201] = 0.3, 150
+    return ThresholdCurves(tuple("abcdefghij"), probability, true, predicted, both)
+
+
+@pytest.mark.parametrize("tune", [tune_inspection, tune_kaggle])
+def test_tuning_finds_the_point_without_false_alarms(tune: object) -> None:
+    assert callable(tune)
+    curves = synthetic_curves()
+    point = tune(curves)
+    assert point.byte_threshold(0) <= 180
+    assert point.class_threshold[0] > 0.3 or point.min_area[0] > 150
+    assert point.class_threshold[0] <= 0.8
+    assert point.min_area[0] <= 1000
+
+
+def test_inspection_keeps_recall_where_kaggle_gives_it_up() -> None:
+    """A class in one strip of ten, found with a poor mask, and four false alarms that look the same."""
+    curves = synthetic_curves()
+    curves.true[1:5, 0] = 0
+    curves.both[:5, 0, 1:] = 0
+    curves.both[0, 0, 1:181] = 300
+    curves.probability[5:7, 0] = 0
+    kaggle, inspection = tune_kaggle(curves), tune_inspection(curves)
+    kept = [
+        p.byte_threshold(0) <= 180 and p.class_threshold[0] <= 0.8 and p.min_area[0] <= 1000
+        for p in (kaggle, inspection)
+    ]
+    assert kept == [False, True]
+
+
+@pytest.mark.parametrize(("count", "hard_one_is_given_up"), [(19, True), (18, False)])
+def test_the_recall_floor_is_meant_for_strips_to_come(count: int, hard_one_is_given_up: bool) -> None:
+    """Of 19 strips, 18 have to be found; of 18, all: 0.9 x 19 is 17.1, and 17 of 18 promise less than 0.9.
+
+    The last strip is answered less surely than two clean ones, which are false alarms where it is found.
+    """
+    strips = count + 2
+    probability = np.zeros((strips, 4))
+    probability[:count, 0] = [0.9] * (count - 1) + [0.2]
+    probability[count:, 0] = 0.4
+    true = np.zeros((strips, 4), dtype=np.int64)
+    true[:count, 0] = 1000
+    predicted = np.zeros((strips, 4, 256), dtype=np.int64)
+    predicted[:, 0, :181] = 1000
+    both = np.minimum(predicted, true[:, :, None])
+    names = tuple(str(number) for number in range(strips))
+    point = tune_inspection(ThresholdCurves(names, probability, true, predicted, both))
+    assert (point.class_threshold[0] > 0.4) is hard_one_is_given_up
+    assert (point.class_threshold[0] <= 0.2) is not hard_one_is_given_up

@@ -1,0 +1,37 @@
+"""Where training samples come from, and their shares."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_export.data.dataset import SampleIndex, StripDataset
+from model_export.data.draw import DrawConfig, draw
+from model_export.data.synthetic import DrawnStrip
+from model_export.training.sources import Background, labelled_strips, make_split, training_samples
+from tests.support.quick_training import TINY
+
+
+def test_background_is_a_defective_strip_where_it_is_clean() -> None:
+    strip = DrawnStrip(5, 3)
+    background = Background(strip)
+    assert strip.classes
+    assert background.classes == frozenset()
+    assert background.name == f"background-{strip.name}"
+    for seed in range(10):
+        torch.manual_seed(seed)
+        _, masks = StripDataset([background], crop_width=64)[SampleIndex(0, 0)]
+        assert not masks.any()
+
+
+def test_every_kind_of_sample_gets_its_share(tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path, count=10))
+    config = replace(
+        TINY, data=tmp_path, fold=0, drawn_share=0.1, background_share=0.2, pasted_share=0.3, folds=2
+    )
+    strips = labelled_strips(config)
+    samples, groups = training_samples(config, strips, make_split(config, strips))
+    kinds = {type(samples[indices[0]]).__name__: share for indices, share in groups}
+    shares = {"KaggleStrip": 0.4, "DrawnStrip": 0.1, "Background": 0.2, "PastedStrip": 0.3}
+    assert kinds == pytest.approx(shares)
