@@ -104,7 +104,7 @@ def start(options: Options, *arguments: object, log: Path) -> subprocess.Popen[b
     """Start the command with its output in a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
-            [sys.executable, "-m", "steel_client", "bulk", *map(str, arguments)],
+            [sys.executable, "-m", "steel_cli", "bulk", *map(str, arguments)],
             cwd=ROOT,
             env=service_environment(options.model.resolve()),
             stdout=output,

@@ -18,13 +18,13 @@ from service.model.providers import CPU
 from service.model.repository import find_model
 from service.model.session import KnownDevice, open_session
 from service.settings import Settings
+from steel_bulk.attempts import Tries
 from steel_bulk.cluster import answer_parts
 from steel_bulk.config import BulkConfig
 from steel_bulk.listing import LISTING, Source, find_source, list_names, list_text, write_listing
+from steel_bulk.locations import Place, open_place
 from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, Terms, read_manifest, write_manifest
 from steel_bulk.parts import STRIPS, Report, finished_parts, part_number
-from steel_bulk.places import Place, open_place
-from steel_bulk.tries import Tries
 from steel_bulk.worker import Work, pack_model
 from steel_client.errors import SteelError
 

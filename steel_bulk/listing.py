@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from service.images.suffixes import IMAGE_SUFFIXES
-from steel_bulk.places import Place, open_place, split_uri
+from steel_bulk.locations import Place, open_place, split_uri
 from steel_client.errors import SteelError
 
 LISTING = "listing.parquet"

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.api.schemas import ProfileUsed
-from steel_bulk.places import Place
+from steel_bulk.locations import Place
 from steel_client.errors import SteelError
 
 MANIFEST = "manifest.json"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from steel_bulk.locations import Place
 from steel_bulk.manifest import Manifest
-from steel_bulk.places import Place
 
 STRIPS = "strips"
 _NAME = re.compile(r"part-(\d{6,})\.parquet")

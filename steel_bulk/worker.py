@@ -23,12 +23,12 @@ from service.inference.prediction import Job, Output, Wanted
 from service.model.metadata import OperatingPoint
 from service.model.repository import checksum_file, gpu_variant
 from service.model.session import KnownDevice, OrtSession, open_session
+from steel_bulk.attempts import Tries
 from steel_bulk.listing import Listing, where
+from steel_bulk.locations import open_place
 from steel_bulk.manifest import Manifest
 from steel_bulk.parts import STRIPS, Report, write_part
-from steel_bulk.places import open_place
 from steel_bulk.rows import Row, UnreadableError, row, table
-from steel_bulk.tries import Tries
 from steel_client.errors import SteelError
 
 _AT_ONCE = 16

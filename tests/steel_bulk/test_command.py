@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from steel_bulk import cluster, command, worker
+from steel_bulk.attempts import WorkerDiedError
 from steel_bulk.config import BulkConfig
 from steel_bulk.parts import Report
 from steel_bulk.rows import Row
-from steel_bulk.tries import WorkerDiedError
 from steel_bulk.worker import PartWorker, Work
 from steel_cli.__main__ import main
 from steel_client.errors import SteelError

@@ -28,7 +28,7 @@ class Run:
 
     def __init__(self, *arguments: object, model: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "steel_client", "bulk", *map(str, arguments)],
+            [sys.executable, "-m", "steel_cli", "bulk", *map(str, arguments)],
             cwd=ROOT,
             env=service_environment(model),
             stdout=subprocess.PIPE,

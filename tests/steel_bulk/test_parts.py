@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from service.api.schemas import ProfileUsed
 from steel_bulk.listing import Listing, write_listing
+from steel_bulk.locations import Place, open_place
 from steel_bulk.manifest import Manifest, PinnedModel, Terms
 from steel_bulk.parts import part_name, part_number
-from steel_bulk.places import Place, open_place
 from steel_client.errors import SteelError
 
 NAMES = st.lists(

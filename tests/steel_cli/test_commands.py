@@ -146,7 +146,7 @@ def test_what_cannot_be_done_is_said_once(
 
 def test_a_watched_folder_is_answered_as_files_come(server: Server, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "steel_client", "watch", str(folder), "--server", server.url]
+    command = [sys.executable, "-m", "steel_cli", "watch", str(folder), "--server", server.url]
     process = subprocess.Popen(
         [*command, "--out", str(out), "--interval", "0.1"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from steel_bulk.locations import Place
 from steel_bulk.parts import part_name
-from steel_bulk.places import Place
 
 TRIES = "tries"
 _MOST = 5
