@@ -1,1 +1,1 @@
-"""Archives of strips into Parquet: many workers, exactly one row a strip whatever is killed meanwhile."""
+"""Archives of strips into Parquet by many workers: one row per strip, whatever is killed meanwhile."""

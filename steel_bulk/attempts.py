@@ -1,56 +1,57 @@
-"""How often a part was begun: a strip that ends the process which decodes it must not do so for ever."""
+"""Attempts per part: a strip that crashes the process which decodes it must not do so for ever."""
 
 from collections.abc import Sequence
 
-from steel_bulk.locations import Place
+from steel_bulk.locations import Location
 from steel_bulk.parts import part_name
 
-TRIES = "tries"
+ATTEMPTS = "tries"
+"""Folder beside the parts. Its name stays: runs that were started by earlier versions have it."""
 _MOST = 5
 
 
 class WorkerDiedError(Exception):
-    """A part ended its worker every time."""
+    """A part crashed its worker in every attempt."""
 
 
-class Tries:
-    """Counts in files beside the parts, which outlive a worker.
+class Attempts:
+    """Counters of attempts, in files beside the parts, which outlive a worker.
 
     Args:
         out: folder of the run.
     """
 
-    def __init__(self, out: Place) -> None:
-        self._place = out.below(TRIES)
+    def __init__(self, out: Location) -> None:
+        self._location = out.subfolder(ATTEMPTS)
 
     def clear(self) -> None:
-        """Forget them all: who kills a whole run says nothing about its strips."""
-        for name in self._place.names():
-            self._place.remove(name)
+        """Remove all counters: a run that was killed as a whole says nothing about its strips."""
+        for name in self._location.names():
+            self._location.remove(name)
 
     def begin(self, part: int) -> int:
-        """Count one more try of a part.
+        """Count one more attempt at a part.
 
         Returns:
-            The tries so far, this one included.
+            Attempts so far, this one included.
 
         Raises:
-            WorkerDiedError: if there were enough, with the strips at which the last one ended.
+            WorkerDiedError: if there were enough; names the strips at which the last one ended.
         """
-        count, _, names = (self._place.read(part_name(part)) or b"0").decode().partition("\n")
+        count, _, names = (self._location.read(part_name(part)) or b"0").decode().partition("\n")
         if int(count) >= _MOST:
             raise WorkerDiedError(
-                f"part {part} ended its worker {count} times, last on one of these: {names}; move the bad "
+                f"part {part} crashed its worker {count} times, last on one of these: {names}; move the bad "
                 "one away and start again, its row will say that it was not there"
             )
-        self._place.write(part_name(part), str(int(count) + 1).encode())
+        self._location.write(part_name(part), str(int(count) + 1).encode())
         return int(count) + 1
 
-    def note(self, part: int, count: int, names: Sequence[str]) -> None:
-        """Write down which strips are answered next, if the part was tried before."""
+    def record(self, part: int, count: int, names: Sequence[str]) -> None:
+        """Record which strips are predicted next, if this is not the first attempt at the part."""
         if count > 1:
-            self._place.write(part_name(part), f"{count}\n{', '.join(names)}".encode())
+            self._location.write(part_name(part), f"{count}\n{', '.join(names)}".encode())
 
     def end(self, part: int) -> None:
-        """Forget a part that was written."""
-        self._place.remove(part_name(part))
+        """Remove the counter of a part that was written."""
+        self._location.remove(part_name(part))

@@ -1,4 +1,4 @@
-"""Ray Data: parts in, reports out; what is lost with a worker is done again by another."""
+"""Parts on Ray Data: a part that is lost with its worker is given to another one."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 
-# Read when Ray is imported: nothing is told to its makers, and its log stays in its files.
+# Read when Ray is imported: no usage reports to its makers; its log stays in its files.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -17,52 +17,52 @@ from ray.exceptions import RayError
 
 from service.model.cpu_quota import cpu_quota
 from service.model.session import ON_PROCESSORS
-from steel_bulk.parts import Report
-from steel_bulk.worker import PartWorker, Work
+from steel_bulk.parts import PartReport
+from steel_bulk.worker import PartWorker, WorkerConfig
 from steel_client.errors import SteelError
 
 _OBJECT_STORE_BYTES = 128 * 1024 * 1024
-"""Holds the model and the numbers of the parts; strips never go through it."""
+"""For the model and the numbers of the parts; strips never pass through the object store."""
 _CONNECT_SECONDS = 10.0
 
 
-def answer_parts(
-    work: Work, parts: Sequence[int], *, workers: int | None, address: str | None
-) -> Iterator[Report]:
-    """Answer parts on this machine or on a cluster; yield reports as they come.
+def predict_parts(
+    config: WorkerConfig, parts: Sequence[int], *, workers: int | None, address: str | None
+) -> Iterator[PartReport]:
+    """Predict parts on this machine or on a cluster; yield reports as parts finish.
 
     Args:
-        work: what the workers are told.
-        parts: to answer.
-        workers: processes; None takes one for each processor or GPU.
-        address: of a cluster; None starts Ray on this machine for as long as it takes.
+        config: of each worker.
+        parts: numbers of the parts.
+        workers: number of processes; None takes one per processor or GPU.
+        address: of a cluster; None starts Ray on this machine until all parts are done.
 
     Raises:
-        SteelError: if there is no such cluster, or a part cannot be answered.
+        SteelError: if there is no such cluster, or a part fails.
     """
-    on_gpus = work.device not in ON_PROCESSORS
+    on_gpus = config.device not in ON_PROCESSORS
     _start(address, workers or cpu_quota())
     try:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no type for it
-        wanted = workers or int(resources.get("GPU" if on_gpus else "CPU", 1))
+        size = workers or int(resources.get("GPU" if on_gpus else "CPU", 1))
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        # A part's number is all that a task is sent, and a block each lets workers take parts in turn.
+        # A task receives only the number of a part; with one block per part a free worker takes the next.
         numbers = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=len(parts))
         reports = numbers.map_batches(
             PartWorker,
             batch_size=1,
             batch_format="numpy",
-            compute=ray.data.ActorPoolStrategy(size=min(wanted, len(parts))),
-            fn_constructor_args=(work,),
+            compute=ray.data.ActorPoolStrategy(size=min(size, len(parts))),
+            fn_constructor_args=(config,),
             num_cpus=1,
             num_gpus=1 if on_gpus else None,
         )
-        for one in reports.iter_rows():
-            yield Report(**{field: int(one[field]) for field in Report.__annotations__})
+        for row in reports.iter_rows():
+            yield PartReport(**{field: int(row[field]) for field in PartReport.__annotations__})
     except RayError as error:
-        raise SteelError(f"a part could not be answered: {_cause(error)}") from error
+        raise SteelError(f"a part failed: {_cause(error)}") from error
     finally:
         ray.shutdown()
 
@@ -75,7 +75,7 @@ def _start(address: str | None, processors: int) -> None:
         with _no_stderr():
             if address is None:
                 ray.init(
-                    "local",  # not one that happens to run here
+                    "local",  # not a cluster that happens to run here
                     num_cpus=processors,
                     object_store_memory=_OBJECT_STORE_BYTES,
                     include_dashboard=False,
@@ -90,10 +90,10 @@ def _start(address: str | None, processors: int) -> None:
 
 
 def _check_listens(address: str) -> None:
-    """Say within seconds what Ray would say after minutes.
+    """Check within seconds that a server listens; Ray alone would take minutes to fail.
 
     Raises:
-        SteelError: if nobody listens at HOST:PORT; other forms are left to Ray.
+        SteelError: if nothing listens at HOST:PORT; addresses of another form are left to Ray.
     """
     host, _, port = address.rpartition("//")[2].rpartition(":")
     if not host or not port.isdecimal():
@@ -106,7 +106,7 @@ def _check_listens(address: str) -> None:
 
 @contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
-    """Keep Ray's C++ part from announcing in the middle of a progress bar that it will say nothing."""
+    """Silence the line that Ray's C++ core prints into the progress bar."""
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -119,5 +119,5 @@ def _no_stderr() -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """Return the last line of what a worker said, without the frames before it."""
+    """Return the last line of a worker's traceback."""
     return str(error).strip().splitlines()[-1]

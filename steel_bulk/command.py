@@ -1,4 +1,4 @@
-"""``steel bulk``: list once, answer what has no answer yet, count."""
+"""``steel bulk``: list the strips once, predict the missing parts, count."""
 
 import datetime
 import hashlib
@@ -18,50 +18,50 @@ from service.model.providers import CPU
 from service.model.repository import find_model
 from service.model.session import KnownDevice, open_session
 from service.settings import Settings
-from steel_bulk.attempts import Tries
-from steel_bulk.cluster import answer_parts
+from steel_bulk.attempts import Attempts
+from steel_bulk.cluster import predict_parts
 from steel_bulk.config import BulkConfig
 from steel_bulk.listing import LISTING, Source, find_source, list_names, list_text, write_listing
-from steel_bulk.locations import Place, open_place
-from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, Terms, read_manifest, write_manifest
-from steel_bulk.parts import STRIPS, Report, finished_parts, part_number
-from steel_bulk.worker import Work, pack_model
+from steel_bulk.locations import Location, open_location
+from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, RunSpec, read_manifest, write_manifest
+from steel_bulk.parts import STRIPS, PartReport, finished_parts, part_number
+from steel_bulk.worker import WorkerConfig, pack_model
 from steel_client.errors import SteelError
 
 
 def bulk(config: BulkConfig) -> int:
-    """Answer an archive.
+    """Predict an archive.
 
     Returns:
-        The exit code: 0 if every strip has its answer, 1 if some were refused.
+        The exit code: 0 if every strip was answered, 1 if some were refused.
 
     Raises:
-        SteelError: if the source, the model or the cluster is not there, a strip cannot be read for now, or
-            the run was begun on other terms.
+        SteelError: if the source, the model or the cluster is not there, a strip cannot be read after all
+            retries, or the run was started with another specification.
     """
     if config.strips_per_part < 1 or (config.workers is not None and config.workers < 1):
-        raise SteelError("--strips-per-part and --workers are at least 1")
+        raise SteelError("expected --strips-per-part and --workers of at least 1")
     try:
-        return _bulk(config)
+        return _run(config)
     except (OSError, pa.ArrowException) as error:
-        raise SteelError(f"a place cannot be read or written: {error}") from error
+        raise SteelError(f"a file or folder cannot be read or written: {error}") from error
 
 
-def _bulk(config: BulkConfig) -> int:
-    source, out = find_source(config.source), open_place(config.out)
+def _run(config: BulkConfig) -> int:
+    source, out = find_source(config.source), open_location(config.out)
     model = _load_model(config)
-    terms = _terms(config, source, model)
+    spec = _make_spec(config, source, model)
     if config.restart:
-        _clear(out)
-    manifest = read_manifest(out) or _begin(source, out, terms)
-    manifest.check(terms, config.out)
-    Tries(out).clear()
-    done = {report.part: report for report in finished_parts(out.below(STRIPS), manifest)}
+        _remove_run(out)
+    manifest = read_manifest(out) or _start(source, out, spec)
+    manifest.check(spec, config.out)
+    Attempts(out).clear()
+    done = {report.part: report for report in finished_parts(out.subfolder(STRIPS), manifest)}
     missing = [part for part in range(manifest.parts) if part not in done]
-    begun = sum(report.strips for report in done.values())
-    with tqdm(total=manifest.strips, initial=begun, unit="strip", dynamic_ncols=True) as bar:
+    finished = sum(report.strips for report in done.values())
+    with tqdm(total=manifest.strips, initial=finished, unit="strip", dynamic_ncols=True) as bar:
         if missing:
-            work = Work(
+            worker = WorkerConfig(
                 root=source.root,
                 out=config.out,
                 manifest=manifest,
@@ -70,10 +70,10 @@ def _bulk(config: BulkConfig) -> int:
                 model_name=model.path.name,
                 model=pack_model(model.path),
             )
-            for report in answer_parts(work, missing, workers=config.workers, address=config.address):
+            for report in predict_parts(worker, missing, workers=config.workers, address=config.address):
                 done[report.part] = report
                 bar.update(report.strips)
-    return _count(out.at(STRIPS), done.values(), manifest)
+    return _count(out.path_of(STRIPS), done.values(), manifest)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Model:
 
 
 def _load_model(config: BulkConfig) -> _Model:
-    """Prove the model here, so that what is wrong with it is said before anything is started."""
+    """Load the model in this process first, so that its errors come before any worker starts."""
     settings = Settings() if config.model is None else Settings(model=config.model)
     try:
         query = SegmentQuery(profile=config.profile, threshold=config.threshold, min_area=config.min_area)
@@ -98,7 +98,7 @@ def _load_model(config: BulkConfig) -> _Model:
         raise SteelError("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from error
     except InvalidParameterError as error:
         raise SteelError(error.detail) from error
-    # What auto comes to is settled here, for all workers and for those that go on later.
+    # Resolve "auto" here, for all workers and for runs that resume later.
     device = settings.device
     if device == "auto":
         device = "cpu" if session.provider == CPU else "cuda"
@@ -107,10 +107,10 @@ def _load_model(config: BulkConfig) -> _Model:
     return _Model(path, pinned, device, point)
 
 
-def _terms(config: BulkConfig, source: Source, model: _Model) -> Terms:
+def _make_spec(config: BulkConfig, source: Source, model: _Model) -> RunSpec:
     settings = Settings()
     text = None if source.listed_in is None else list_text(source)
-    return Terms(
+    return RunSpec(
         source=config.source,
         list_sha256=None if text is None else hashlib.sha256(text.encode()).hexdigest(),
         strips_per_part=config.strips_per_part,
@@ -121,23 +121,23 @@ def _terms(config: BulkConfig, source: Source, model: _Model) -> Terms:
     )
 
 
-def _begin(source: Source, out: Place, terms: Terms) -> Manifest:
-    """Write the listing, then the manifest: who finds this one finds the other whole."""
-    if any(part_number(name) is not None for name in out.below(STRIPS).names()):
+def _start(source: Source, out: Location, spec: RunSpec) -> Manifest:
+    """Write the listing, then the manifest: where there is a manifest, the listing is whole."""
+    if any(part_number(name) is not None for name in out.subfolder(STRIPS).names()):
         raise SteelError(f"{out.path} holds parts of a run without its {MANIFEST}; --restart removes them")
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    listed = write_listing(list_names(source), out, terms.strips_per_part)
+    listed = write_listing(list_names(source), out, spec.strips_per_part)
     if not listed.strips:
         out.remove(LISTING)
-        raise SteelError(f"{terms.source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    manifest = Manifest(terms=terms, strips=listed.strips, listing_sha256=listed.sha256, created=created)
+        raise SteelError(f"{spec.source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    manifest = Manifest(terms=spec, strips=listed.strips, listing_sha256=listed.sha256, created=created)
     write_manifest(out, manifest)
     return manifest
 
 
-def _clear(out: Place) -> None:
-    """Remove a run, its manifest last: until then it can be gone on with."""
-    strips = out.below(STRIPS)
+def _remove_run(out: Location) -> None:
+    """Remove a run, its manifest last: until then the run can resume."""
+    strips = out.subfolder(STRIPS)
     for name in strips.names():
         if part_number(name) is not None:
             strips.remove(name)
@@ -145,11 +145,12 @@ def _clear(out: Place) -> None:
     out.remove(MANIFEST)
 
 
-def _count(where: str, reports: Iterable[Report], manifest: Manifest) -> int:
+def _count(path: str, reports: Iterable[PartReport], manifest: Manifest) -> int:
+    """Print the counts of a run and return its exit code."""
     parts = list(reports)
-    strips, refused = sum(one.strips for one in parts), sum(one.refused for one in parts)
+    strips, refused = sum(part.strips for part in parts), sum(part.refused for part in parts)
     if strips != manifest.strips:
-        raise SteelError(f"{where} has {strips} rows, {manifest.strips} strips were listed")
-    defects = sum(one.defects for one in parts)
-    print(f"{where}: {strips} strips, {defects} with a defect, {refused} refused")
+        raise SteelError(f"expected {manifest.strips} rows in {path}, as many as listed strips, got {strips}")
+    defects = sum(part.defects for part in parts)
+    print(f"{path}: {strips} strips, {defects} with a defect, {refused} refused")
     return 1 if refused else 0

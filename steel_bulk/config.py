@@ -1,4 +1,4 @@
-"""What ``steel bulk`` may be told; imports nothing of the extra ``bulk``."""
+"""Options of ``steel bulk``; imports nothing of the extra ``bulk``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,25 +8,25 @@ import tyro
 
 @dataclass(frozen=True)
 class BulkConfig:
-    """Find the defects on every strip of an archive; answers go into Parquet."""
+    """Find the defects on every strip of an archive; write the answers as Parquet."""
 
     source: tyro.conf.Positional[str]
-    """A folder, with those below it, or a text file that names a strip a line; a path or a URI (s3://, gs://)."""
+    """A folder with its subfolders, or a text file with one strip per line; a path or a URI (s3://, gs://)."""
     out: str = "runs/bulk"
-    """Folder or URI. Interrupted or killed and started again, the command goes on where it was."""
+    """Folder or URI. Interrupted or killed runs resume where they stopped."""
     model: Path | None = None
-    """An ONNX file or a folder <name>/<version>/model.onnx; else what STEEL_MODEL says."""
+    """An ONNX file or a folder <name>/<version>/model.onnx; default: STEEL_MODEL."""
     profile: str = "inspection"
     """The operating point."""
     threshold: str | None = None
-    """Instead of the profile's pixel thresholds: one value or four, as for /predict."""
+    """Pixel thresholds instead of the profile's: one value or four, as for /predict."""
     min_area: str | None = None
-    """Instead of the profile's minimum areas: one value or four, as for /predict."""
+    """Minimum areas instead of the profile's: one value or four, as for /predict."""
     workers: int | None = None
-    """Processes that answer, each with its own model on one processor or GPU; else as many as there are."""
+    """Worker processes, each with its own model on one processor or GPU; default: as many as there are."""
     address: str | None = None
-    """Of a Ray cluster, HOST:6379; without it, this machine alone."""
+    """Ray cluster, HOST:6379; default: this machine alone."""
     strips_per_part: int = 256
-    """Rows of a Parquet file: what a killed worker has to do again at most."""
+    """Rows of a Parquet file: the most that a killed worker loses."""
     restart: bool = False
-    """Remove what lies in the output folder from an earlier run and begin anew."""
+    """Remove the results of an earlier run from the output folder and start over."""

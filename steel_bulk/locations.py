@@ -1,4 +1,4 @@
-"""Folders and buckets by one name: where strips are read and parts are written."""
+"""Folders and buckets behind one interface."""
 
 import contextlib
 import os
@@ -15,46 +15,46 @@ from steel_client.errors import SteelError
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """A folder, or a prefix in a bucket."""
 
     files: fs.FileSystem
     path: str
-    """As ``files`` understands it, without a slash at its end."""
+    """As ``files`` reads it, without a slash at its end."""
 
     @property
     def local(self) -> bool:
-        """Whether it is a folder that the system itself knows."""
+        """Whether it is a folder of the operating system."""
         return isinstance(self.files, fs.LocalFileSystem)
 
-    def at(self, name: str) -> str:
+    def path_of(self, name: str) -> str:
         """Return the path of a name in it."""
         return f"{self.path}/{name}"
 
     def kind(self) -> fs.FileType:
-        """Say whether a folder, a file or nothing is here."""
+        """Return whether a folder, a file or nothing is here."""
         return self.files.get_file_info(self.path).type
 
     def names(self) -> list[str]:
-        """Name the files directly in it; none if it is not there."""
+        """Return the names of the files directly in it; none if it does not exist."""
         selector = fs.FileSelector(self.path, allow_not_found=True)
-        return sorted(one.base_name for one in self.files.get_file_info(selector) if one.is_file)
+        return sorted(info.base_name for info in self.files.get_file_info(selector) if info.is_file)
 
     def read(self, name: str) -> bytes | None:
-        """Read a file; None if it is not there."""
+        """Read a file; None if it does not exist."""
         try:
-            with self.files.open_input_stream(self.at(name), compression=None) as file:
+            with self.files.open_input_stream(self.path_of(name), compression=None) as file:
                 return bytes(file.read())
         except FileNotFoundError:
             return None
 
     def open(self, name: str) -> Any:
-        """Open a file to be read anywhere in it.
+        """Open a file for random access.
 
         Raises:
             OSError: if it cannot be read.
         """
-        return self.files.open_input_file(self.at(name))
+        return self.files.open_input_file(self.path_of(name))
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes] | Any]:
@@ -64,12 +64,12 @@ class Place:
         complete.
         """
         if not self.local:
-            with self.files.open_output_stream(self.at(name), compression=None) as file:
+            with self.files.open_output_stream(self.path_of(name), compression=None) as file:
                 yield file
             return
-        target = Path(self.at(name))
+        target = Path(self.path_of(name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A dot, so that who reads all of the folder does not read it.
+        # With a dot, so that readers of the whole folder skip it.
         unfinished = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         try:
             with unfinished.open("wb") as file:
@@ -87,38 +87,38 @@ class Place:
             file.write(data)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
-            self.files.delete_file(self.at(name))
+            self.files.delete_file(self.path_of(name))
 
-    def below(self, name: str) -> "Place":
+    def subfolder(self, name: str) -> "Location":
         """Return a folder in it."""
-        return Place(self.files, self.at(name))
+        return Location(self.files, self.path_of(name))
 
 
-def open_place(text: str) -> Place:
-    """Find the file system that a path or a URI means.
+def open_location(text: str) -> Location:
+    """Find the file system of a path or a URI.
 
     Raises:
         SteelError: if there is none for it.
     """
     if "://" not in text:
-        return Place(fs.LocalFileSystem(), str(Path(text).absolute()))
+        return Location(fs.LocalFileSystem(), str(Path(text).absolute()))
     try:
         files, path = fs.FileSystem.from_uri(text)
     except (pa.ArrowInvalid, ValueError, ImportError) as error:
-        raise SteelError(f"{text}: no file system is known for this address: {error}") from error
-    return Place(files, path.rstrip("/"))
+        raise SteelError(f"no file system for {text}: {error}") from error
+    return Location(files, path.rstrip("/"))
 
 
 def split_uri(text: str) -> tuple[str, str]:
-    """Split a path or a URI into the folder that holds it and its name there."""
+    """Split a path or a URI into its folder and its name there."""
     folder, _, name = text.rpartition("/")
     return (folder or ("/" if text.startswith("/") else ".")), name
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename outlive a loss of power."""
+    """Make a rename survive a loss of power."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,19 +1,19 @@
-"""What a run was begun with, so that it is gone on with by the same: ``manifest.json``."""
+"""Specification of a run, ``manifest.json``: a run resumes only with the one that it was started with."""
 
 import hashlib
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.schemas import ProfileUsed
-from steel_bulk.locations import Place
+from steel_bulk.locations import Location
 from steel_client.errors import SteelError
 
 MANIFEST = "manifest.json"
 
 
 class PinnedModel(BaseModel):
-    """The model that answers."""
+    """The model of a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,15 +23,15 @@ class PinnedModel(BaseModel):
     device: str
 
 
-class Terms(BaseModel):
+class RunSpec(BaseModel):
     """Everything that an answer depends on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    """As the command line named it."""
+    """As on the command line."""
     list_sha256: str | None
-    """If it is a list, of its text."""
+    """Of the list's text; None for a folder."""
     strips_per_part: int
     model: PinnedModel
     profile: ProfileUsed
@@ -41,12 +41,13 @@ class Terms(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The terms of a run and the strips that it is about."""
+    """The specification of a run and its strips."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     format: Literal[1] = 1
-    terms: Terms
+    spec: RunSpec = Field(alias="terms")
+    """``terms`` in the file: its format stays."""
     strips: int
     listing_sha256: str
     created: str
@@ -54,39 +55,39 @@ class Manifest(BaseModel):
 
     @property
     def parts(self) -> int:
-        """Parquet files that the run comes to."""
-        return -(-self.strips // self.terms.strips_per_part)
+        """Number of Parquet files of the run."""
+        return -(-self.strips // self.spec.strips_per_part)
 
     @property
     def run(self) -> str:
-        """Names the run in its parts, so that none of another counts."""
-        text = self.terms.model_dump_json() + self.listing_sha256
+        """Id of the run in its parts, so that a part of another run never counts."""
+        text = self.spec.model_dump_json() + self.listing_sha256
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def strips_of(self, part: int) -> int:
-        """Return how many strips a part holds."""
-        return min(self.terms.strips_per_part, self.strips - part * self.terms.strips_per_part)
+        """Return the number of strips of a part."""
+        return min(self.spec.strips_per_part, self.strips - part * self.spec.strips_per_part)
 
-    def check(self, wanted: Terms, out: str) -> None:
-        """Compare with what is wanted now.
+    def check(self, spec: RunSpec, out: str) -> None:
+        """Check that a run in ``out`` may resume with a specification.
 
         Raises:
-            SteelError: naming the first thing that differs.
+            SteelError: naming the first field that differs.
         """
-        for name in Terms.model_fields:
-            then, now = getattr(self.terms, name), getattr(wanted, name)
-            if then != now:
+        for name in RunSpec.model_fields:
+            before, now = getattr(self.spec, name), getattr(spec, name)
+            if before != now:
                 raise SteelError(
-                    f"{out} was begun with {name} = {_short(then)}, now it is {_short(now)}; take the same, "
+                    f"{out} was started with {name} = {_format(before)}, got {_format(now)}; use the same, "
                     "another --out, or --restart, which removes what is there"
                 )
 
 
-def read_manifest(out: Place) -> Manifest | None:
-    """Read the manifest of a run; None if none was begun.
+def read_manifest(out: Location) -> Manifest | None:
+    """Read the manifest of a run; None if none was started.
 
     Raises:
-        SteelError: if it is not understood.
+        SteelError: if it cannot be parsed.
     """
     data = out.read(MANIFEST)
     if data is None:
@@ -94,13 +95,15 @@ def read_manifest(out: Place) -> Manifest | None:
     try:
         return Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise SteelError(f"{out.at(MANIFEST)} is not understood; --restart begins anew: {error}") from error
+        raise SteelError(
+            f"{out.path_of(MANIFEST)} cannot be parsed; --restart starts over: {error}"
+        ) from error
 
 
-def write_manifest(out: Place, manifest: Manifest) -> None:
-    """Write the manifest, which begins the run."""
-    out.write(MANIFEST, manifest.model_dump_json(indent=2).encode())
+def write_manifest(out: Location, manifest: Manifest) -> None:
+    """Write the manifest, which starts the run."""
+    out.write(MANIFEST, manifest.model_dump_json(indent=2, by_alias=True).encode())
 
 
-def _short(value: object) -> str:
+def _format(value: object) -> str:
     return value.model_dump_json() if isinstance(value, BaseModel) else repr(value)

@@ -1,4 +1,4 @@
-"""The rows: what a caller of /predict gets, a column for each class and number."""
+"""Rows of the Parquet files: the answers of /predict, one column per class and field."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from service.errors import ServiceError
 from service.geometry import CLASS_COUNT
 from service.inference.prediction import Prediction
 from service.model.metadata import ModelMetadata
-from steel_bulk.manifest import Terms
+from steel_bulk.manifest import RunSpec
 
 _CLASS_FIELDS = (
     ("present", pa.bool_()),
@@ -48,11 +48,11 @@ Row = dict[str, Any]
 
 
 class UnreadableError(Exception):
-    """A file that is not there or may not be read; trying again does not help."""
+    """A file that does not exist or may not be read; a retry does not help."""
 
 
-def row(name: str, result: Prediction | ServiceError | UnreadableError, metadata: ModelMetadata) -> Row:
-    """Write one strip's answer or refusal as a row without the columns that all rows share."""
+def make_row(name: str, result: Prediction | ServiceError | UnreadableError, metadata: ModelMetadata) -> Row:
+    """Return one strip's answer or refusal as a row, without the columns that all rows share."""
     if isinstance(result, UnreadableError):
         return {"file": name, "error": str(result)}
     if isinstance(result, ServiceError):
@@ -69,15 +69,15 @@ def row(name: str, result: Prediction | ServiceError | UnreadableError, metadata
     return {"file": name, **shared, **classes}
 
 
-def table(rows: Sequence[Row], terms: Terms) -> pa.Table:
-    """Lay rows out as columns, those that all share added."""
+def make_table(rows: Sequence[Row], spec: RunSpec) -> pa.Table:
+    """Return rows as a table, with the columns that all share."""
     shared: Row = {
-        "model": terms.model.name,
-        "model_version": terms.model.version,
-        "model_sha256": terms.model.sha256,
-        "profile": terms.profile.name,
-        "class_threshold": terms.profile.class_threshold,
-        "threshold": terms.profile.threshold,
-        "min_area": terms.profile.min_area,
+        "model": spec.model.name,
+        "model_version": spec.model.version,
+        "model_sha256": spec.model.sha256,
+        "profile": spec.profile.name,
+        "class_threshold": spec.profile.class_threshold,
+        "threshold": spec.profile.threshold,
+        "min_area": spec.profile.min_area,
     }
     return pa.Table.from_pylist([{**one, **shared} for one in rows], schema=SCHEMA)

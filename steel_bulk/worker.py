@@ -1,4 +1,4 @@
-"""What runs in each worker process: one model, one part at a time."""
+"""Worker process: one model, one part at a time."""
 
 import contextlib
 import tempfile
@@ -23,146 +23,148 @@ from service.inference.prediction import Job, Output, Wanted
 from service.model.metadata import OperatingPoint
 from service.model.repository import checksum_file, gpu_variant
 from service.model.session import KnownDevice, OrtSession, open_session
-from steel_bulk.attempts import Tries
-from steel_bulk.listing import Listing, where
-from steel_bulk.locations import open_place
+from steel_bulk.attempts import Attempts
+from steel_bulk.listing import Listing, locate
+from steel_bulk.locations import open_location
 from steel_bulk.manifest import Manifest
-from steel_bulk.parts import STRIPS, Report, write_part
-from steel_bulk.rows import Row, UnreadableError, row, table
+from steel_bulk.parts import STRIPS, PartReport, write_part
+from steel_bulk.rows import Row, UnreadableError, make_row, make_table
 from steel_client.errors import SteelError
 
-_AT_ONCE = 16
-"""Strips that are read and answered together; as many again are being read meanwhile."""
-_TRIES = 4
+_BATCH = 16
+"""Strips that are read and predicted together; as many are read ahead meanwhile."""
+_ATTEMPTS = 4
 _PAUSE_SECONDS = 1.0
-"""After the first failure to read; twice as long after each further one."""
-_FOR_GOOD = (ENOTDIR, ENAMETOOLONG, ELOOP)
-"""Of other errors than a file that is not there or may not be read, those that do not pass either."""
+"""After the first failed read; doubled after each further one."""
+_PERMANENT = (ENOTDIR, ENAMETOOLONG, ELOOP)
+"""Errors that no retry mends, besides a file that does not exist or may not be read."""
 
 Loaded = bytes | ServiceError | UnreadableError
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a worker is told once."""
+class WorkerConfig:
+    """Configuration that every worker of a run receives once."""
 
     root: str
-    """Path or URI that listed names are relative to."""
+    """Path or URI of the folder that listed names are relative to."""
     out: str
     manifest: Manifest
     point: OperatingPoint
     device: KnownDevice
     model_name: str
-    """Of the model's file among the next."""
+    """Name of the model's file in ``model``."""
     model: dict[str, bytes]
-    """The model's files by name: no other machine needs to hold them, and none is read from a folder that
-    changes meanwhile."""
+    """The model's files by name: the other machines need not hold them, and a change of the folder during the
+    run has no effect."""
 
 
 def pack_model(model: Path) -> dict[str, bytes]:
-    """Read a model's files: its own, the one for GPUs if there is one beside it, and their checksums."""
+    """Read a model's files: its own, the one for GPUs if it exists, and their checksums."""
     files = {model, gpu_variant(model)}
     return {one.name: one.read_bytes() for file in files for one in (file, checksum_file(file))}
 
 
 class PartWorker:
-    """Answers parts of an archive, as ``ray.data.Dataset.map_batches`` calls it.
+    """Callable class for ``ray.data.Dataset.map_batches`` that predicts and writes parts.
 
     Args:
-        work: what to do.
+        config: of the run.
 
     Raises:
-        ModelFileError: if the model cannot be trusted.
-        DeviceError: if the wanted device does not work here.
+        ModelFileError: if the model's file is broken.
+        DeviceError: if the device does not work here.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._out = open_place(work.out)
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._out = open_location(config.out)
         self._listing = Listing(self._out)
-        self._tries = Tries(self._out)
-        self._session = _open(work)
-        self._wanted = Wanted(work.point, Output("rle"))
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reading")
+        self._attempts = Attempts(self._out)
+        self._session = _open_model(config)
+        self._wanted = Wanted(config.point, Output("rle"))
+        self._threads = ThreadPoolExecutor(_BATCH, thread_name_prefix="reading")
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
-        """Answer and write the parts of a batch, int64 ``part``; give a row of ``Report`` for each."""
-        reports = [self.answer(int(part)) for part in batch["part"]]
-        return {field: np.array([getattr(one, field) for one in reports]) for field in Report.__annotations__}
+        """Predict and write the parts of a batch, int64 ``part``; return a row of ``PartReport`` for each."""
+        reports = [self.predict(int(part)) for part in batch["part"]]
+        fields = PartReport.__annotations__
+        return {field: np.array([getattr(report, field) for report in reports]) for field in fields}
 
-    def answer(self, part: int) -> Report:
-        """Answer a part's strips and write them.
+    def predict(self, part: int) -> PartReport:
+        """Predict a part's strips and write the rows.
 
         Raises:
-            OSError: if a strip cannot be read for now; nothing is written then.
-            WorkerDiedError: if the part ended workers too often.
+            OSError: if a strip cannot be read after all retries; nothing is written then.
+            WorkerDiedError: if the part crashed too many workers.
         """
         rows: list[Row] = []
-        count = self._tries.begin(part)
-        for names, loaded in self._loaded(self._listing.names(part)):
-            self._tries.note(part, count, names)
-            rows += self._answer(names, loaded)
-        manifest = self._work.manifest
-        report = write_part(self._out.below(STRIPS), part, table(rows, manifest.terms), manifest.run)
-        self._tries.end(part)
+        count = self._attempts.begin(part)
+        for names, loaded in self._load_batches(self._listing.names(part)):
+            self._attempts.record(part, count, names)
+            rows += self._predict_batch(names, loaded)
+        manifest = self._config.manifest
+        report = write_part(self._out.subfolder(STRIPS), part, make_table(rows, manifest.spec), manifest.run)
+        self._attempts.end(part)
         return report
 
-    def _loaded(self, names: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Loaded]]]:
-        """Read strips, a few at a time, the next ones while the caller is busy with those before."""
+    def _load_batches(self, names: Sequence[str]) -> Iterator[tuple[Sequence[str], list[Loaded]]]:
+        """Read strips in batches, one batch ahead of the caller."""
         before: list[Future[Loaded]] = []
-        for start in range(0, len(names), _AT_ONCE):
-            now = [self._threads.submit(self._load, name) for name in names[start : start + _AT_ONCE]]
+        for start in range(0, len(names), _BATCH):
+            now = [self._threads.submit(self._load, name) for name in names[start : start + _BATCH]]
             if before:
-                yield names[start - _AT_ONCE : start], [one.result() for one in before]
+                yield names[start - _BATCH : start], [future.result() for future in before]
             before = now
-        yield names[-len(before) :], [one.result() for one in before]
+        yield names[-len(before) :], [future.result() for future in before]
 
-    def _answer(self, names: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Row]:
-        jobs = [Job(one, self._wanted) for one in loaded if isinstance(one, bytes)]
-        answers = iter(run_jobs(self._session, jobs, self._work.manifest.terms.max_pixels))
-        for name, one in zip(names, loaded, strict=True):
-            result = next(answers) if isinstance(one, bytes) else one
-            yield row(name, result, self._session.metadata)
+    def _predict_batch(self, names: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Row]:
+        jobs = [Job(data, self._wanted) for data in loaded if isinstance(data, bytes)]
+        predictions = iter(run_jobs(self._session, jobs, self._config.manifest.spec.max_pixels))
+        for name, data in zip(names, loaded, strict=True):
+            result = next(predictions) if isinstance(data, bytes) else data
+            yield make_row(name, result, self._session.metadata)
 
     def _load(self, name: str) -> Loaded:
-        most = self._work.manifest.terms.max_file_bytes
-        for pause in (_PAUSE_SECONDS * 2**tries for tries in range(_TRIES - 1)):
+        """Read a strip; retry, with growing pauses, after an OSError."""
+        most = self._config.manifest.spec.max_file_bytes
+        for pause in (_PAUSE_SECONDS * 2**number for number in range(_ATTEMPTS - 1)):
             with contextlib.suppress(OSError):
-                return _read(self._work.root, name, most)
+                return _read(self._config.root, name, most)
             time.sleep(pause)
-        return _read(self._work.root, name, most)
+        return _read(self._config.root, name, most)
 
 
 def _read(root: str, name: str, most: int) -> Loaded:
     """Read a strip.
 
     Raises:
-        OSError: if that may go better later.
+        OSError: if a retry may succeed.
     """
     try:
-        folder, at = where(root, name)
-        place = _place(folder)
-    except SteelError as error:  # no address at all
+        folder, file_name = locate(root, name)
+        location = _cached_location(folder)
+    except SteelError as error:  # not a path or URI
         return UnreadableError(f"cannot be read: {error}")
     try:
-        with place.files.open_input_stream(place.at(at), compression=None) as file:
+        with location.files.open_input_stream(location.path_of(file_name), compression=None) as file:
             data = bytes(file.read(most + 1))
-    except (FileNotFoundError, PermissionError, pa.ArrowInvalid) as error:  # the last: no name for a file
+    except (FileNotFoundError, PermissionError, pa.ArrowInvalid) as error:  # the last: not a file name
         return UnreadableError(f"cannot be read: {error}")
     except OSError as error:
-        # Arrow says of folders only that it cannot.
-        if error.errno in _FOR_GOOD or place.below(at).kind() == fs.FileType.Directory:
+        # For a folder, Arrow's error has no number.
+        if error.errno in _PERMANENT or location.subfolder(file_name).kind() == fs.FileType.Directory:
             return UnreadableError(f"cannot be read: {error}")
         raise
     return data if len(data) <= most else file_too_large(most)
 
 
-# A list may name strips in many folders; a bucket's connections are kept.
-_place = lru_cache(maxsize=64)(open_place)
+# A list may name strips in many folders; the connections to a bucket are reused.
+_cached_location = lru_cache(maxsize=64)(open_location)
 
 
-def _open(work: Work) -> OrtSession:
+def _open_model(config: WorkerConfig) -> OrtSession:
     with tempfile.TemporaryDirectory() as folder:
-        for name, data in work.model.items():
+        for name, data in config.model.items():
             (Path(folder) / name).write_bytes(data)
-        return open_session(Path(folder) / work.model_name, device=work.device, threads=1)
+        return open_session(Path(folder) / config.model_name, device=config.device, threads=1)

@@ -1,1 +1,1 @@
-"""The command ``steel``: predict a folder, watch one, answer an archive."""
+"""The command line ``steel``: predict, watch and bulk."""

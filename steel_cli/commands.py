@@ -5,22 +5,20 @@ import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import numpy as np
 import tyro
-from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from service.images.suffixes import IMAGE_SUFFIXES
-from service.masks.overlay import draw_overlay
+from steel_cli.extras import requires
 from steel_cli.journal import Journal, read_journal
 from steel_cli.label_studio import write_label_studio
+from steel_cli.pictures import write_picture
 from steel_cli.writers import write_coco, write_kaggle
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import SteelError
 from steel_client.files import Outcome
-from steel_client.results import Image
 
 JOURNAL = "predictions.jsonl"
 PICTURES = "pictures"
@@ -30,25 +28,25 @@ Format = Literal["kaggle", "coco", "label-studio", "pictures"]
 
 @dataclass(frozen=True)
 class Common:
-    """What both commands may be told."""
+    """Options of both commands."""
 
     folder: tyro.conf.Positional[Path]
-    """Where the images are, in folders below it too."""
+    """Folder with the images; subfolders are searched too."""
     out: Path = Path("runs/predictions")
-    """Folder for predictions.jsonl, a line per file, and what else is asked for. Interrupted and started
-    again, the command goes on where it was."""
+    """Folder for predictions.jsonl, one line per file, and the other formats. An interrupted run resumes
+    where it stopped."""
     server: str | None = None
-    """Of a running service, http://host:8000; without it the model runs in this process."""
+    """URL of a running service, http://host:8000; default: run the model in this process."""
     model: Path | None = None
-    """Without a server: an ONNX file or a folder <name>/<version>/model.onnx; else what STEEL_MODEL says."""
+    """Without a server: an ONNX file or a folder <name>/<version>/model.onnx; default: STEEL_MODEL."""
     profile: str = "inspection"
     """The operating point."""
     api_key: str | None = None
-    """Where the service wants one."""
-    at_once: int = 8
-    """Files that are under way at the same time at most."""
+    """API key, if the service needs one."""
+    concurrency: Annotated[int, tyro.conf.arg(aliases=("--at-once",))] = 8
+    """Most files that are sent at the same time."""
     timeout: float = 60.0
-    """Seconds for a file, tries and pauses included."""
+    """Seconds for a file, attempts and pauses included."""
 
 
 @dataclass(frozen=True)
@@ -56,32 +54,32 @@ class PredictConfig(Common):
     """Find the defects on every image of a folder."""
 
     write: tuple[Format, ...] = ()
-    """Besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), label-studio
+    """Formats besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), label-studio
     (label_studio.json, and label_studio.xml for its interface), pictures (coloured masks)."""
     label_studio_images: str = "/data/local-files/?d="
-    """What stands before a file's path in the address by which Label Studio gets it."""
+    """Prefix of a file's path in the URL from which Label Studio loads the image."""
 
 
 @dataclass(frozen=True)
 class WatchConfig(Common):
-    """Find the defects on images as a camera drops them into a folder, until stopped with Ctrl+C."""
+    """Find the defects on images as a camera writes them into a folder, until stopped with Ctrl+C."""
 
     pictures: bool = False
     """Draw the masks on each image that has a defect."""
     interval: float = 0.5
-    """Seconds between two looks at the folder. A file counts as written once it did not grow in between."""
+    """Seconds between two scans of the folder. A file is complete once its size is the same in two scans."""
 
 
 def predict(config: PredictConfig) -> int:
     """Predict a folder.
 
     Returns:
-        The exit code: 0 if every file has its answer, 1 if some were refused.
+        The exit code: 0 if every file was answered, 1 if some were refused.
 
     Raises:
-        SteelError: if the folder, the server or the model is not there.
+        SteelError: if the folder holds no image, or the server or the model is not there.
     """
-    names = sorted(_images(config.folder))
+    names = sorted(_find_images(config.folder))
     if not names:
         raise SteelError(f"{config.folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
     path = config.out / JOURNAL
@@ -93,13 +91,13 @@ def predict(config: PredictConfig) -> int:
         write_coco(path, config.out / "coco.json")
     if "label-studio" in config.write:
         write_label_studio(path, config.out, config.label_studio_images)
-    refused, defects = _counts(path)
+    refused, defects = _count(path)
     print(f"{path}: {len(names)} files, {defects} with a defect, {refused} refused")
     return 1 if refused else 0
 
 
 def watch(config: WatchConfig) -> int:
-    """Predict files as they come, until interrupted; always 0.
+    """Predict files as they arrive, until interrupted; return 0.
 
     Raises:
         SteelError: if the folder, the server or the model is not there.
@@ -112,34 +110,40 @@ def watch(config: WatchConfig) -> int:
 
 
 async def _predict(config: PredictConfig, journal: Journal, names: list[str]) -> None:
-    todo = [name for name in names if not journal.holds(name)]
+    remaining = [name for name in names if not journal.holds(name)]
     pictures = config.out / PICTURES if "pictures" in config.write else None
-    with tqdm(total=len(names), initial=len(names) - len(todo), unit="strip", dynamic_ncols=True) as bar:
-        async with _client(config) as client:
+    done = len(names) - len(remaining)
+    with tqdm(total=len(names), initial=done, unit="strip", dynamic_ncols=True) as bar:
+        async with _open_client(config) as client:
             await client.check()
-            async for outcome in client.predict_many(_paths(config, todo), at_once=config.at_once):
-                _keep(config, journal, outcome, pictures)
+            paths = _paths(config, remaining)
+            async for outcome in client.predict_many(paths, concurrency=config.concurrency):
+                _save(config, journal, outcome, pictures)
                 bar.update()
 
 
 async def _watch(config: WatchConfig, journal: Journal) -> None:
     pictures = config.out / PICTURES if config.pictures else None
-    async with _client(config) as client:
+    async with _open_client(config) as client:
         await client.check()
         sizes: dict[str, int] = {}
         while True:
-            waiting = {name: _size(config.folder / name) for name in _images(config.folder)}
-            waiting = {name: size for name, size in waiting.items() if not journal.holds(name)}
-            ready = [name for name, size in waiting.items() if size > 0 and sizes.get(name) == size]
-            sizes = waiting
-            async for outcome in client.predict_many(_paths(config, ready), at_once=config.at_once):
-                _keep(config, journal, outcome, pictures)
-                print(_verdict(outcome), flush=True)
+            new = {
+                name: _size(config.folder / name)
+                for name in _find_images(config.folder)
+                if not journal.holds(name)
+            }
+            complete = [name for name, size in new.items() if size > 0 and sizes.get(name) == size]
+            sizes = new
+            paths = _paths(config, complete)
+            async for outcome in client.predict_many(paths, concurrency=config.concurrency):
+                _save(config, journal, outcome, pictures)
+                print(_summarize(outcome), flush=True)
             await asyncio.sleep(config.interval)
 
 
-def _images(folder: Path) -> Iterator[str]:
-    """Name the images in a folder and those below it, by their paths from it."""
+def _find_images(folder: Path) -> Iterator[str]:
+    """Yield the images in a folder and its subfolders, as paths relative to it."""
     for path in folder.rglob("*"):
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
             yield path.relative_to(folder).as_posix()
@@ -153,12 +157,12 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
-        return 0  # it went between two looks
+        return 0  # removed since the folder was listed
 
 
 @contextlib.asynccontextmanager
-async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
-    """Reach the server, or run the application in this process."""
+async def _open_client(config: Common) -> AsyncIterator[AsyncSteelClient]:
+    """Connect to the server, or run the application in this process."""
     options: Options = {
         "query": {"profile": config.profile},
         "timeout": config.timeout,
@@ -168,48 +172,37 @@ async def _client(config: Common) -> AsyncIterator[AsyncSteelClient]:
         async with AsyncSteelClient(config.server, **options) as client:
             yield client
         return
-    # Only here: who has a server needs neither onnxruntime nor a model.
-    from service.observability.logs import configure_logs
-    from steel_cli.in_process import application
+    # Imported here only: with a server, neither onnxruntime nor a model is needed.
+    with requires("client,cpu"):
+        from service.observability.logs import configure_logs
+        from steel_cli.in_process import run_application
 
     configure_logs("error")
     async with (
-        application(config.model) as transport,
+        run_application(config.model) as transport,
         AsyncSteelClient("http://in-process", transport=transport, **options) as client,
     ):
         yield client
 
 
-def _keep(config: Common, journal: Journal, outcome: Outcome, pictures: Path | None) -> None:
-    """Keep what became of a file: first the picture, so that a line in the journal means both are there."""
+def _save(config: Common, journal: Journal, outcome: Outcome, pictures: Path | None) -> None:
+    """Save a file's outcome: the picture first, so that a line in the journal means that both are there."""
     name = outcome.path.relative_to(config.folder).as_posix()
-    if outcome.error is not None and outcome.error.passing:
-        raise outcome.error  # the service is away: this file's turn comes again
+    if outcome.error is not None and outcome.error.transient:
+        raise outcome.error  # the service is away; a file without a line is sent again when the run resumes
     if pictures is not None and outcome.image is not None and outcome.image.defect:
-        _draw(outcome.path, outcome.image, (pictures / name).with_suffix(".png"))
+        write_picture(outcome.path, outcome.image, (pictures / name).with_suffix(".png"))
     journal.add(name, outcome)
 
 
-def _draw(path: Path, answer: Image, target: Path) -> None:
-    with PillowImage.open(path) as image:
-        strip = np.asarray(image.convert("L"))
-    masks = {found.result.class_id: found.mask.T for found in answer.present}
-    captions = {
-        found.result.class_id: f"{found.result.class_id} {found.result.name} {found.result.probability:.0%}"
-        for found in answer.present
-    }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(draw_overlay(strip, masks, captions))
-
-
-def _verdict(outcome: Outcome) -> str:
+def _summarize(outcome: Outcome) -> str:
     if outcome.image is None:
         return f"{outcome.path.name}: refused: {outcome.error}"
     names = [f"{found.result.name} {found.result.probability:.0%}" for found in outcome.image.present]
     return f"{outcome.path.name}: {', '.join(names) or 'clean'}"
 
 
-def _counts(path: Path) -> tuple[int, int]:
-    """Count files that were refused, and those with a defect."""
+def _count(path: Path) -> tuple[int, int]:
+    """Return the number of refused files, and of files with a defect."""
     lines = list(read_journal(path))
     return sum("error" in line for line in lines), sum(bool(line.get("defect")) for line in lines)

@@ -13,23 +13,23 @@ from steel_client.errors import SteelError
 
 
 @contextlib.asynccontextmanager
-async def application(model: Path | None) -> AsyncIterator[httpx.AsyncBaseTransport]:
-    """Run the application as long as the block lasts; give the transport that reaches it.
+async def run_application(model: Path | None) -> AsyncIterator[httpx.AsyncBaseTransport]:
+    """Run the application until the block ends; yield a transport that calls it.
 
     Args:
-        model: file or folder; None takes what the settings say.
+        model: file or folder; None takes it from the settings.
 
     Raises:
         SteelError: if the model cannot be served.
     """
-    failed: list[Exception] = []
+    failures: list[Exception] = []
     settings = Settings() if model is None else Settings(model=model)
-    app = create_app(settings, on_fatal=failed.append)
+    app = create_app(settings, on_fatal=failures.append)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
             while (await client.get("/health/ready")).status_code != httpx.codes.OK:
-                if failed:
-                    raise SteelError(f"the model cannot be served: {failed[0]}") from failed[0]
+                if failures:
+                    raise SteelError(f"the model cannot be served: {failures[0]}") from failures[0]
                 await asyncio.sleep(0.05)
         yield transport

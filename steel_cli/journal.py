@@ -1,4 +1,4 @@
-"""A folder's answers, one JSON object a line, from which an interrupted run goes on."""
+"""Journal of a run: one JSON object per line and file, from which an interrupted run resumes."""
 
 import json
 from collections.abc import Iterator
@@ -10,19 +10,19 @@ from steel_client.files import Outcome
 
 
 class Journal:
-    """Appends outcomes to a JSON Lines file and knows which files are in it.
+    """JSON Lines file of outcomes that knows which files it holds.
 
-    A line is written whole and flushed before the next file counts as done. One that was cut off by a kill
-    or a full disk is dropped when the journal is opened again.
+    A file is done once its whole line is flushed. A line that was cut off by a kill or a full disk is dropped
+    when the journal is opened again.
 
     Args:
-        path: of the file; made if it is not there.
+        path: of the journal; created if it does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._done = {str(line["file"]) for line in _repaired(path)}
+        self._done = {str(line["file"]) for line in _repair(path)}
         self._file = path.open("a", encoding="utf-8")
 
     def __enter__(self) -> Self:
@@ -34,18 +34,18 @@ class Journal:
         self._file.close()
 
     def holds(self, name: str) -> bool:
-        """Whether a file has its line."""
+        """Return whether a file has a line."""
         return name in self._done
 
     def add(self, name: str, outcome: Outcome) -> None:
-        """Write a file's line."""
+        """Append the line of a file."""
         self._file.write(json.dumps(_line(name, outcome), ensure_ascii=False) + "\n")
         self._file.flush()
         self._done.add(name)
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the lines of a journal that is not being written."""
+    """Yield the lines of a journal that is not being written."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
@@ -61,8 +61,8 @@ def _line(name: str, outcome: Outcome) -> dict[str, Any]:
     return {"file": name, **answer, "model": model, "profile": response.profile.name}
 
 
-def _repaired(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of a journal, and cut off what does not end in a newline or is no JSON."""
+def _repair(path: Path) -> list[dict[str, Any]]:
+    """Read the lines of a journal; truncate it at the first line without a newline or that is not JSON."""
     if not path.exists():
         return []
     lines: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""From a journal to Label Studio's tasks: the masks found are there to be corrected with the brush."""
+"""Writer of Label Studio's tasks, from a journal: predicted masks, to be corrected with the brush."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ _FROM, _TO = "defects", "strip"
 
 
 def write_label_studio(journal: Path, folder: Path, images: str) -> None:
-    """Write ``label_studio.json``, the tasks, and ``label_studio.xml``, the interface that they are for.
+    """Write ``label_studio.json``, the tasks, and ``label_studio.xml``, their labeling interface.
 
     Args:
         journal: of the predictions.
         folder: to write into.
-        images: what stands before an image's path in its address.
+        images: prefix of an image's path in its URL.
     """
     tasks: list[dict[str, Any]] = []
     names: dict[int, str] = {}
@@ -28,7 +28,7 @@ def write_label_studio(journal: Path, folder: Path, images: str) -> None:
         if "classes" not in line:
             continue
         names |= {found["class_id"]: found["name"] for found in line["classes"]}
-        # The path is kept beside the address: it finds the image again, wherever Label Studio has put it.
+        # The path beside the URL identifies the image wherever Label Studio stores it.
         data = {"image": images + quote(line["file"]), "file": line["file"]}
         tasks.append({"data": data, "predictions": [_prediction(line)]})
     (folder / "label_studio.json").write_text(json.dumps(tasks), encoding="utf-8")
@@ -40,19 +40,21 @@ def _prediction(line: dict[str, Any]) -> dict[str, Any]:
     return {
         "model_version": f"{model['name']} {model['version']}",
         "score": line["defect_probability"],
-        "result": [_region(found) for found in line["classes"] if found["present"]],
+        "result": [
+            _region(found, line["width"], line["height"]) for found in line["classes"] if found["present"]
+        ],
     }
 
 
-def _region(found: dict[str, Any]) -> dict[str, Any]:
-    mask = rle.decode(found["rle"], height=HEIGHT, width=WIDTH)
+def _region(found: dict[str, Any], width: int, height: int) -> dict[str, Any]:
+    mask = rle.decode(found["rle"], height=height, width=width)
     return {
         "id": f"class-{found['class_id']}",
         "type": "brushlabels",
         "from_name": _FROM,
         "to_name": _TO,
-        "original_width": WIDTH,
-        "original_height": HEIGHT,
+        "original_width": width,
+        "original_height": height,
         "image_rotation": 0,
         "score": found["probability"],
         "value": {"format": "rle", "rle": label_studio.encode(mask), "brushlabels": [found["name"]]},

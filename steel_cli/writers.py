@@ -1,20 +1,19 @@
-"""From a journal to the files that other tools read."""
+"""Writers of other tools' formats, from a journal."""
 
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pycocotools.mask
 
-from service.geometry import HEIGHT, WIDTH
-from service.masks import rle
-from service.masks.formats import write
 from service.masks.submission import write_submission
 from steel_cli.journal import read_journal
+from steel_client import rle
 
 
 def write_kaggle(journal: Path, target: Path) -> None:
-    """Write Kaggle's submission: a row per image and class."""
+    """Write Kaggle's submission: one row per image and class."""
     write_submission(
         target,
         (
@@ -26,7 +25,7 @@ def write_kaggle(journal: Path, target: Path) -> None:
 
 
 def write_coco(journal: Path, target: Path) -> None:
-    """Write COCO's JSON: an annotation per image and class that is present, masks compressed."""
+    """Write COCO's JSON: one annotation per image and present class, its mask compressed."""
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[int, str] = {}
@@ -34,13 +33,13 @@ def write_coco(journal: Path, target: Path) -> None:
         if "classes" not in line:
             continue
         image_id = len(images) + 1
-        images.append({"id": image_id, "file_name": line["file"], "width": WIDTH, "height": HEIGHT})
+        size = {"width": line["width"], "height": line["height"]}
+        images.append({"id": image_id, "file_name": line["file"], **size})
         for found in line["classes"]:
             categories[found["class_id"]] = found["name"]
             if not found["present"]:
                 continue
-            mask = rle.decode(found["rle"], height=HEIGHT, width=WIDTH)
-            code = write(mask, "coco_rle")["coco_rle"]
+            code = _encode(rle.decode(found["rle"], **size))
             annotations.append(
                 {
                     "id": len(annotations) + 1,
@@ -59,3 +58,9 @@ def write_coco(journal: Path, target: Path) -> None:
         "categories": [{"id": number, "name": name} for number, name in sorted(categories.items())],
     }
     target.write_text(json.dumps(document), encoding="utf-8")
+
+
+def _encode(mask: rle.Mask) -> dict[str, Any]:
+    """Encode a mask, bool ``[height, width]``, in COCO's compressed run-length code."""
+    code = pycocotools.mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": list(code["size"]), "counts": code["counts"].decode("ascii")}

@@ -1,4 +1,4 @@
-"""A client for the service: strips in, typed results with masks as numpy arrays out."""
+"""Client library of the service: strips in, typed results with masks as numpy arrays out."""
 
 from steel_client.client import AsyncSteelClient, SteelClient
 from steel_client.errors import SteelError

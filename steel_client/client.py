@@ -1,4 +1,4 @@
-"""Calls to the service, blocking or not."""
+"""Blocking and asynchronous clients of the service."""
 
 import asyncio
 import contextlib
@@ -10,10 +10,10 @@ from typing import Self, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from steel_client.errors import SteelError, UnreadableFileError, error_of
-from steel_client.files import Outcome, in_pool
+from steel_client.errors import SteelError, UnreadableFileError, error_from_response
+from steel_client.files import Outcome, predict_concurrently
 from steel_client.results import Image, read_image
-from steel_client.retry import Patience
+from steel_client.retry import RetryPolicy
 
 T = TypeVar("T")
 
@@ -21,26 +21,26 @@ Source = bytes | Path
 URL = "http://localhost:8000"
 
 _SPARE_SECONDS = 1.0
-"""What the answer may take longer than the deadline that the service was told."""
+"""Longer than the service's deadline, so that its own 504 arrives before this side gives up."""
 
 
 class Options(TypedDict, total=False):
-    """What both clients may be told besides the address."""
+    """Options of both clients."""
 
     api_key: str | None
-    """Where the service wants one."""
+    """The API key, if the service needs one."""
     timeout: float
-    """Seconds for a call, tries and pauses included, 30 if not given; the service is told what is left of it
-    and does not run what cannot make it."""
+    """Seconds for a call, attempts and pauses included; default 30. Each attempt sends the rest as its
+    deadline, and the service does not run a strip that would miss it."""
     retries: int
-    """Tries after the first at most, 5 if not given, of calls that were refused for the moment (429, 503) or
-    found no server; pauses are what Retry-After asks for."""
+    """Most attempts after the first, default 5, of calls that failed for a transient reason: 429, 502, 503 or
+    no server. The pause is what Retry-After asks for."""
     query: Mapping[str, str]
-    """Parameters of /predict for every call, e.g. ``{"profile": "kaggle"}``."""
+    """Parameters of /predict for every call, such as ``{"profile": "kaggle"}``."""
 
 
-class _Calls:
-    """What both clients know: how a request is written and an answer read."""
+class _Requests:
+    """Builds the requests of both clients."""
 
     def __init__(
         self,
@@ -57,17 +57,19 @@ class _Calls:
         self._retries = retries
         self._query = dict(query or {})
 
-    def patience(self) -> Patience:
-        return Patience(self._timeout, self._retries)
+    def retry_policy(self) -> RetryPolicy:
+        """Start the deadline of a call."""
+        return RetryPolicy(self._timeout, self._retries)
 
-    def request(self, data: bytes, name: str | None, left: float) -> httpx.Request:
+    def predict(self, data: bytes, name: str | None, left: float) -> httpx.Request:
+        """Build a request of /predict that has ``left`` seconds."""
         headers = {
             **self._headers,
             "Content-Type": "application/octet-stream",
             "X-Deadline-Ms": str(max(1, int(left * 1000))),
         }
         if name is not None:
-            # Bytes, as httpx would write only ASCII; the service reads UTF-8.
+            # As bytes: httpx encodes headers as ASCII, the service decodes this one as UTF-8.
             headers["X-Filename"] = name.encode("utf-8", "replace").decode("latin-1")
         return httpx.Request(
             "POST",
@@ -78,12 +80,13 @@ class _Calls:
             extensions={"timeout": httpx.Timeout(left + _SPARE_SECONDS).as_dict()},
         )
 
-    def question(self, path: str) -> httpx.Request:
+    def get(self, path: str) -> httpx.Request:
+        """Build a GET request."""
         return httpx.Request("GET", f"{self._url}{path}", headers=self._headers)
 
 
 class SteelClient:
-    """Blocking calls; one connection pool, safe to share between threads.
+    """Blocking client with one connection pool; safe to share between threads.
 
     Args:
         url: of the service, ``http://host:8000``.
@@ -94,7 +97,7 @@ class SteelClient:
     def __init__(
         self, url: str = URL, *, transport: httpx.BaseTransport | None = None, **options: Unpack[Options]
     ) -> None:
-        self._calls = _Calls(url, **options)
+        self._requests = _Requests(url, **options)
         self._http = httpx.Client(transport=transport)
 
     def __enter__(self) -> Self:
@@ -110,32 +113,32 @@ class SteelClient:
         self._http.close()
 
     def predict(self, source: Source, name: str | None = None) -> Image:
-        """Send one image, as bytes or as a file, and wait for its answer.
+        """Send one image and wait for its answer.
 
         Args:
-            source: JPEG, PNG, BMP, TIFF or WebP of 1600 x 256.
-            name: comes back as ``filename``; of a file, its own.
+            source: content or path of a JPEG, PNG, BMP, TIFF or WebP of 1600 x 256.
+            name: comes back as ``filename``; default: the name of the file.
 
         Raises:
             SteelError: if the service refuses, or does not answer in time.
         """
         data, name = _read(source, name)
-        patience = self._calls.patience()
+        policy = self._requests.retry_policy()
         while True:
             try:
-                with _named_errors():
-                    return _image(self._http.send(self._calls.request(data, name, patience.left)))
+                with _translate_errors():
+                    return _read_response(self._http.send(self._requests.predict(data, name, policy.left)))
             except SteelError as error:
-                time.sleep(patience.pause_after(error))
+                time.sleep(policy.pause_after(error))
 
 
 class AsyncSteelClient:
-    """The same without blocking; see ``SteelClient`` for the arguments."""
+    """Asynchronous client; see ``SteelClient`` for the arguments."""
 
     def __init__(
         self, url: str = URL, *, transport: httpx.AsyncBaseTransport | None = None, **options: Unpack[Options]
     ) -> None:
-        self._calls = _Calls(url, **options)
+        self._requests = _Requests(url, **options)
         self._http = httpx.AsyncClient(transport=transport)
 
     async def __aenter__(self) -> Self:
@@ -153,44 +156,46 @@ class AsyncSteelClient:
     async def predict(self, source: Source, name: str | None = None) -> Image:
         """Send one image; see ``SteelClient.predict``."""
         data, name = await asyncio.to_thread(_read, source, name)
-        return await self._patiently(lambda left: self._calls.request(data, name, left), _image)
+        return await self._send_with_retries(
+            lambda left: self._requests.predict(data, name, left), _read_response
+        )
 
     async def check(self) -> None:
-        """Ask for the model once, with no strip.
+        """Request ``GET /model``, to find out that the service answers before any strip is sent.
 
         Raises:
             SteelError: if there is no service, or the key is wrong.
         """
-        await self._patiently(lambda _left: self._calls.question("/model"), _raise_for_status)
+        await self._send_with_retries(lambda _left: self._requests.get("/model"), _raise_for_status)
 
-    async def _patiently(
-        self, write: Callable[[float], httpx.Request], read: Callable[[httpx.Response], T]
+    async def _send_with_retries(
+        self, build: Callable[[float], httpx.Request], read: Callable[[httpx.Response], T]
     ) -> T:
-        patience = self._calls.patience()
+        policy = self._requests.retry_policy()
         while True:
             try:
-                with _named_errors():
-                    return read(await self._http.send(write(patience.left)))
+                with _translate_errors():
+                    return read(await self._http.send(build(policy.left)))
             except SteelError as error:
-                await asyncio.sleep(patience.pause_after(error))
+                await asyncio.sleep(policy.pause_after(error))
 
-    def predict_many(self, files: Iterable[Path], *, at_once: int = 8) -> AsyncIterator[Outcome]:
-        """Send files, at most so many at a time; yield what became of each as it comes.
+    def predict_many(self, files: Iterable[Path], *, concurrency: int = 8) -> AsyncIterator[Outcome]:
+        """Send files, at most ``concurrency`` at a time; yield outcomes as they finish, in any order.
 
-        One that fails is an outcome like any other. Files are read when their turn comes, so memory does not
-        grow with their number.
+        An error is an outcome of its file and does not stop the others. A file is read when it is sent, so
+        memory does not grow with the number of files.
         """
-        return in_pool(self.predict, files, at_once)
+        return predict_concurrently(self.predict, files, concurrency)
 
 
-def _image(response: httpx.Response) -> Image:
+def _read_response(response: httpx.Response) -> Image:
     _raise_for_status(response)
     return read_image(response.content)
 
 
 def _raise_for_status(response: httpx.Response) -> None:
     if response.status_code != httpx.codes.OK:
-        raise error_of(response)
+        raise error_from_response(response)
 
 
 def _read(source: Source, name: str | None) -> tuple[bytes, str | None]:
@@ -203,11 +208,11 @@ def _read(source: Source, name: str | None) -> tuple[bytes, str | None]:
 
 
 @contextlib.contextmanager
-def _named_errors() -> Iterator[None]:
-    """Turn httpx's errors of the network into ours."""
+def _translate_errors() -> Iterator[None]:
+    """Raise httpx's transport errors as SteelError."""
     try:
         yield
     except httpx.TransportError as error:
-        what = str(error) or type(error).__name__
-        late = isinstance(error, httpx.ReadTimeout)
-        raise SteelError(f"no answer: {what}", status=504 if late else None) from error
+        reason = str(error) or type(error).__name__
+        timed_out = isinstance(error, httpx.ReadTimeout)
+        raise SteelError(f"no answer: {reason}", status=504 if timed_out else None) from error

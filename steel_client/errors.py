@@ -1,16 +1,16 @@
-"""What a call raises."""
+"""Errors that calls raise."""
 
 import httpx
 
 
 class SteelError(Exception):
-    """The service refused, or could not be reached.
+    """The service refused the request, or could not be reached.
 
     Args:
-        detail: what came and what is wanted, in the service's words where it has any.
+        detail: what was expected and what came, in the service's words if it answered.
         status: HTTP status; None if there was no answer.
-        request_id: under which the service's log has more.
-        retry_after: seconds that the service asks to wait.
+        request_id: finds the request in the service's log.
+        retry_after: seconds to wait, as the service asks.
     """
 
     def __init__(
@@ -28,19 +28,19 @@ class SteelError(Exception):
         self.retry_after = retry_after
 
     @property
-    def passing(self) -> bool:
-        """Whether the same call may succeed a little later."""
+    def transient(self) -> bool:
+        """Whether the same call may succeed later."""
         return self.status in (None, 429, 502, 503)
 
 
 class UnreadableFileError(SteelError):
-    """A file that cannot be read here, so nothing was sent."""
+    """A local file that cannot be read; nothing was sent."""
 
-    passing = False
+    transient = False
 
 
-def error_of(response: httpx.Response) -> SteelError:
-    """Read problem+json, or whatever a proxy in between answered."""
+def error_from_response(response: httpx.Response) -> SteelError:
+    """Read problem+json, or the answer of a proxy in between."""
     try:
         problem = response.json()
         detail = f"{problem['title']}: {problem['detail']}"
@@ -50,10 +50,10 @@ def error_of(response: httpx.Response) -> SteelError:
         detail,
         status=response.status_code,
         request_id=response.headers.get("x-request-id"),
-        retry_after=_seconds(response.headers.get("retry-after")),
+        retry_after=_parse_seconds(response.headers.get("retry-after")),
     )
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read Retry-After; dates, which this service does not send, are left to the client's own patience."""
+def _parse_seconds(retry_after: str | None) -> float | None:
+    """Parse Retry-After; None for a date, which this service never sends."""
     return float(retry_after) if retry_after is not None and retry_after.isdecimal() else None

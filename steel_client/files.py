@@ -1,4 +1,4 @@
-"""Many files through a bounded pool."""
+"""Many files at a time, with bounded concurrency."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -11,19 +11,19 @@ from steel_client.results import Image
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: an image, or an error."""
+    """Result of one file: an image, or an error."""
 
     path: Path
     image: Image | None
     error: SteelError | None
 
 
-async def in_pool(
-    predict: Callable[[Path], Awaitable[Image]], files: Iterable[Path], at_once: int
+async def predict_concurrently(
+    predict: Callable[[Path], Awaitable[Image]], files: Iterable[Path], concurrency: int
 ) -> AsyncIterator[Outcome]:
-    """Call for every file, at most ``at_once`` at a time; yield outcomes as they come.
+    """Call ``predict`` for each file, at most ``concurrency`` at a time; yield outcomes as they finish.
 
-    Calls that are still running when the caller stops listening are cancelled.
+    Calls that still run when the caller stops iterating are cancelled.
     """
 
     async def call(path: Path) -> Outcome:
@@ -36,7 +36,7 @@ async def in_pool(
     running: set[asyncio.Task[Outcome]] = set()
     try:
         while True:
-            while len(running) < at_once and (path := next(waiting, None)) is not None:
+            while len(running) < concurrency and (path := next(waiting, None)) is not None:
                 running.add(asyncio.create_task(call(path)))
             if not running:
                 return

@@ -1,31 +1,164 @@
-"""Answers, typed, with masks as arrays."""
+"""Typed answers of ``POST /predict``, with masks as arrays.
+
+The models mirror the service's OpenAPI schemas field by field, in the same order. Unknown fields are kept, so
+that this client reads the answers of a newer service.
+"""
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
-from service.api.schemas import ClassResult, ImageResult, InstanceResult, PredictResponse
-from service.masks import rle
+from steel_client import rle
 from steel_client.errors import SteelError
+from steel_client.rle import Mask
 
-Mask = npt.NDArray[np.bool_]
+
+class _Result(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class ModelSummary(_Result):
+    """The model that answered."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the model file."""
+    provider: str
+    """Execution provider of onnxruntime."""
+    precision: str
+    fallback_reason: str | None = None
+    """Reason for the CPU, with ``STEEL_DEVICE=auto`` and no usable GPU."""
+
+
+class ProfileUsed(_Result):
+    """The operating point, overrides included; one value per class, in order."""
+
+    name: str
+    class_threshold: tuple[float, ...]
+    threshold: tuple[float, ...]
+    min_area: tuple[int, ...]
+    """Pixels."""
+
+
+class CocoRle(_Result):
+    """A mask in COCO's run-length code."""
+
+    size: tuple[int, int]
+    """Height and width."""
+    counts: str | list[int]
+    """Compressed, or lengths of runs."""
+
+
+class MultiPolygon(_Result):
+    """A mask as GeoJSON; x to the right, y down, in pixels from the upper left corner."""
+
+    type: str
+    coordinates: list[list[list[tuple[int, int]]]]
+    """Polygons: the outer ring, then the holes."""
+
+
+class InstanceResult(_Result):
+    """One connected defect."""
+
+    class_id: int
+    score: float
+    """Mean probability of its pixels."""
+    bbox: tuple[int, int, int, int]
+    """Left, top, width, height, in pixels."""
+    area: int
+    """Pixels."""
+    centroid: tuple[float, float]
+    bbox_mm: tuple[float, float, float, float] | None = None
+    area_mm2: float | None = None
+    centroid_mm: tuple[float, float] | None = None
+
+
+class ClassResult(_Result):
+    """One class of defect on one strip."""
+
+    class_id: int
+    name: str
+    present: bool
+    probability: float
+    """Of any defect of this class on the strip."""
+    area: int
+    """Pixels of the mask."""
+    area_mm2: float | None = None
+    rle: str | None = None
+    """Kaggle's run-length code; empty if not present."""
+    coco_rle: CocoRle | None = None
+    polygon: MultiPolygon | None = None
+
+
+class Problem(_Result):
+    """The reason for a refusal (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    parameter: str | None = None
+    error: str | None = None
+    request_id: str | None = None
+
+
+class ImageResult(_Result):
+    """One file of the request; a refused one has ``problem`` instead of classes."""
+
+    filename: str | None = None
+    status: int
+    width: int | None = None
+    height: int | None = None
+    sha256: str | None = None
+    """Of the image file."""
+    defect: bool | None = None
+    defect_probability: float | None = None
+    classes: list[ClassResult] | None = None
+    png: str | None = None
+    """Masks of all classes in base64, with ``mask_format=png``."""
+    maps: str | None = None
+    """Probability maps in base64, with ``maps=true``."""
+    instances: list[InstanceResult] | None = None
+    problem: Problem | None = None
+
+
+class TimingMs(_Result):
+    """Milliseconds per stage, of the slowest strip."""
+
+    decode: float
+    queue: float
+    inference: float
+    postprocess: float
+    total: float
+
+
+class PredictResponse(_Result):
+    """The whole answer."""
+
+    model: ModelSummary
+    profile: ProfileUsed
+    images: list[ImageResult]
+    timing_ms: TimingMs
 
 
 @dataclass(frozen=True)
 class SteelClass:
-    """One class of defect on one strip."""
+    """One class of defect on one strip, with its mask."""
 
     result: ClassResult
-    """As it came: ``class_id``, ``name``, ``present``, ``probability``, ``area``, ``rle``."""
+    """As received: ``class_id``, ``name``, ``present``, ``probability``, ``area``, ``rle``."""
     height: int
     width: int
 
     @property
     def mask(self) -> Mask:
-        """Bool ``[height, width]``, row by row as images are; empty where the class is not present."""
-        columns = rle.decode(self.result.rle or "", height=self.height, width=self.width)
-        return np.ascontiguousarray(columns.T)
+        """Bool ``[height, width]``, row by row; all False if the class is not present.
+
+        Raises:
+            SteelError: if the code is broken.
+        """
+        return rle.decode(self.result.rle or "", height=self.height, width=self.width)
 
 
 @dataclass(frozen=True)
@@ -33,9 +166,9 @@ class Image:
     """The answer for one image."""
 
     result: ImageResult
-    """As it came."""
+    """As received."""
     response: PredictResponse
-    """The whole answer that it came in: model, operating point, timing."""
+    """The whole answer: model, operating point, timing."""
 
     @property
     def defect(self) -> bool:
@@ -49,31 +182,31 @@ class Image:
 
     @property
     def classes(self) -> list[SteelClass]:
-        """All four, in the order of their ids."""
+        """All classes, ordered by id."""
         height, width = self.result.height or 0, self.result.width or 0
         return [SteelClass(found, height, width) for found in self.result.classes or []]
 
     @property
     def present(self) -> list[SteelClass]:
-        """The classes that the strip holds."""
+        """The classes that are present."""
         return [found for found in self.classes if found.result.present]
 
     @property
     def instances(self) -> list[InstanceResult]:
-        """Connected defects, if they were asked for."""
+        """Connected defects, with ``instances=true`` in the query."""
         return self.result.instances or []
 
 
 def read_image(body: bytes) -> Image:
-    """Read the answer to a request with one image.
+    """Parse the answer to a request of one image.
 
     Raises:
-        SteelError: if it is no such answer.
+        SteelError: if the body is not such an answer.
     """
     try:
         response = PredictResponse.model_validate_json(body)
     except ValueError as error:
-        raise SteelError(f"the answer is not one of this service: {error}") from error
+        raise SteelError(f"expected an answer of this service: {error}") from error
     if len(response.images) != 1:
-        raise SteelError(f"one image was sent, {len(response.images)} came back")
+        raise SteelError(f"expected one image in the answer, got {len(response.images)}")
     return Image(response.images[0], response)

@@ -16,9 +16,9 @@ import pytest
 from steel_bulk import cluster, command, worker
 from steel_bulk.attempts import WorkerDiedError
 from steel_bulk.config import BulkConfig
-from steel_bulk.parts import Report
+from steel_bulk.parts import PartReport
 from steel_bulk.rows import Row
-from steel_bulk.worker import PartWorker, Work
+from steel_bulk.worker import PartWorker, WorkerConfig
 from steel_cli.__main__ import main
 from steel_client.errors import SteelError
 from tests.steel_bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
@@ -36,20 +36,20 @@ class InThisProcess:
         self.parts: list[int] = []
 
     def __call__(
-        self, work: Work, parts: Sequence[int], *, workers: int | None, address: str | None
-    ) -> Iterator[Report]:
+        self, config: WorkerConfig, parts: Sequence[int], *, workers: int | None, address: str | None
+    ) -> Iterator[PartReport]:
         self.parts = list(parts)
-        one = PartWorker(work)
+        one = PartWorker(config)
         for number, part in enumerate(parts):
             if number == self.stop_after:
                 raise KeyboardInterrupt
-            yield one.answer(part)
+            yield one.predict(part)
 
 
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> InThisProcess:
     stand_in = InThisProcess()
-    monkeypatch.setattr(command, "answer_parts", stand_in)
+    monkeypatch.setattr(command, "predict_parts", stand_in)
     monkeypatch.setattr(worker, "_PAUSE_SECONDS", 0.0)
     monkeypatch.setenv("STEEL_DEVICE", "cpu")
     return stand_in
@@ -112,7 +112,7 @@ async def test_rows_say_what_predict_says(
             assert row[field] == said["profile"][field]
 
 
-def test_an_interrupted_run_goes_on_and_says_the_sum(
+def test_an_interrupted_run_resumes_and_prints_the_sum(
     config: dict[str, Any],
     ray: InThisProcess,
     archive: Path,
@@ -139,27 +139,27 @@ def test_an_interrupted_run_goes_on_and_says_the_sum(
     assert ray.parts == []
 
 
-def test_other_terms_are_refused(
+def test_a_run_does_not_resume_with_another_specification(
     config: dict[str, Any], tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(config) == 0
     other = write_tiny_model(tmp_path / "other" / "2" / "model.onnx", "2", VALUES[::-1])
-    terms: list[tuple[dict[str, Any], str]] = [
+    changed: list[tuple[dict[str, Any], str]] = [
         ({"model": other}, '"version":"2"'),
         ({"profile": "kaggle"}, '"name":"kaggle"'),
         ({"threshold": "0.25"}, '"threshold":[0.25,'),
-        ({"strips_per_part": 4}, "strips_per_part = 3, now it is 4"),
+        ({"strips_per_part": 4}, "strips_per_part = 3, got 4"),
         ({"source": str(archive / "line 1")}, "source = "),
     ]
-    for changes, named in terms:
-        with pytest.raises(SteelError, match="was begun with") as refused:
+    for changes, named in changed:
+        with pytest.raises(SteelError, match="was started with") as refused:
             run(config, **changes)
         assert named in str(refused.value)
     monkeypatch.setenv("STEEL_MAX_FILE_BYTES", "1000")
-    with pytest.raises(SteelError, match="max_file_bytes = 4194304, now it is 1000"):
+    with pytest.raises(SteelError, match="max_file_bytes = 4194304, got 1000"):
         run(config)
     monkeypatch.undo()
-    monkeypatch.setattr(command, "answer_parts", InThisProcess())
+    monkeypatch.setattr(command, "predict_parts", InThisProcess())
     monkeypatch.setenv("STEEL_DEVICE", "cpu")
     assert run(config, model=other, restart=True, strips_per_part=50) == 0
     rows = rows_of(tmp_path / "out")
@@ -211,7 +211,7 @@ def test_a_bucket_gives_the_same(config: dict[str, Any], archive: Path, tmp_path
     assert by_name[0] == by_name[1]
 
 
-def test_trouble_that_passes_is_waited_for(
+def test_transient_errors_are_retried(
     config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read, calls, failing = worker._read, [], {"times": 2}
@@ -231,28 +231,28 @@ def test_trouble_that_passes_is_waited_for(
     assert len({row["file"] for row in rows_of(tmp_path / "out")}) == STRIPS
 
 
-def test_a_strip_that_ends_every_worker_is_named(
+def test_a_strip_that_crashes_every_worker_is_named(
     config: dict[str, Any], ray: InThisProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class DiesOnOne(PartWorker):
-        def _answer(self, names: Sequence[str], loaded: Sequence[worker.Loaded]) -> Iterator[Row]:
+        def _predict_batch(self, names: Sequence[str], loaded: Sequence[worker.Loaded]) -> Iterator[Row]:
             if "003.png" in names:
                 raise SystemExit  # stands in for a decoder that crashes
-            return super()._answer(names, loaded)
+            return super()._predict_batch(names, loaded)
 
     def restarting(
-        work: Work, parts: Sequence[int], *, workers: int | None, address: str | None
-    ) -> Iterator[Report]:
+        config: WorkerConfig, parts: Sequence[int], *, workers: int | None, address: str | None
+    ) -> Iterator[PartReport]:
         for part in parts:
             for _ in range(20):
                 with contextlib.suppress(SystemExit):
-                    yield DiesOnOne(work).answer(part)
+                    yield DiesOnOne(config).predict(part)
                     break
 
-    monkeypatch.setattr(command, "answer_parts", restarting)
-    with pytest.raises(WorkerDiedError, match=r"ended its worker 5 times, last on one of these: .*003\.png"):
+    monkeypatch.setattr(command, "predict_parts", restarting)
+    with pytest.raises(WorkerDiedError, match=r"crashed its worker 5 times, last on .*003\.png"):
         run(config)
-    monkeypatch.setattr(command, "answer_parts", ray)
+    monkeypatch.setattr(command, "predict_parts", ray)
     assert run(config) == 0
 
 
@@ -260,8 +260,8 @@ def test_a_strip_that_ends_every_worker_is_named(
     ("changes", "message"),
     [
         ({"source": "/nowhere"}, "no folder and no list at /nowhere"),
-        ({"source": "what://is/this"}, "no file system is known"),
-        ({"source": "{archive}/000.png"}, "is an image"),
+        ({"source": "what://is/this"}, "no file system for what://is/this"),
+        ({"source": "{archive}/000.png"}, "got the image "),
         ({"source": "{archive}/empty"}, "holds no image"),
         ({"model": Path("/nowhere")}, "the model cannot be used: there is no model at /nowhere"),
         ({"profile": "best"}, "profile: one of inspection, kaggle is wanted"),
@@ -286,7 +286,7 @@ def test_what_cannot_be_done_is_said_before_anything_starts(
 def test_a_manifest_of_another_kind_is_refused(config: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text(json.dumps({"format": 2}))
-    with pytest.raises(SteelError, match="is not understood; --restart begins anew"):
+    with pytest.raises(SteelError, match="cannot be parsed; --restart starts over"):
         run(config)
     assert run(config, restart=True) == 0
 
@@ -307,7 +307,8 @@ def test_what_is_not_installed_is_named(
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
-        "error: there is no pyarrow here; install '.[bulk]' and one of cpu, openvino, gpu\n"
+        "error: pyarrow is not installed: pip install '.[bulk,cpu]', with openvino or gpu instead of cpu "
+        "as the machine has it\n"
     )
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from service.api.schemas import ProfileUsed
 from steel_bulk.listing import Listing, write_listing
-from steel_bulk.locations import Place, open_place
-from steel_bulk.manifest import Manifest, PinnedModel, Terms
+from steel_bulk.locations import Location, open_location
+from steel_bulk.manifest import Manifest, PinnedModel, RunSpec
 from steel_bulk.parts import part_name, part_number
 from steel_client.errors import SteelError
 
@@ -19,7 +19,7 @@ NAMES = st.lists(
 
 
 def manifest(strips: int, strips_per_part: int) -> Manifest:
-    terms = Terms(
+    spec = RunSpec(
         source="archive",
         list_sha256=None,
         strips_per_part=strips_per_part,
@@ -28,7 +28,7 @@ def manifest(strips: int, strips_per_part: int) -> Manifest:
         max_file_bytes=1,
         max_pixels=1,
     )
-    return Manifest(terms=terms, strips=strips, listing_sha256="", created="")
+    return Manifest(terms=spec, strips=strips, listing_sha256="", created="")
 
 
 @given(st.integers(0, 10**9))
@@ -46,7 +46,7 @@ def test_other_names_mean_no_part(name: str) -> None:
 def test_every_name_is_in_one_part(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], strips_per_part: int
 ) -> None:
-    out = open_place(str(tmp_path_factory.mktemp("listing")))
+    out = open_location(str(tmp_path_factory.mktemp("listing")))
     listed = write_listing(iter(names), out, strips_per_part)
     run = manifest(listed.strips, strips_per_part)
     listing = Listing(out)
@@ -56,7 +56,7 @@ def test_every_name_is_in_one_part(
 
 
 def test_what_is_not_finished_is_not_there(tmp_path: Path) -> None:
-    out = Place(open_place(str(tmp_path)).files, str(tmp_path))
+    out = Location(open_location(str(tmp_path)).files, str(tmp_path))
     out.write("part", b"old")
 
     def cut_off() -> None:
@@ -72,5 +72,5 @@ def test_what_is_not_finished_is_not_there(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_utf8_is_said(tmp_path: Path) -> None:
     with pytest.raises(SteelError, match=r"not UTF-8: 'a\\udcff.png"):
-        write_listing(iter(["a\udcff.png"]), open_place(str(tmp_path)), 2)
+        write_listing(iter(["a\udcff.png"]), open_location(str(tmp_path)), 2)
     assert list(tmp_path.iterdir()) == []

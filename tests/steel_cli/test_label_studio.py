@@ -41,7 +41,8 @@ def line(file: str, **codes: str) -> dict[str, Any]:
         for number, name in enumerate(NAMES, 1)
     ]
     model = {"name": "tiny", "version": "1"}
-    return {"file": file, "status": 200, "defect_probability": 0.9, "classes": classes, "model": model}
+    answer = {"status": 200, "width": WIDTH, "height": HEIGHT, "defect_probability": 0.9, "classes": classes}
+    return {"file": file, **answer, "model": model}
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from service.app import create_app
 from service.model.session import OrtSession
 from service.settings import Settings
 from steel_client import AsyncSteelClient, SteelClient, SteelError
-from steel_client.retry import Patience
 from tests.support.images import png
 from tests.support.serving import running_app
 from tests.support.tiny_model import block_strip
@@ -58,13 +57,13 @@ async def test_queries_and_keys_are_sent(tiny_session: OrtSession) -> None:
                 assert caught.value.request_id
 
 
-async def test_files_go_through_a_bounded_pool_and_fail_alone(app: FastAPI, tmp_path: Path) -> None:
+async def test_a_refused_file_does_not_stop_the_others(app: FastAPI, tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.png" for number in range(20)]
     for number, path in enumerate(files):
         path.write_bytes(STRIP if number % 5 else b"no image")
     files.append(tmp_path / "gone.png")
     async with running_app(app), AsyncSteelClient("http://x", transport=httpx.ASGITransport(app)) as client:
-        outcomes = [outcome async for outcome in client.predict_many(files, at_once=3)]
+        outcomes = [outcome async for outcome in client.predict_many(files, concurrency=3)]
     assert {outcome.path for outcome in outcomes} == set(files)
     refused = {outcome.path.name: outcome.error for outcome in outcomes if outcome.error is not None}
     assert refused.keys() == {"0.png", "5.png", "10.png", "15.png", "gone.png"}
@@ -72,7 +71,7 @@ async def test_files_go_through_a_bounded_pool_and_fail_alone(app: FastAPI, tmp_
     assert "cannot be read" in str(refused["gone.png"])
 
 
-async def test_no_more_than_so_many_are_under_way() -> None:
+async def test_concurrency_is_bounded() -> None:
     running = most = 0
 
     async def slow(_request: httpx.Request) -> httpx.Response:
@@ -85,13 +84,13 @@ async def test_no_more_than_so_many_are_under_way() -> None:
 
     async with AsyncSteelClient("http://x", transport=httpx.MockTransport(slow)) as client:
         files = [Path(__file__)] * 12
-        outcomes = [outcome async for outcome in client.predict_many(files, at_once=4)]
+        outcomes = [outcome async for outcome in client.predict_many(files, concurrency=4)]
     assert len(outcomes) == 12
     assert most == 4
 
 
 def busy_then(answers: list[httpx.Response | Exception]) -> Callable[[httpx.Request], httpx.Response]:
-    """Give one answer after the other."""
+    """Return one answer after the other."""
     waiting = iter(answers)
 
     def handle(_request: httpx.Request) -> httpx.Response:
@@ -107,7 +106,7 @@ def refusal(status: int, **headers: str) -> httpx.Response:
     return httpx.Response(status, json={"title": "Queue full", "detail": "64 wait"}, headers=headers)
 
 
-def test_refusals_for_the_moment_are_tried_again_when_they_ask_for_it(
+def test_transient_refusals_are_retried_after_the_pause_they_ask_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pauses: list[float] = []
@@ -130,7 +129,7 @@ def test_refusals_for_the_moment_are_tried_again_when_they_ask_for_it(
 
 
 @pytest.mark.parametrize("status", [400, 401, 413, 422, 500, 504])
-def test_other_refusals_are_final(status: int) -> None:
+def test_other_refusals_are_not_retried(status: int) -> None:
     answers: list[httpx.Response | Exception] = [refusal(status)]
     with (
         SteelClient("http://x", transport=httpx.MockTransport(busy_then(answers))) as client,
@@ -140,7 +139,7 @@ def test_other_refusals_are_final(status: int) -> None:
     assert caught.value.status == status
 
 
-def test_a_pause_beyond_the_deadline_is_not_made() -> None:
+def test_no_pause_passes_the_deadline() -> None:
     answers: list[httpx.Response | Exception] = [refusal(429, **{"Retry-After": "60"})]
     with (
         SteelClient("http://x", timeout=2, transport=httpx.MockTransport(busy_then(answers))) as client,
@@ -150,17 +149,7 @@ def test_a_pause_beyond_the_deadline_is_not_made() -> None:
     assert (caught.value.status, caught.value.retry_after) == (429, 60)
 
 
-def test_tries_are_counted() -> None:
-    patience = Patience(1000, retries=3)
-    error = SteelError("no answer")
-    pauses = [patience.pause_after(error) for _ in range(3)]
-    assert 0.1 <= pauses[0] <= 0.3
-    assert 0.4 <= pauses[2] <= 1.2
-    with pytest.raises(SteelError):
-        patience.pause_after(error)
-
-
-def test_the_service_is_told_what_is_left_of_the_deadline() -> None:
+def test_a_request_carries_the_rest_of_the_deadline() -> None:
     seen: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -176,11 +165,11 @@ def test_the_service_is_told_what_is_left_of_the_deadline() -> None:
     assert str(seen[0].url) == "http://x/predict"
 
 
-def test_an_answer_of_something_else_is_said_to_be_one() -> None:
+def test_an_answer_of_something_else_is_an_error() -> None:
     for answer in (httpx.Response(200, text="<html>"), httpx.Response(502, text="<html>bad gateway")):
         transport = httpx.MockTransport(busy_then([answer]))
         with (
             SteelClient("http://x", retries=0, transport=transport) as client,
-            pytest.raises(SteelError, match=r"not one of this service|status 502"),
+            pytest.raises(SteelError, match=r"expected an answer of this service|status 502"),
         ):
             client.predict(STRIP)
