@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio, rle
 from service.masks.overlay import COLOURS
 from steel_cli.journal import read_journal
