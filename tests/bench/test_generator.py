@@ -1,77 +1,15 @@
-"""The benchmark's honest parts: when requests are due, what counts, what is noticed."""
+"""The load generator, in this process."""
 
 import asyncio
-import base64
 import dataclasses
-import json
 from pathlib import Path
 
-import numpy as np
-import orjson
 import pytest
 from aiohttp import web
 
-from bench.check import Check
-from bench.drive import drive, read_report
 from bench.generator import Load, Report, generate
-from bench.jobs import Job, read_jobs, write_jobs
-from bench.latency import latency_of
-from bench.our_service import between, running_service, scrape
-from bench.protocols import protocols
-from bench.schedule import poisson_schedule
-from bench.table import check_table
-from bench.tiny import tiny_files
-from bench.workload import answer_jobs
-from service.model.session import OrtSession
-
-SEEN = ((True, "1 5 300 2"), (False, ""), (False, ""), (False, ""))
-CLASSES = {"classes": [{"class_id": k + 1, "present": p, "rle": r} for k, (p, r) in enumerate(SEEN)]}
-
-
-def test_the_same_seed_draws_the_same_arrivals() -> None:
-    assert poisson_schedule(50, 10, seed=3) == poisson_schedule(50, 10, seed=3)
-    assert poisson_schedule(50, 10, seed=3) != poisson_schedule(50, 10, seed=4)
-
-
-def test_arrivals_are_those_of_a_poisson_process() -> None:
-    times = poisson_schedule(200, 100, seed=0)
-    assert times == sorted(times)
-    assert times[0] >= 0
-    assert times[-1] < 100
-    gaps = np.diff(times)
-    assert gaps.mean() == pytest.approx(1 / 200, rel=0.03)
-    # Exponential gaps: as much spread as mean. An even pace would have none, and no queues.
-    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.05)
-
-
-def test_percentiles_are_latencies_that_were_measured() -> None:
-    found = latency_of([number / 1000 for number in range(1, 101)])
-    assert (found.count, found.p50, found.p95, found.p99, found.max) == pytest.approx((100, 50, 95, 99, 100))
-    assert latency_of([0.007, 0.001]).p99 == pytest.approx(7)
-    assert latency_of([]).p50 is None
-
-
-def test_every_protocol_carries_the_image_and_reads_the_answer() -> None:
-    service = {"images": [CLASSES], "timing_ms": {"inference": 3.5}}
-    v2 = {"outputs": [{"data": [json.dumps(CLASSES)]}]}
-    replies = {
-        "service": service,
-        "service-multipart": service,
-        "raw": CLASSES,
-        "multipart": CLASSES,
-        "mlserver": v2,
-    }
-    assert set(replies) == set(protocols())
-    for name, protocol in protocols().items():
-        assert protocol.read(orjson.dumps(replies[name])).classes == SEEN, name
-        body = protocol.body(b"a strip")
-        assert b"a strip" in body or base64.b64encode(b"a strip") in body, name
-
-
-def test_jobs_survive_their_files(tmp_path: Path) -> None:
-    jobs = [Job(b"one", SEEN, 2), Job(b"two", SEEN[::-1], 0)]
-    write_jobs(jobs, tmp_path)
-    assert read_jobs(tmp_path) == jobs
+from bench.jobs import Job, write_jobs
+from tests.support.bench_answers import CLASSES, SEEN
 
 
 class OneAtATime:
@@ -155,51 +93,3 @@ async def test_a_server_that_is_gone_fails_every_request(load: Load) -> None:
     report = await generate(dataclasses.replace(load, rate=50.0, seconds=0.2))
     assert report.failed == report.sent > 0
     assert report.problems
-
-
-def test_the_generator_as_a_process_checks_the_service(tmp_path: Path, tiny_model: Path) -> None:
-    jobs = answer_jobs(tiny_files(4), OrtSession(tiny_model, device="cpu", threads=1))
-    write_jobs(jobs, tmp_path / "right")
-    present, code = jobs[1].answer[0]
-    first, rest = code.split(" ", 1)
-    moved = ((present, f"{int(first) + 1} {rest}"), *jobs[1].answer[1:])
-    write_jobs([jobs[0], dataclasses.replace(jobs[1], answer=moved)], tmp_path / "moved")
-
-    with running_service(tiny_model, tmp_path, jobs[1]) as server:
-        before = scrape(server)
-        right = drive(server, tmp_path / "right", connections=2, seconds=1.0, warm_up=0.2)
-        inside = between(before, scrape(server))
-        assert right.report.answered > 0
-        assert right.report.wrong == right.report.failed == right.report.refused == 0
-        assert right.report.added_latency.count == right.report.answered
-        assert right.server_cpu_ms is not None
-        assert right.server_cpu_ms > 0
-        assert right.rss_mb > 20
-        assert sum(inside.batch_sizes.values()) > 0
-
-        wrong = drive(server, tmp_path / "moved", connections=1, requests=4, warm_up=0)
-        assert wrong.report.wrong == 2
-        assert wrong.report.all_answered == 2
-        assert "class 1" in wrong.report.problems[0]
-
-
-def test_a_report_survives_its_json() -> None:
-    latency = latency_of([0.1])
-    none = latency_of([])
-    report = Report(1.0, 1, 1, 0, 0, 0, 1, {"200": 1}, 1.0, latency, none, latency, latency, 0.1, [])
-    assert read_report(json.loads(json.dumps(dataclasses.asdict(report)))) == report
-
-
-def test_the_table_marks_missed_targets() -> None:
-    lines = check_table(
-        [
-            Check("fast", "<=", 4, 3.9, "ms"),
-            Check("slow", "<=", 4, 4.1, "ms"),
-            Check("unknown", ">=", 15, None, "x", "not there"),
-            Check("none wrong", "==", 0, 0),
-        ]
-    ).splitlines()[2:]
-    assert ["MISSED" in line for line in lines] == [False, True, False, False]
-    assert [" met" in line for line in lines] == [True, False, False, True]
-    assert "not measured" in lines[2]
-    assert "not there" in lines[2]

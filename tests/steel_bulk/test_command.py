@@ -13,7 +13,7 @@ import fsspec
 import httpx
 import pytest
 
-from steel_bulk import cluster, command, worker
+from steel_bulk import command, worker
 from steel_bulk.attempts import WorkerDiedError
 from steel_bulk.config import BulkConfig
 from steel_bulk.parts import PartReport
@@ -310,9 +310,3 @@ def test_what_is_not_installed_is_named(
         "error: pyarrow is not installed: pip install '.[bulk,cpu]', with openvino or gpu instead of cpu "
         "as the machine has it\n"
     )
-
-
-def test_a_cluster_that_is_not_there_is_said_soon() -> None:
-    with pytest.raises(SteelError, match=r"there is no Ray at 127\.0\.0\.1:9: .*refused"):
-        cluster._check_listens("127.0.0.1:9")
-    cluster._check_listens("auto")

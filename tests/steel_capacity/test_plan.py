@@ -1,21 +1,13 @@
-"""The calculator of replicas: its page shows what it prints, and its arithmetic keeps its promises."""
+"""The arithmetic of the calculator."""
 
 import dataclasses
 import math
-import re
-import shlex
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from steel_capacity.__main__ import main
 from steel_capacity.plan import MEASURED, Line, Plan, Replica, replica_of
-from tools.audit import ROOT
-
-PAGE = (ROOT / "docs" / "capacity.md").read_text()
-RUNS = (ROOT / "docs" / "performance.md").read_text()
-SHOWN = re.findall(r"```console\n\$ python -m steel_capacity (.*)\n((?:.*\n)*?)```", PAGE)
 
 LINES = st.builds(
     Line,
@@ -26,110 +18,12 @@ LINES = st.builds(
     mm_along=st.floats(0.01, 5),
     overlap=st.integers(0, 200),
 )
+
+
 REPLICAS = st.builds(Replica, strips_per_second=st.floats(1, 5000), parallel=st.integers(1, 64))
 PLANS = st.builds(
     Plan, line=LINES, replica=REPLICAS, utilisation=st.floats(0.05, 0.95), spare=st.integers(0, 5)
 )
-
-
-@pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command for command, _ in SHOWN])
-def test_the_page_shows_what_is_printed(
-    command: str, output: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    try:
-        code = main(shlex.split(command))
-    except SystemExit as end:
-        code = int(end.code or 0)
-    printed = capsys.readouterr()
-    shown = printed.out if code == 0 else printed.err.splitlines(keepends=True)[-1]
-    assert shown == output
-    assert code == (2 if "error:" in output else 0)
-
-
-def test_the_page_shows_five_runs() -> None:
-    assert len(SHOWN) == PAGE.count("$ python -m steel_capacity") == 5
-
-
-def test_measured_speeds_are_those_of_the_runs() -> None:
-    xeon, epyc = MEASURED["xeon"], MEASURED["epyc"]
-    assert f"saturation {xeon.strips_per_second} strips/s is" in RUNS
-    assert f"saturation {epyc.strips_per_second} strips/s is" in RUNS
-    assert f"{xeon.defective_ms} with a defect (22.5 x), {xeon.clean_ms} without (40.0 x)" in RUNS
-    assert re.search(rf"\n1 +904\.9 +{epyc.defective_ms} +{epyc.clean_ms} ", RUNS)
-    for measured in (xeon, epyc):
-        what, _, date = measured.what.rpartition(", ")
-        assert date in RUNS
-        assert f"| {what} | {measured.strips_per_second} |" in PAGE
-    adr = (ROOT / "docs/adr/0011-two-models.md").read_text()
-    assert "71 instead of 36 strips a second on two processors" in adr
-
-
-def test_the_table_turns_strips_into_speed() -> None:
-    rows = re.findall(
-        r"^\| .* \| ([\d.]+) \| ([\d.]+) \| .* \|$", PAGE.split("## The calculator")[0], re.MULTILINE
-    )
-    assert len(rows) == 4
-    for strips, speed in rows:
-        plan = Plan(Line(1.0, 1600, 1, 0.5, 0.5), Replica(float(strips), 2), utilisation=0.65, spare=0)
-        assert plan.needed == 1
-        assert f"{plan.fastest:.1f}" == speed
-
-
-def test_the_table_of_waits() -> None:
-    rows = re.findall(r"^\| (0\.\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
-    assert [row[0] for row in rows] == ["0.50", "0.65", "0.80", "0.90"]
-    replica = Replica(2000, 2)
-    assert replica.strip_ms == 1
-    for load, waiting, mean, late in rows:
-        assert f"{replica.waiting_probability(float(load)):.2f}" == waiting
-        assert f"{replica.mean_wait_ms(float(load)):.2f}" == mean
-        assert f"{replica.late_wait_ms(float(load)):.1f}" == late
-
-
-@pytest.mark.parametrize(("name", "rate", "said"), [("xeon", 53.8, "86.2 ms"), ("epyc", 13.4, "297.7 ms")])
-def test_the_formulas_are_compared_with_the_runs(name: str, rate: float, said: str) -> None:
-    replica = replica_of(MEASURED[name], 1)
-    late = replica.strip_ms + replica.late_wait_ms(rate / replica.strips_per_second)
-    assert f"{late:.1f} ms" == said
-    assert said in " ".join(PAGE.split())
-    assert f"at {rate} strips/s for all" in RUNS
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ("--speed 0", "argument --speed: a number from 1e-06 to 1e+06 is wanted; got '0'"),
-        ("--speed nan", "got 'nan'"),
-        ("--speed inf", "got 'inf'"),
-        ("--width -1600", "argument --width: a number"),
-        ("--width wide", "got 'wide'"),
-        ("--sides 3", "argument --sides: a whole number from 1 to 2 is wanted; got '3'"),
-        ("--sides 1.5", "got '1.5'"),
-        ("--overlap -1", "argument --overlap"),
-        ("--tile-along 10 --overlap 10", "tiles of 1600 x 10 pixels cannot share 10 of them"),
-        ("--defective-share 1.1", "argument --defective-share: a number from 0 to 1 is wanted"),
-        ("--utilisation 1", "argument --utilisation: a number from 0.01 to 0.99 is wanted"),
-        ("--spare -1", "argument --spare"),
-        ("--machine gpu", "argument --machine: invalid choice: 'gpu'"),
-        ("--strips-per-second 900", "--strips-per-second and --parallel are wanted together"),
-        ("--parallel 2", "--strips-per-second and --parallel are wanted together"),
-        ("--strips-per-second 9 --parallel 1 --defective-share 0.5", "leave --defective-share out"),
-    ],
-)
-def test_what_cannot_be_is_refused(changes: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["--speed", "3", "--width", "1600", "--mm-across", "0.5", *changes.split()])
-    assert end.value.code == 2
-    assert said in capsys.readouterr().err
-
-
-def test_your_own_measurement_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    own = ["--strips-per-second", "900", "--parallel", "1", "--spare", "0"]
-    assert main(["--speed", "14.4", "--width", "1600", "--mm-across", "0.5", *own]) == 0
-    printed = capsys.readouterr().out
-    assert re.search(r"^a replica: as given\n  strips a second +900\.0$", printed, re.MULTILINE)
-    assert re.search(r"^  needed +1 ", printed, re.MULTILINE)
-    assert re.search(r"^  with replicas +1$", printed, re.MULTILINE)  # none to spare: one column
 
 
 def test_a_clean_strip_takes_less() -> None:

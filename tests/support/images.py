@@ -1,4 +1,4 @@
-"""Image files for tests."""
+"""Image files for tests, and strips decoded from them."""
 
 import io
 
@@ -6,6 +6,9 @@ import numpy as np
 from PIL import Image
 
 from service.geometry import Strip
+from service.images.decode import decode
+
+MAX_PIXELS = 16_000_000
 
 
 def png(strip: Strip) -> bytes:
@@ -23,3 +26,8 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 def grey_image(width: int = 1600, height: int = 256, value: int = 90) -> Image.Image:
     """A grey image of one value."""
     return Image.fromarray(np.full((height, width), value, dtype=np.uint8))
+
+
+def read(data: bytes) -> Strip:
+    """Decode an image file."""
+    return decode(data, max_pixels=MAX_PIXELS)

@@ -1,8 +1,6 @@
-"""Predictions as labels to correct, and corrected labels as a data set to train on."""
+"""Corrected labels become a data set to train on."""
 
 import json
-import subprocess
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,48 +12,16 @@ from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
 from service.geometry import HEIGHT, WIDTH
-from service.masks import label_studio, rle
-from steel_cli.label_studio import write_label_studio
+from service.masks import label_studio
 from steel_cli.writers import write_coco
 from tests.support.images import png
-from tests.support.serving import ROOT
+from tests.support.journal import BLOCK, EDGE, tasks_of, write_journal
 from tests.support.tiny_model import block_rle, block_strip
-
-CONVERTER = ROOT / ".venv-label-studio" / "bin" / "python"
-NAMES = ("pitting", "vertical line", "scratch", "patch")
-BLOCK = block_rle(100, 20, 5, 30)
-EDGE = "407041 2560"  # the last ten columns
-
-
-def line(file: str, **codes: str) -> dict[str, Any]:
-    """A journal's line, with masks by the class's number: c3="29 12"."""
-    classes = [
-        {
-            "class_id": number,
-            "name": name,
-            "present": f"c{number}" in codes,
-            "probability": 0.9 if f"c{number}" in codes else 0.1,
-            "area": 1,
-            "rle": codes.get(f"c{number}", ""),
-        }
-        for number, name in enumerate(NAMES, 1)
-    ]
-    model = {"name": "tiny", "version": "1"}
-    answer = {"status": 200, "width": WIDTH, "height": HEIGHT, "defect_probability": 0.9, "classes": classes}
-    return {"file": file, **answer, "model": model}
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Path:
-    lines = [
-        line("0.png", c3=BLOCK, c1=EDGE),
-        line("line 2/0.png"),
-        line("1.png", c4=EDGE),
-        {"file": "broken.png", "status": 415, "error": "no image"},
-    ]
-    path = tmp_path / "predictions.jsonl"
-    path.write_text("".join(json.dumps(one) + "\n" for one in lines))
-    return path
+    return write_journal(tmp_path)
 
 
 @pytest.fixture
@@ -65,12 +31,6 @@ def images(tmp_path: Path) -> Path:
     for number, name in enumerate(("0.png", "1.png", "line 2/0.png")):
         (folder / name).write_bytes(png(block_strip(c3=(number * 10, 0, 5, 5))))
     return folder
-
-
-def tasks_of(journal: Path, folder: Path) -> list[dict[str, Any]]:
-    write_label_studio(journal, folder, "/data/local-files/?d=strips/")
-    tasks: list[dict[str, Any]] = json.loads((folder / "label_studio.json").read_text())
-    return tasks
 
 
 def submitted(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -87,50 +47,6 @@ def bring_in(export: object, images: Path, out: Path, **more: Any) -> dict[str, 
     path.write_text(json.dumps(export))
     import_labels(ImportConfig(labels=path, images=images, out=out, **more))
     return {strip.name: strip.rles for strip in read_kaggle(out)}
-
-
-def test_label_studio_finds_tasks_masks_and_their_interface(journal: Path, tmp_path: Path) -> None:
-    tasks = tasks_of(journal, tmp_path)
-    assert [task["data"]["image"] for task in tasks] == [
-        "/data/local-files/?d=strips/0.png",
-        "/data/local-files/?d=strips/line%202/0.png",
-        "/data/local-files/?d=strips/1.png",
-    ]
-    assert [len(task["predictions"][0]["result"]) for task in tasks] == [2, 0, 1]
-    interface = ElementTree.fromstring((tmp_path / "label_studio.xml").read_text())
-    labels = {label.get("value") for label in interface.iter("Label")}
-    assert labels == set(NAMES)
-    brush, image = interface.find("BrushLabels"), interface.find("Image")
-    assert brush is not None
-    assert image is not None
-    for region in (region for task in tasks for region in task["predictions"][0]["result"]):
-        assert (region["from_name"], region["to_name"]) == (brush.get("name"), image.get("name"))
-        assert set(region["value"]["brushlabels"]) <= labels
-
-
-def test_label_studios_own_converter_reads_the_masks(journal: Path, tmp_path: Path) -> None:
-    if not CONVERTER.is_file():
-        pytest.skip(f"no {CONVERTER.parent.parent.name} here: `make test` makes it")
-    tasks_of(journal, tmp_path)
-    script = """
-import json, sys
-import numpy as np
-from label_studio_sdk.converter.brush import decode_rle, encode_rle
-tasks = json.load(open(sys.argv[1] + "/label_studio.json"))
-masks = [decode_rle(region["value"]["rle"]).reshape(256, 1600, 4)
-         for task in tasks for region in task["predictions"][0]["result"]]
-np.save(sys.argv[1] + "/masks.npy", np.stack(masks))
-codes = [list(map(int, encode_rle(mask.reshape(-1)))) for mask in masks]
-json.dump(codes, open(sys.argv[1] + "/codes.json", "w"))
-"""
-    subprocess.run([CONVERTER, "-c", script, tmp_path], check=True, timeout=300)
-    masks = np.load(tmp_path / "masks.npy")
-    expected = [rle.decode(code, height=HEIGHT, width=WIDTH).T for code in (EDGE, BLOCK, EDGE)]
-    for channel in range(4):
-        np.testing.assert_array_equal(masks[..., channel], np.stack(expected) * np.uint8(255))
-    # And what it writes is read here.
-    for code, mask in zip(json.loads((tmp_path / "codes.json").read_text()), expected, strict=True):
-        np.testing.assert_array_equal(label_studio.decode(code, height=HEIGHT, width=WIDTH), mask.T)
 
 
 def test_submitted_predictions_become_a_data_set(journal: Path, images: Path, tmp_path: Path) -> None:

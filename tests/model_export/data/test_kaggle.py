@@ -1,22 +1,17 @@
-"""Kaggle's layout, crops, sampling."""
+"""Kaggle's layout: labels and images."""
 
-import collections
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from model_export.data.dataset import BalancedSampler, SampleIndex, StripDataset, crop_columns
 from model_export.data.kaggle import KaggleStrip, read_kaggle, read_labels
-from model_export.data.labelled_strip import LabelledStrip
-from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
 from service.masks import rle
+from tests.support.kaggle_folder import NEW, write_kaggle_folder
 
-NEW = "ImageId,ClassId,EncodedPixels\na.png,1,1 3\na.png,3,257 2\n"
 OLD = "ImageId_ClassId,EncodedPixels\na.png_1,1 3\na.png_2,\na.png_3,257 2\na.png_4,\n" + "".join(
     f"b.png_{k},\n" for k in (1, 2, 3, 4)
 )
@@ -24,13 +19,7 @@ OLD = "ImageId_ClassId,EncodedPixels\na.png_1,1 3\na.png_2,\na.png_3,257 2\na.pn
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two strips in Kaggle's layout: a.png with two classes, b.png clean."""
-    images = tmp_path / "train_images"
-    images.mkdir()
-    for name, value in (("a.png", 10), ("b.png", 20)):
-        Image.fromarray(np.full((256, 1600), value, dtype=np.uint8)).save(images / name)
-    (tmp_path / "train.csv").write_text(NEW)
-    return tmp_path
+    return write_kaggle_folder(tmp_path)
 
 
 @pytest.mark.parametrize("form", [NEW, OLD], ids=["new form", "old form"])
@@ -96,77 +85,6 @@ def test_an_image_that_breaks_later_is_named(folder: Path) -> None:
     strip.path.write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match=re.escape(str(strip.path))):
         strip.load()
-
-
-def test_the_data_set_opens_an_image_only_when_asked(folder: Path) -> None:
-    dataset = StripDataset(read_kaggle(folder))
-    (folder / "train_images" / "b.png").unlink()
-    image, masks = dataset[0]
-    assert (image.shape, image.dtype) == ((1, 256, 1600), torch.uint8)
-    assert (masks.shape, masks.dtype) == ((4, 256, 1600), torch.uint8)
-    with pytest.raises(DataError):
-        dataset[1]
-
-
-def test_crops_show_the_class_that_was_asked_for() -> None:
-    masks = np.zeros((4, 256, 1600), dtype=np.bool_)
-    masks[1, 10:20, 1590:] = True
-    torch.manual_seed(0)
-    for _ in range(50):
-        columns = crop_columns(masks, 256, 2)
-        assert columns.stop - columns.start == 256
-        assert columns.start >= 0
-        assert columns.stop <= 1600
-        assert masks[1, :, columns].any()
-    anywhere = {crop_columns(masks, 256, 0).start for _ in range(50)}
-    assert len(anywhere) > 20
-    assert crop_columns(masks, 256, 3).start >= 0  # a class that is not there
-
-
-def test_a_crop_without_focus_avoids_defects() -> None:
-    masks = np.zeros((4, 256, 1600), dtype=np.bool_)
-    masks[1, 10, 400:1300] = True
-    for seed in range(50):
-        torch.manual_seed(seed)
-        columns = crop_columns(masks, 288, 0)
-        assert columns.stop <= 400 or columns.start >= 1300
-        assert columns.stop - columns.start == 288
-        assert crop_columns(masks, 512, 0).start >= 0  # there is no room: anywhere
-    assert crop_columns(masks, 1600, 0) == slice(0, 1600)
-
-
-def test_sampling_is_balanced_and_reproducible() -> None:
-    strips = [KaggleStrip(Path(f"{i}.png"), ("1 1", "", "", "")) for i in range(95)]
-    strips += [KaggleStrip(Path(f"c{i}.png"), ("", "", "", "")) for i in range(5)]
-    everything: list[LabelledStrip] = [*strips, *drawn_strips(20, seed=0)]
-    groups = [(range(100), 0.75), (range(100, 120), 0.25)]
-    sampler = BalancedSampler(everything, 4000, groups, seed=1)
-    picks = list(sampler)
-    assert len(sampler) == len(picks) == 4000
-    clean = sum(95 <= pick.strip < 100 for pick in picks)
-    drawn = sum(pick.strip >= 100 for pick in picks)
-    assert abs(drawn / 4000 - 0.25) < 0.03
-    assert abs(clean / 4000 - 0.75 / 2) < 0.03
-    focus = collections.Counter(pick.focus for pick in picks if pick.strip >= 100)
-    assert set(focus) == {0, 1, 2, 3, 4}
-    assert min(focus.values()) > 150
-    assert list(sampler) == picks
-    sampler.set_epoch(1)
-    assert list(sampler) != picks
-
-
-def test_nothing_to_draw_from() -> None:
-    with pytest.raises(DataError, match="no strips to draw from"):
-        BalancedSampler(drawn_strips(0, seed=0), 10, [([], 1.0)], seed=0)
-
-
-def test_a_pick_crops_around_its_class() -> None:
-    strips = drawn_strips(5, seed=3)
-    dataset = StripDataset(strips, crop_width=128)
-    image, masks = dataset[SampleIndex(4, 4)]
-    assert image.shape == (1, 256, 128)
-    assert len(dataset) == 5
-    assert masks[3].any()
 
 
 def test_kaggle_strips_know_their_classes_without_opening_anything() -> None:

@@ -16,27 +16,7 @@ from hypothesis import strategies as st
 from service.geometry import ColumnMask
 from service.masks import rle
 from service.masks.formats import png, write
-from service.masks.regions import instances
-
-HEIGHT, WIDTH = 256, 1600
-
-Blocks = list[tuple[int, int, int, int, bool]]
-
-
-def drawn(blocks: Blocks) -> ColumnMask:
-    """Rectangles, drawn or rubbed out, left, top, width and height each; column-major."""
-    mask = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
-    for left, top, width, height, value in blocks:
-        mask[left : left + width, top : top + height] = value
-    return mask
-
-
-masks = st.lists(
-    st.tuples(
-        st.integers(0, 1599), st.integers(0, 255), st.integers(1, 60), st.integers(1, 60), st.booleans()
-    ),
-    max_size=12,
-).map(drawn)
+from tests.support.masks import HEIGHT, WIDTH, drawn, masks
 
 
 def from_polygon(polygon: dict[str, Any]) -> ColumnMask:
@@ -108,23 +88,3 @@ def test_a_mask_from_the_first_pixel_on_begins_with_no_background() -> None:
     mask = np.ones((WIDTH, HEIGHT), dtype=np.bool_)
     assert write(mask, "coco_rle_uncompressed")["coco_rle"]["counts"] == [0, 409_600]
     assert write(mask, "rle")["rle"] == "1 409600" == rle.encode(mask)
-
-
-@given(masks, st.integers(0, 2**32 - 1))
-@settings(max_examples=20, deadline=None)
-def test_instances_are_opencvs_connected_components(mask: ColumnMask, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 256, mask.shape, dtype=np.uint8)
-    found = instances(2, mask, pixels)
-    count, labels, stats, centroids = cv2.connectedComponentsWithStats(
-        mask.T.astype(np.uint8), connectivity=4
-    )
-    expected = [
-        (*stats[label], *(centroids[label] + 0.5), pixels.T[labels == label].mean() / 255)
-        for label in range(1, count)
-    ]
-    answered = [(*one.bbox, one.area, *one.centroid, one.score) for one in found]
-    assert len(answered) == len(expected)
-    for ours, theirs in zip(sorted(answered), sorted(expected), strict=True):
-        assert ours == pytest.approx(theirs)
-    assert [one.area for one in found] == sorted((one.area for one in found), reverse=True)
-    assert {one.class_id for one in found} <= {2}

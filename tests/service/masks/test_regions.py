@@ -1,0 +1,31 @@
+"""Connected regions of a mask."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.geometry import ColumnMask
+from service.masks.regions import instances
+from tests.support.masks import masks
+
+
+@given(masks, st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_instances_are_opencvs_connected_components(mask: ColumnMask, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, mask.shape, dtype=np.uint8)
+    found = instances(2, mask, pixels)
+    count, labels, stats, centroids = cv2.connectedComponentsWithStats(
+        mask.T.astype(np.uint8), connectivity=4
+    )
+    expected = [
+        (*stats[label], *(centroids[label] + 0.5), pixels.T[labels == label].mean() / 255)
+        for label in range(1, count)
+    ]
+    answered = [(*one.bbox, one.area, *one.centroid, one.score) for one in found]
+    assert len(answered) == len(expected)
+    for ours, theirs in zip(sorted(answered), sorted(expected), strict=True):
+        assert ours == pytest.approx(theirs)
+    assert [one.area for one in found] == sorted((one.area for one in found), reverse=True)
+    assert {one.class_id for one in found} <= {2}
