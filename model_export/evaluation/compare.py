@@ -13,8 +13,8 @@ from model_export.evaluation.curves import ThresholdCurves, measure
 from model_export.evaluation.torch_session import TorchSession
 from model_export.metrics import area_under_roc
 from model_export.network.steel_network import ServedNetwork
-from model_export.training import checkpoint as checkpoints
-from model_export.training.sources import labelled_strips, named
+from model_export.training.checkpoint import load_checkpoint, restore_network
+from model_export.training.sources import list_strips, select_strips
 from service.geometry import CLASS_COUNT
 
 _FIXED = 77
@@ -91,12 +91,12 @@ def score_run(folder: Path, data: Path | None) -> RunScore:
     keys: list[str] = []
     parts: list[ThresholdCurves] = []
     for path in paths:
-        state = checkpoints.load(path)
+        state = load_checkpoint(path)
         source = state.config if data is None else replace(state.config, data=data)
-        held_out = named(labelled_strips(source), state.split.validation or state.split.test)
+        held_out = select_strips(list_strips(source), state.split.validation or state.split.test)
         if not held_out:
             continue
-        network = ServedNetwork(checkpoints.restore_network(state))
+        network = ServedNetwork(restore_network(state))
         parts.append(measure(TorchSession(network), held_out, f"{folder.name}/{path.parent.name}"))
         keys += [f"{state.config.seed} {strip.name}" for strip in held_out]
     curves = ThresholdCurves.join(parts)

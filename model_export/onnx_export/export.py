@@ -19,10 +19,9 @@ from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
 from model_export.onnx_export.model_file import Draft, Findings, Label
 from model_export.onnx_export.triton_config import write_triton_config
-from model_export.training import checkpoint as checkpoints
-from model_export.training.checkpoint import Checkpoint
+from model_export.training.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model_export.training.cross_validate import run_folder
-from model_export.training.sources import labelled_strips, named
+from model_export.training.sources import list_strips, select_strips
 from service.model.metadata import Calibration, ModelMetadata
 from service.model.repository import GPU_MODEL, MODEL, checksum_file
 
@@ -108,11 +107,11 @@ def _export_one(state: Checkpoint, label: Label, folder: Path, config: ExportCon
             "the checkpoint was trained with --fold and has no validation strips to tune on; "
             "export the whole of a cross-validate with --cross-validation"
         )
-    strips = labelled_strips(state.config)
-    validation = named(strips, state.split.validation)
-    test = named(strips, state.split.test)
-    calibration = fit_temperature(*class_logits(checkpoints.restore_network(state), validation))
-    train = named(strips, state.split.train)
+    strips = list_strips(state.config)
+    validation = select_strips(strips, state.split.validation)
+    test = select_strips(strips, state.split.test)
+    calibration = fit_temperature(*class_logits(restore_network(state), validation))
+    train = select_strips(strips, state.split.train)
     draft = Draft(state, calibration, label, train, folder / MODEL, config.precision)
     points = tune(measure(draft.session, validation, "tuning on validation strips"))
     overlaps = overlaps_at(draft.session, test, list(points.values()))
@@ -136,19 +135,16 @@ def _export_folds(
     What is chosen for a fold (temperature, thresholds, areas) is chosen on the strips of the others.
     """
     *folds, whole = states
-    strips = labelled_strips(whole.config)
-    held_out = [named(strips, state.split.test) for state in folds]
-    logits = [
-        class_logits(checkpoints.restore_network(state), test)
-        for state, test in zip(folds, held_out, strict=True)
-    ]
+    strips = list_strips(whole.config)
+    held_out = [select_strips(strips, state.split.test) for state in folds]
+    logits = [class_logits(restore_network(state), test) for state, test in zip(folds, held_out, strict=True)]
     (folder / FOLDS).mkdir()
     drafts = [
         Draft(
             state,
             fit_temperature(*_join(_others(logits, number))),
             label,
-            named(strips, state.split.train),
+            select_strips(strips, state.split.train),
             folder / FOLDS / f"{number + 1}.onnx",
             "half weights" if config.precision == "fp32" else config.precision,
         )
@@ -203,7 +199,7 @@ def _write_gpu_file(
 
 def _strips_of(state: Checkpoint) -> list[LabelledStrip]:
     """List the strips that a checkpoint learned from."""
-    return named(labelled_strips(state.config), state.split.train)
+    return select_strips(list_strips(state.config), state.split.train)
 
 
 def _others(parts: Sequence[Part], number: int) -> list[Part]:
@@ -215,7 +211,7 @@ def _join(parts: Sequence[tuple[Logits, Logits]]) -> tuple[Logits, Logits]:
 
 
 def _load(path: Path, data: Path | None) -> Checkpoint:
-    state = checkpoints.load(path)
+    state = load_checkpoint(path)
     return state if data is None else replace(state, config=replace(state.config, data=data))
 
 

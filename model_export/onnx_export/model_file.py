@@ -17,8 +17,7 @@ from model_export.onnx_export.gate import gate_decoder
 from model_export.onnx_export.parity import Arithmetic, check_parity
 from model_export.onnx_export.provenance import provenance
 from model_export.onnx_export.quantize import quantize
-from model_export.training import checkpoint as checkpoints
-from model_export.training.checkpoint import Checkpoint
+from model_export.training.checkpoint import Checkpoint, restore_network
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.masks import rle
 from service.model.metadata import (
@@ -91,9 +90,7 @@ class Draft:
         path: Path,
         arithmetic: Arithmetic,
     ) -> None:
-        network = ServedNetwork(
-            checkpoints.restore_network(state), calibration.temperature, soft_gate=label.soft_gate
-        )
+        network = ServedNetwork(restore_network(state), calibration.temperature, soft_gate=label.soft_gate)
         self.reference = TorchSession(network)
         self.path = path
         self.arithmetic = arithmetic

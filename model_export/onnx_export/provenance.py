@@ -9,8 +9,7 @@ from pathlib import Path
 
 from model_export.data.kaggle import KaggleStrip
 from model_export.data.labelled_strip import LabelledStrip
-from model_export.training import checkpoint as checkpoints
-from model_export.training.checkpoint import Checkpoint
+from model_export.training.checkpoint import Checkpoint, config_to_json
 from model_export.training.config import TrainConfig
 from service.model.metadata import Provenance
 
@@ -42,7 +41,7 @@ def provenance(state: Checkpoint, train: Sequence[LabelledStrip], notice: str) -
 
 def _describe(config: TrainConfig) -> dict[str, object]:
     """Write a configuration for a model file, without paths of this machine."""
-    plain = checkpoints.plain_config(config)
+    plain = config_to_json(config)
     plain["data"] = config.data.name if config.data else None
     if config.encoder_weights not in ("none", "imagenet"):
         plain["encoder_weights"] = Path(config.encoder_weights).name

@@ -1,4 +1,4 @@
-"""Checkpoints: everything to go on training, or to export, in one file."""
+"""Checkpoints: everything to resume a training, or to export it, in one file."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,7 +24,7 @@ class Checkpoint:
     """Validation score of ``averaged``."""
     best_score: float
     best_epoch: int
-    """Epoch of ``best_score``; 0 before the first."""
+    """Epoch of ``best_score``; 0 before the first validation."""
     network: dict[str, Any]
     averaged: dict[str, Any]
     """Weights to validate and export: the running average."""
@@ -36,29 +36,29 @@ class Checkpoint:
 _CONFIG = TypeAdapter(TrainConfig)
 
 
-def plain_config(config: TrainConfig) -> dict[str, object]:
-    """Write a configuration as values that JSON knows."""
+def config_to_json(config: TrainConfig) -> dict[str, object]:
+    """Return a configuration as JSON values."""
     plain: dict[str, object] = _CONFIG.dump_python(config, mode="json")
     return plain
 
 
-def save(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint so that a kill at any moment leaves the old one or the new one."""
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint atomically: a kill at any moment leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     plain = vars(checkpoint) | {
-        "config": plain_config(checkpoint.config),
+        "config": config_to_json(checkpoint.config),
         "split": checkpoint.split.model_dump(mode="json"),
     }
     torch.save(plain, part)
     part.replace(path)
 
 
-def load(path: Path) -> Checkpoint:
-    """Read a checkpoint onto the CPU; it holds tensors and plain values only, so loading runs no code.
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU. It holds tensors and plain values only, so loading runs no code.
 
     Raises:
-        DataError: if there is none, or it is of another version of this program.
+        DataError: if there is none, or another version of this program wrote it.
     """
     if not path.is_file():
         raise DataError(f"there is no checkpoint at {path}")
@@ -74,7 +74,7 @@ def load(path: Path) -> Checkpoint:
 
 
 def restore_network(checkpoint: Checkpoint) -> SteelNetwork:
-    """Build the network of a checkpoint with its averaged weights, ready to answer."""
+    """Build the network of a checkpoint with its averaged weights, in evaluation mode."""
     network = SteelNetwork(checkpoint.config.network)
     network.load_state_dict(checkpoint.averaged)
     return network.eval()

@@ -1,66 +1,68 @@
-"""The training configuration: one frozen dataclass, filled from the command line, kept in checkpoints."""
+"""The training configuration: options of the command line, stored in checkpoints."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from model_export.network.steel_network import NetworkConfig
+from service.geometry import WIDTH
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Train a network; the checkpoint in --out holds this configuration and resumes."""
+    """Train a network. The checkpoint in --out holds this configuration; --resume continues it."""
 
     data: Path | None = None
     """Folder in Kaggle's layout: train.csv and train_images/. Without it, drawn strips only."""
     out: Path = Path("runs/latest")
     """Folder for last.pt, best.pt, metrics.csv and TensorBoard's log."""
     resume: bool = False
-    """Go on from --out/last.pt, with the configuration that it holds."""
+    """Resume from --out/last.pt, with the configuration in it."""
     skip_bad: bool = False
-    """Leave out (and name) images that are missing or of the wrong size, instead of stopping."""
+    """Leave out, and print, images that are missing or of the wrong size, instead of stopping."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     encoder_weights: str = "none"
     """none, imagenet (downloaded), or the path of an .npz with batch norm folded into it."""
 
     start_from: Path | None = None
-    """A checkpoint of the same network, at any --input-reduction, whose weights this training starts from;
-    for cross-validate also a folder that it wrote, of which each fold takes its own."""
+    """Checkpoint of the same network, at any --input-reduction, whose weights this training starts from; for
+    cross-validate also a folder that it wrote, from which each fold takes its own checkpoint."""
     teacher: Path | None = None
-    """A checkpoint whose answers are learned besides the truth; for cross-validate also a folder that it
-    wrote, so that no strip is judged by a network whose teacher had seen it."""
+    """Checkpoint whose outputs are learned besides the truth (distillation); for cross-validate also a folder
+    that it wrote, so that no network is evaluated on strips that its teacher was trained on."""
     teacher_share: float = 0.5
     """Share of the teacher in the loss."""
     frozen: tuple[str, ...] = ()
-    """Parts of the encoder that keep their first weights, e.g. conv1 bn1 layer1: they cost no backward
+    """Modules of the encoder that keep their initial weights, e.g. conv1 bn1 layer1; they need no backward
     pass."""
 
     mask_loss: str = "5*bce+dice"
-    """Sum of bce, dice, focal, lovasz, tversky with factors."""
+    """Sum of bce, dice, focal, lovasz and tversky with factors."""
     class_weights: tuple[float, float, float, float] = (1, 1, 1, 1)
-    """Weight in bce of the pixels that hold a class."""
+    """Weight in bce of the positive pixels of each class."""
     class_loss: float = 0.5
-    """Factor of the classifier head's loss."""
+    """Factor of the loss of the classifier head."""
 
     crop_width: int = 512
     """Columns of a training sample, a multiple of 32; 1600 trains on whole strips."""
     whole_epochs: int = 0
-    """Last epochs, which train on whole strips: as many batches, smaller ones, of as many pixels."""
+    """Number of last epochs that train on whole strips, in the same number of smaller batches with the same
+    number of pixels."""
     augment: tuple[str, ...] = ("hflip", "vflip", "exposure", "affine", "noise", "blur", "border")
     """Augmentations in order; see model_export/data/transforms.py."""
     drawn: int = 1000
-    """Drawn strips to mix in (all there is without --data)."""
+    """Drawn strips to mix in; without --data the only strips."""
     drawn_share: float = 0.2
-    """Share of the samples that is drawn when there is --data."""
+    """Share of drawn strips among the samples, with --data."""
     background_share: float = 0.0
-    """Share of the samples that is a crop without defects of a strip that has some."""
+    """Share of crops without defects from defective strips."""
     pasted_share: float = 0.0
-    """Share of the samples that is a clean strip with the defects of another one pasted in."""
+    """Share of clean strips with the defects of another strip pasted in."""
 
     epochs: int = 20
     patience: int | None = None
-    """Stop early, after this many validations without a better score; default: never."""
+    """Stop after this many validations without a better score; default: never."""
     samples_per_epoch: int = 512
     batch_size: int = 8
     learning_rate: float = 1.2e-3
@@ -68,25 +70,44 @@ class TrainConfig:
     """Learning rate of the encoder as a factor of --learning-rate."""
     weight_decay: float = 1e-2
     warm_up: float = 0.05
-    """Share of the steps in which the learning rate rises; a cosine takes it down afterwards."""
+    """Share of the steps in which the learning rate rises; then it falls as a half cosine."""
     ema_decay: float = 0.99
-    """Per step, of the running average of the weights that is validated and exported, reached after a
-    warm-up; 0 turns it off."""
+    """Decay per step of the moving average of the weights, which is validated and exported; reached after a
+    warm-up. 0 turns the average off."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto: bf16 where the hardware computes it, else fp32. fp16 scales the loss."""
+    """auto takes bf16 where the hardware computes it, else fp32; fp16 scales the loss."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, ..."""
+    """auto, cpu, cuda, cuda:1, …"""
     workers: int = 1
-    """Processes that prepare samples."""
+    """Worker processes that prepare samples."""
     threads: int | None = None
-    """Processors for torch on the CPU."""
+    """Threads of torch on the CPU."""
     seed: int = 0
     folds: int = 5
-    """The data is dealt into this many; one is the test, one validates, the rest trains."""
+    """Number of folds: one for the test, one for validation, the others for training."""
     fold: int | None = None
-    """1 to --folds: that fold is the test and all others train, none validates; 0: all strips train.
-    The last epoch is then the result, for nothing is left to choose by."""
+    """1 to --folds: this fold is for the test, all others train, none validates. 0: all strips train. The
+    result is then the last epoch, since no strips are left to choose another by."""
     validate_every: int = 5
-    """Epochs between validations; the last epoch is always validated. With --fold the score of the test
-    fold is only watched."""
+    """Epochs between validations; the last epoch is always validated. With --fold the score of the test fold
+    is logged and chooses nothing."""
+
+
+def check_config(config: TrainConfig, world_size: int) -> None:
+    """Check options against each other and against the number of processes.
+
+    Raises:
+        ValueError: naming the option.
+    """
+    if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
+        raise ValueError(f"--crop-width: expected a multiple of 32 up to {WIDTH}, got {config.crop_width}")
+    if config.whole_epochs > config.epochs:
+        raise ValueError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
+    if config.fold is not None and config.patience:
+        raise ValueError("--patience needs validation strips; with --fold there are none")
+    if config.batch_size % world_size:
+        raise ValueError(
+            f"--batch-size is that of all processes together: expected a multiple of {world_size}, got "
+            f"{config.batch_size}"
+        )

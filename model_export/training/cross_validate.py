@@ -1,4 +1,4 @@
-"""Train once per fold, so that every strip is answered by a network that has not seen it."""
+"""``cross-validate``: one training per fold, so that every strip is in the test of one of them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Annotated
 import tyro
 
 from model_export.training.config import TrainConfig
-from model_export.training.processes import joined
+from model_export.training.process_group import join_process_group
 from model_export.training.train import train
 
 
 @dataclass(frozen=True)
 class CrossValidateConfig(TrainConfig):
-    """Train on all folds but one, for each fold, and on all strips; started again, it goes on.
+    """Train on all folds but one, for each fold, and on all strips; started again, it resumes.
 
     Writes --out/fold-1, fold-2, … and all/, each what train --fold writes.
     """
@@ -21,7 +21,7 @@ class CrossValidateConfig(TrainConfig):
     fold: Annotated[int | None, tyro.conf.Suppress] = None
     resume: Annotated[bool, tyro.conf.Suppress] = False
     only: tuple[int, ...] = ()
-    """Just these folds, 0 for the training on all strips; default: 1 to --folds, then 0."""
+    """Only these folds, 0 being the training on all strips; default: 1 to --folds, then 0."""
 
 
 def cross_validate(config: CrossValidateConfig) -> list[Path]:
@@ -30,25 +30,25 @@ def cross_validate(config: CrossValidateConfig) -> list[Path]:
     folds = options.pop("only") or (*range(1, config.folds + 1), 0)
     shared = TrainConfig(**options)
     checkpoints = []
-    with joined(config.device):  # once for all trainings
+    with join_process_group(config.device):  # once for all trainings
         for fold in folds:
             out = run_folder(config.out, fold)
             print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
             resume = (out / "last.pt").exists()
             own = replace(
                 shared,
-                start_from=_of_fold(shared.start_from, fold),
-                teacher=_of_fold(shared.teacher, fold),
+                start_from=_checkpoint_of_fold(shared.start_from, fold),
+                teacher=_checkpoint_of_fold(shared.teacher, fold),
             )
             checkpoints.append(train(replace(own, fold=fold, out=out, resume=resume)))
     return checkpoints
 
 
-def _of_fold(path: Path | None, fold: int) -> Path | None:
-    """Return the checkpoint of the same fold where a whole cross-validation is meant."""
+def _checkpoint_of_fold(path: Path | None, fold: int) -> Path | None:
+    """Return the checkpoint of this fold if ``path`` is the folder of a cross-validation, else ``path``."""
     return run_folder(path, fold) / "best.pt" if path is not None and path.is_dir() else path
 
 
 def run_folder(out: Path, fold: int) -> Path:
-    """Name the folder of one training of a cross-validation; 0 is the one on all strips."""
+    """Return the folder of one training of a cross-validation; 0 is the one on all strips."""
     return out / (f"fold-{fold}" if fold else "all")

@@ -1,4 +1,4 @@
-"""What a training says of its epochs: a CSV file, TensorBoard, and a line to read."""
+"""The log of a training: metrics.csv, TensorBoard and a printed line per epoch."""
 
 import csv
 from collections.abc import Sequence
@@ -10,31 +10,31 @@ from model_export.metrics import mean_of
 from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassScore
 
-_OF_CLASSES = ("dice_positive", "recall", "false_alarm_rate")
+_CLASS_SCORES = ("dice_positive", "recall", "false_alarm_rate")
 COLUMNS = (
     *("epoch", "learning_rate", "seconds", "waiting_share", "loss", "mask_loss", "class_loss"),
-    *(f"{name}_{class_id}" for class_id in range(1, CLASS_COUNT + 1) for name in _OF_CLASSES),
+    *(f"{name}_{class_id}" for class_id in range(1, CLASS_COUNT + 1) for name in _CLASS_SCORES),
     "dice_positive",
 )
-"""Of ``metrics.csv``; an epoch that was not validated leaves the scores empty."""
+"""Columns of ``metrics.csv``; the scores are empty in an epoch without validation."""
 
 
 class TrainingLog:
-    """Rows of ``metrics.csv`` and TensorBoard's log, an epoch each.
+    """Writer of ``metrics.csv`` and of TensorBoard's log, with a row per epoch.
 
     Args:
         folder: where to write.
-        start: epochs that are done; rows of later ones are dropped, for they will be run (again).
+        start: number of finished epochs; rows of later ones are dropped, since those epochs run again.
     """
 
     def __init__(self, folder: Path, start: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.csv"
-        self._forget_after(start)
+        self._drop_rows_after(start)
         self._board = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
 
     def add(self, row: dict[str, float]) -> None:
-        """Write an epoch and print the line that people read."""
+        """Write the row of an epoch and print its summary."""
         new = not self._path.exists()
         with self._path.open("a", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)
@@ -53,10 +53,10 @@ class TrainingLog:
         )
 
     def close(self) -> None:
-        """Write out what TensorBoard still holds."""
+        """Flush and close TensorBoard's log."""
         self._board.close()
 
-    def _forget_after(self, epoch: int) -> None:
+    def _drop_rows_after(self, epoch: int) -> None:
         if not self._path.exists():
             return
         with self._path.open(newline="") as file:
@@ -68,10 +68,10 @@ class TrainingLog:
 
 
 def score_columns(scores: Sequence[ClassScore]) -> dict[str, float]:
-    """Write scores as columns of a row."""
+    """Return scores as columns of a row."""
     columns: dict[str, float] = {}
     for score in scores:
-        for name in _OF_CLASSES:
+        for name in _CLASS_SCORES:
             value = getattr(score, name)
             columns[f"{name}_{score.class_id}"] = float("nan") if value is None else value
     columns["dice_positive"] = mean_of([s.dice_positive for s in scores]) or 0.0

@@ -1,4 +1,4 @@
-"""Losses for masks, chosen and mixed by name: ``5*bce+dice``, ``focal``, ``tversky+0.5*bce``."""
+"""Losses of masks, combined by name: ``5*bce+dice``, ``focal``, ``tversky+0.5*bce``."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class WeightedBCE(nn.Module):
-    """Binary cross-entropy per pixel, with a weight per class on the pixels that hold it."""
+    """Binary cross-entropy per pixel, with a weight per class on its positive pixels."""
 
     positive_weight: Tensor
 
@@ -20,7 +20,7 @@ class WeightedBCE(nn.Module):
         self.register_buffer("positive_weight", torch.tensor(class_weights).view(1, -1, 1, 1))
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Take logits and masks, both float ``[n, 4, height, width]``."""
+        """Compute the loss of logits against masks, both float ``[n, 4, height, width]``."""
         return nn.functional.binary_cross_entropy_with_logits(logits, masks, pos_weight=self.positive_weight)
 
 
@@ -41,10 +41,10 @@ class MaskLoss(nn.Module):
 
     Args:
         recipe: terms joined by ``+``, each a name of ``LOSSES`` with an optional factor before ``*``.
-        class_weights: four weights for the pixels that hold a class, used by ``bce``.
+        class_weights: weight of the positive pixels of each class in ``bce``.
 
     Raises:
-        ValueError: if the recipe cannot be read.
+        ValueError: if the recipe is invalid.
     """
 
     def __init__(self, recipe: str, class_weights: Sequence[float] = (1, 1, 1, 1)) -> None:
@@ -55,13 +55,13 @@ class MaskLoss(nn.Module):
             match = _TERM.fullmatch(part)
             if match is None or match["name"] not in LOSSES:
                 raise ValueError(
-                    f"cannot read the loss {recipe!r} at {part!r}; write terms like 5*bce+dice "
-                    f"with the names {', '.join(LOSSES)}"
+                    f"invalid loss {recipe!r}: expected terms like 5*bce+dice with the names "
+                    f"{', '.join(LOSSES)}, got {part!r}"
                 )
             self.factors.append(float(match["weight"] or 1))
             self.terms.append(LOSSES[match["name"]](class_weights))
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Take logits and masks, both float ``[n, 4, height, width]``; answer a scalar."""
+        """Compute the scalar loss of logits against masks, both float ``[n, 4, height, width]``."""
         losses = [factor * term(logits, masks) for factor, term in zip(self.factors, self.terms, strict=True)]
         return torch.stack(losses).sum()

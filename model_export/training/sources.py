@@ -1,4 +1,4 @@
-"""Which strips a training configuration means."""
+"""The strips of a training: all of them, their split, and the samples made from them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ _HELD_OUT = 40
 
 
 @dataclass(frozen=True)
-class Background:
-    """A defective strip to be cropped where it is clean: steel that differs in nothing but the defect."""
+class BackgroundStrip:
+    """A defective strip that is cropped where it is clean: the same steel without the defect."""
 
     strip: LabelledStrip
     classes: frozenset[int] = frozenset()
@@ -29,23 +29,23 @@ class Background:
         return f"background-{self.strip.name}"
 
     def load(self) -> tuple[Strip, Masks]:
-        """Read the strip and its masks; a crop without room beside the defects shows them."""
+        """Read the strip and its masks; a crop shows defects if there is no room beside them."""
         return self.strip.load()
 
 
-def labelled_strips(config: TrainConfig) -> list[LabelledStrip]:
-    """List every strip of a training, held-out ones included; drawn strips come last."""
+def list_strips(config: TrainConfig) -> list[LabelledStrip]:
+    """Return every strip of a training, held-out ones included; drawn strips come last."""
     drawn: list[DrawnStrip] = drawn_strips(config.drawn, config.seed)
     if config.data is None:
         return [*drawn, *drawn_strips(_HELD_OUT, config.seed + 1)]
     return [*read_kaggle(config.data, skip_bad=config.skip_bad), *drawn]
 
 
-def named(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[LabelledStrip]:
-    """Pick strips by name.
+def select_strips(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[LabelledStrip]:
+    """Return the strips with these names, in their order.
 
     Raises:
-        DataError: naming strips that are not there.
+        DataError: naming strips that are missing.
     """
     by_name = {strip.name: strip for strip in strips}
     missing = [name for name in names if name not in by_name]
@@ -56,9 +56,13 @@ def named(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[Labelle
 
 
 def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
-    """Divide the strips of a training; drawn ones that are mixed into real ones are not listed."""
+    """Split the strips of a training; drawn strips that are mixed into real ones are not listed.
+
+    Raises:
+        DataError: if folds are set without a data set.
+    """
     if config.data is None and config.fold is not None:
-        raise DataError("folds are dealt from photographed strips: name them with --data FOLDER")
+        raise DataError("--fold needs photographed strips: name them with --data FOLDER")
     if config.data is not None:
         real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
         if config.fold is not None:
@@ -75,13 +79,16 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     )
 
 
-def training_samples(
+def list_samples(
     config: TrainConfig, strips: list[LabelledStrip], split: Split
 ) -> tuple[list[LabelledStrip], list[tuple[list[int], float]]]:
-    """List what training samples are made of, and groups of its indices, each with its share.
+    """Return the strips that samples are made from, and groups of their indices, each with its share.
 
-    Real strips of the training part, drawn ones, what lies beside the defects of real ones, and clean
-    ones with pasted defects.
+    The groups are real strips of the training part, drawn strips, the background of real defective strips,
+    and clean strips with pasted defects.
+
+    Raises:
+        ValueError: if the shares are more than 1 together.
     """
     training = set(split.train)
     real = [strip for strip in strips if strip.name in training]
@@ -91,7 +98,7 @@ def training_samples(
     if real_share < 0:
         raise ValueError(
             f"--drawn-share {config.drawn_share}, --background-share {config.background_share} and "
-            f"--pasted-share {config.pasted_share} are more than all samples"
+            f"--pasted-share {config.pasted_share} add up to more than 1"
         )
     drawn = [strip for strip in strips if isinstance(strip, DrawnStrip)]
     clean = tuple(strip for strip in real if not strip.classes)
@@ -100,7 +107,7 @@ def training_samples(
     parts: list[tuple[Sequence[LabelledStrip], float]] = [
         (real, real_share),
         (drawn, config.drawn_share),
-        ([Background(strip) for strip in defective], config.background_share),
+        ([BackgroundStrip(strip) for strip in defective], config.background_share),
         (pasted, config.pasted_share),
     ]
     samples: list[LabelledStrip] = []

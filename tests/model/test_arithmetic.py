@@ -19,7 +19,7 @@ from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.gate import gate_decoder
 from model_export.onnx_export.quantize import quantize
 from model_export.onnx_export.stem import UnshuffledStem
-from model_export.training import checkpoint as checkpoints
+from model_export.training.checkpoint import load_checkpoint, restore_network
 from model_export.training.config import TrainConfig
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate
 from model_export.training.teacher import Teacher
@@ -174,10 +174,10 @@ def test_an_export_is_int8_and_gated_with_a_float16_file_beside_it(trained: Path
 def test_a_teachers_answers_come_at_the_learners_resolution(trained: Path) -> None:
     teacher = Teacher(trained, torch.device("cpu"))
     images = torch.from_numpy(np.stack(STRIPS)).unsqueeze(1).float()
-    network = checkpoints.restore_network(checkpoints.load(trained))
+    network = restore_network(load_checkpoint(trained))
     with torch.inference_mode():
         masks, classes = network.decoder_logits(images)
-    pixels, present = teacher.answer(images, (16, 100))
+    pixels, present = teacher.predict(images, (16, 100))
     torch.testing.assert_close(present, torch.sigmoid(classes))
     side = masks.shape[2] // 16
     torch.testing.assert_close(pixels, torch.nn.functional.avg_pool2d(torch.sigmoid(masks), side))
@@ -197,7 +197,7 @@ def test_each_fold_learns_from_its_own_teacher_and_start(tmp_path: Path) -> None
         teacher=tmp_path / "first",
     )
     for fold, path in enumerate(cross_validate(again)):
-        own = checkpoints.load(path).config
+        own = load_checkpoint(path).config
         assert own.network.input_reduction == 2
         assert (own.start_from, own.teacher) == (first[fold], first[fold])
 

@@ -16,7 +16,7 @@ from model_export.evaluation.out_of_fold import fold_sessions, out_of_fold
 from model_export.metrics import class_scores
 from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export.export import ExportConfig, export
-from model_export.training import checkpoint as checkpoints
+from model_export.training.checkpoint import load_checkpoint
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate, run_folder
 from service.model.session import OrtSession, prove
 from tests.support.quick_training import QUICK
@@ -65,7 +65,7 @@ def exported(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_strip_is_held_out_once(runs: Path, data: Path) -> None:
-    states = [checkpoints.load(run_folder(runs, fold) / "best.pt") for fold in range(FOLDS + 1)]
+    states = [load_checkpoint(run_folder(runs, fold) / "best.pt") for fold in range(FOLDS + 1)]
     whole, *folds = states
     names = sorted(strip.name for strip in read_kaggle(data))
     assert sorted(name for state in folds for name in state.split.test) == names
@@ -77,7 +77,7 @@ def test_every_strip_is_held_out_once(runs: Path, data: Path) -> None:
 
 
 def test_frozen_parts_stay_as_they_were(runs: Path) -> None:
-    state = checkpoints.load(run_folder(runs, 1) / "best.pt")
+    state = load_checkpoint(run_folder(runs, 1) / "best.pt")
     statistics = state.network["encoder.bn1.running_mean"]
     assert statistics.abs().max() == 0
     assert state.network["encoder.layer2.0.bn1.running_mean"].abs().max() > 0

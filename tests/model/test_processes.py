@@ -11,8 +11,8 @@ import torch
 
 from model_export.data.dataset import BalancedSampler
 from model_export.data.synthetic import drawn_strips
-from model_export.training import checkpoint as checkpoints
-from model_export.training.processes import joined
+from model_export.training.checkpoint import load_checkpoint
+from model_export.training.process_group import join_process_group
 from tests.support.serving import ROOT
 
 COMMAND = [
@@ -41,7 +41,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
     done = torchrun("--out", str(tmp_path), *OPTIONS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 2:") == 1  # the first one speaks for both
-    state = checkpoints.load(tmp_path / "last.pt")
+    state = load_checkpoint(tmp_path / "last.pt")
     assert state.epoch == 2
     assert all(torch.isfinite(tensor.float()).all() for tensor in state.averaged.values())
     assert state.scheduler["last_epoch"] == 4  # 2 epochs of 8 samples, 4 a batch, 2 of them here
@@ -91,17 +91,20 @@ def test_processes_share_the_samples_of_an_epoch() -> None:
 def test_a_batch_falls_into_equal_parts(tmp_path: Path) -> None:
     done = torchrun("--out", str(tmp_path), *OPTIONS, "--batch-size", "3")
     assert done.returncode != 0
-    assert "--batch-size 3 is that of all processes together" in done.stderr
+    assert "expected a multiple of 2, got 3" in done.stderr
 
 
 def test_processes_cannot_share_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match="2 processes cannot share --device cuda:1"), joined("cuda:1"):
+    with (
+        pytest.raises(ValueError, match="2 processes cannot share --device cuda:1"),
+        join_process_group("cuda:1"),
+    ):
         pass
 
 
 def test_one_process_is_its_own_mean() -> None:
-    with joined("auto") as processes:
-        assert processes.is_first
-        assert processes.mean(torch.tensor([1.0, 3.0])).tolist() == [1.0, 3.0]
-        assert processes.from_first(0.5) == 0.5
+    with join_process_group("auto") as group:
+        assert group.is_main
+        assert group.mean(torch.tensor([1.0, 3.0])).tolist() == [1.0, 3.0]
+        assert group.broadcast(0.5) == 0.5

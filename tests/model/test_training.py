@@ -24,7 +24,7 @@ from model_export.evaluation.torch_session import TorchSession
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.onnx_export.parity import check_parity
-from model_export.training import checkpoint as checkpoints
+from model_export.training.checkpoint import load_checkpoint, restore_network
 from model_export.training.config import TrainConfig
 from model_export.training.train import train
 from service.errors import ModelFileError
@@ -66,7 +66,7 @@ def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(checkpoint: Path, exported: Path) -> ServedNetwork:
     """The network in torch that a model file was exported from."""
     temperature = OrtSession(exported).metadata.calibration.temperature
-    return ServedNetwork(checkpoints.restore_network(checkpoints.load(checkpoint)), temperature).eval()
+    return ServedNetwork(restore_network(load_checkpoint(checkpoint)), temperature).eval()
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -78,7 +78,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def test_a_checkpoint_holds_its_configuration_and_its_split(trained: Path) -> None:
-    state = checkpoints.load(trained)
+    state = load_checkpoint(trained)
     assert state.config == replace(QUICK, out=trained.parent)
     assert (state.epoch, len(state.split.train), len(state.split.validation)) == (2, 10, 20)
     assert (trained.parent / "last.pt").is_file()
@@ -102,7 +102,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(trained: Path, tmp
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     resumed = train(TrainConfig(out=out, resume=True))
-    unbroken, again = checkpoints.load(trained), checkpoints.load(resumed)
+    unbroken, again = load_checkpoint(trained), load_checkpoint(resumed)
     assert again.epoch == 2
     for name, tensor in unbroken.averaged.items():
         torch.testing.assert_close(again.averaged[name], tensor, rtol=0, atol=0, msg=name)
@@ -132,7 +132,7 @@ def test_real_and_drawn_strips_can_be_mixed(tmp_path: Path) -> None:
         QUICK, data=tmp_path / "data", out=tmp_path / "run", epochs=1, folds=4, encoder_weights=str(weights)
     )
     best = train(config)
-    state = checkpoints.load(best)
+    state = load_checkpoint(best)
     names = [*state.split.train, *state.split.validation, *state.split.test]
     assert sorted(names) == sorted(f"{number}.png" for number in range(12))
     path = export(ExportConfig(checkpoint=best, out=tmp_path / "models", parity_strips=2, precision="fp32"))
@@ -200,7 +200,7 @@ def test_a_version_that_exists_is_not_overwritten_by_accident(trained: Path, exp
 
 
 def test_a_training_is_not_overwritten_by_accident(trained: Path) -> None:
-    with pytest.raises(DataError, match="holds a training: --resume goes on with it"):
+    with pytest.raises(DataError, match="holds a training: --resume continues it"):
         train(replace(QUICK, out=trained.parent))
 
 
@@ -280,7 +280,7 @@ def test_a_submission_that_cannot_be_made_says_why(tiny_model: Path, tmp_path: P
     ("arguments", "message"),
     [
         (["train", "--data", "/nowhere"], "error: /nowhere is not in Kaggle's layout"),
-        (["train", "--mask-loss", "magic", "--drawn", "5"], "error: cannot read the loss 'magic'"),
+        (["train", "--mask-loss", "magic", "--drawn", "5"], "error: invalid loss 'magic'"),
         (["evaluate", "--drawn", "1", "--model", "/nowhere"], "error: there is no model at /nowhere"),
     ],
 )

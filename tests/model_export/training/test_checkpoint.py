@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model_export.errors import DataError
-from model_export.training import checkpoint as checkpoints
+from model_export.training.checkpoint import load_checkpoint
 
 
 def test_a_checkpoint_of_another_version_says_so(tmp_path: Path) -> None:
@@ -14,4 +14,4 @@ def test_a_checkpoint_of_another_version_says_so(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"written by another version: it has \['weights'\] and lacks \['averaged'"
     ):
-        checkpoints.load(tmp_path / "old.pt")
+        load_checkpoint(tmp_path / "old.pt")

@@ -9,13 +9,13 @@ import torch
 from model_export.data.dataset import SampleIndex, StripDataset
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.synthetic import DrawnStrip
-from model_export.training.sources import Background, labelled_strips, make_split, training_samples
+from model_export.training.sources import BackgroundStrip, list_samples, list_strips, make_split
 from tests.support.quick_training import TINY
 
 
 def test_background_is_a_defective_strip_where_it_is_clean() -> None:
     strip = DrawnStrip(5, 3)
-    background = Background(strip)
+    background = BackgroundStrip(strip)
     assert strip.classes
     assert background.classes == frozenset()
     assert background.name == f"background-{strip.name}"
@@ -30,8 +30,8 @@ def test_every_kind_of_sample_gets_its_share(tmp_path: Path) -> None:
     config = replace(
         TINY, data=tmp_path, fold=0, drawn_share=0.1, background_share=0.2, pasted_share=0.3, folds=2
     )
-    strips = labelled_strips(config)
-    samples, groups = training_samples(config, strips, make_split(config, strips))
+    strips = list_strips(config)
+    samples, groups = list_samples(config, strips, make_split(config, strips))
     kinds = {type(samples[indices[0]]).__name__: share for indices, share in groups}
-    shares = {"KaggleStrip": 0.4, "DrawnStrip": 0.1, "Background": 0.2, "PastedStrip": 0.3}
+    shares = {"KaggleStrip": 0.4, "DrawnStrip": 0.1, "BackgroundStrip": 0.2, "PastedStrip": 0.3}
     assert kinds == pytest.approx(shares)

@@ -11,8 +11,9 @@ from model_export.data.split import hold_out
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
 from model_export.network.steel_network import NetworkConfig
-from model_export.training import checkpoint as checkpoints
-from model_export.training.train import learning_rate_factor, train
+from model_export.training.checkpoint import load_checkpoint
+from model_export.training.optimization import learning_rate_factor
+from model_export.training.train import train
 from tests.support.quick_training import TINY
 
 
@@ -29,11 +30,11 @@ def test_training_starts_from_another_and_stops_early(
         validate_every=1,
         learning_rate=0.0,
     )
-    second = checkpoints.load(train(config))
+    second = load_checkpoint(train(config))
     assert "stopped: no better score in 1 validations" in capsys.readouterr().out
-    assert checkpoints.load(train(replace(config, resume=True))).epoch == second.epoch
+    assert load_checkpoint(train(replace(config, resume=True))).epoch == second.epoch
     assert "epoch" not in capsys.readouterr().out
-    for name, tensor in checkpoints.load(first).averaged.items():
+    for name, tensor in load_checkpoint(first).averaged.items():
         if "running" not in name and "tracked" not in name:
             torch.testing.assert_close(second.averaged[name], tensor, msg=name)
     other = replace(config, out=tmp_path / "third", network=NetworkConfig())
@@ -49,13 +50,13 @@ def test_early_stopping_needs_strips_to_go_by(tmp_path: Path) -> None:
 def test_options_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--whole-epochs 3 is more than --epochs 2"):
         train(replace(TINY, out=tmp_path, whole_epochs=3))
-    with pytest.raises(DataError, match="folds are dealt from photographed strips"):
+    with pytest.raises(DataError, match="--fold needs photographed strips"):
         train(replace(TINY, out=tmp_path, fold=1))
     with pytest.raises(ValueError, match="do not fill 6 folds"):
         hold_out(drawn_strips(3, 0), 6, 1, seed=0)
     draw(DrawConfig(out=tmp_path / "data", count=8))
     greedy = replace(TINY, data=tmp_path / "data", out=tmp_path, folds=3, drawn_share=0.7, pasted_share=0.4)
-    with pytest.raises(ValueError, match="are more than all samples"):
+    with pytest.raises(ValueError, match="add up to more than 1"):
         train(greedy)
 
 

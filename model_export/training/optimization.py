@@ -1,0 +1,38 @@
+"""The optimizer and the learning rate of a training."""
+
+import numpy as np
+import torch
+
+from model_export.network.steel_network import SteelNetwork
+from model_export.training.config import TrainConfig
+
+
+def build_optimizer(config: TrainConfig, network: SteelNetwork) -> torch.optim.AdamW:
+    """Build AdamW over the parameters that train; the encoder has a learning rate of its own."""
+    trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    encoder = [p for name, p in trained if name.startswith("encoder.")]
+    rest = [p for name, p in trained if not name.startswith("encoder.")]
+    return torch.optim.AdamW(
+        [
+            {"params": encoder, "lr": config.learning_rate * config.encoder_rate},
+            {"params": rest, "lr": config.learning_rate},
+        ],
+        weight_decay=config.weight_decay,
+    )
+
+
+def build_scheduler(
+    optimizer: torch.optim.Optimizer, steps: int, warm_up: float
+) -> torch.optim.lr_scheduler.LambdaLR:
+    """Build the schedule of ``learning_rate_factor`` over ``steps`` steps."""
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, steps, warm_up)
+    )
+
+
+def learning_rate_factor(step: int, steps: int, warm_up: float) -> float:
+    """Rise linearly over the first ``warm_up`` share of the steps, then fall as a half cosine."""
+    rising = max(1, round(steps * warm_up))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + float(np.cos(np.pi * (step - rising) / max(1, steps - rising))))
