@@ -5,9 +5,9 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-# Dependencies alone, so that a change of our code does not install them again.
-RUN mkdir service model_export && touch service/__init__.py model_export/__init__.py \
-    && /opt/venv/bin/pip install --constraint constraints.txt ".[${EXTRA}]" \
+# The version; without our other code, so that a change of it does not install the dependencies again.
+COPY service/__init__.py ./service/
+RUN /opt/venv/bin/pip install --constraint constraints.txt ".[${EXTRA}]" \
     && /opt/venv/bin/pip uninstall --yes steel-defect-service pip setuptools
 
 FROM python:3.11-slim

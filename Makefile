@@ -34,7 +34,7 @@ serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8
 serve-ray: .venv-ray/.installed ## the same in replicas under Ray Serve, one a processor (ARGS="--replicas 4")
 	@STEEL_PORT=$(PORT) exec .venv-ray/bin/python -m steel_ray $(ARGS)
 
-env: $(DEV_ENV)/.installed ## make the environment for training and development, .venv
+env: $(DEV_ENV)/.installed ## make .venv for training and development only: 2.8 GB, over 2 minutes
 
 test: $(DEV_ENV)/.installed $(LABEL_ENV)/.installed ## run every test, with branch coverage
 	$(DEV)/python -m coverage erase

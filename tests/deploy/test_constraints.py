@@ -1,13 +1,11 @@
 """Every package that gets installed is pinned."""
 
 import re
-import tomllib
-from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.packages import PROJECT, installed_with
 from tools.audit import ROOT
 
 
@@ -19,31 +17,8 @@ def pins(path: Path) -> dict[str, str]:
     return {canonicalize_name(match[1]): match[2] for match in found if match}
 
 
-def installed_with(requirements: list[str]) -> set[str]:
-    """Names of all that these requirements bring, as far as it is installed here."""
-    seen: set[tuple[str, str]] = set()
-    todo = [(Requirement(text), "") for text in requirements]
-    while todo:
-        requirement, extra = todo.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(requirement.name)
-        for wanted in {"", *requirement.extras}:
-            if (name, wanted) in seen:
-                continue
-            seen.add((name, wanted))
-            try:
-                todo += [(Requirement(text), wanted) for text in requires(name) or ()]
-            except PackageNotFoundError:
-                seen.discard((name, wanted))
-    return {name for name, _ in seen}
-
-
 def test_everything_that_gets_installed_is_pinned() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"]
-    wanted = project["dependencies"] + [text for extra in extras.values() for text in extra]
-    names = installed_with(wanted)
+    names = installed_with(list(PROJECT["optional-dependencies"]))
     assert {"fastapi", "onnxruntime", "torch", "starlette", "h11"} <= names
     # CUDA's packages come with the torch of a machine that has a GPU, pinned by torch itself.
     unpinned = {name for name in names - pins(ROOT / "constraints.txt").keys() if "nvidia" not in name}

@@ -1,0 +1,36 @@
+"""A package that is not installed: one line that names the extra, exit code 2."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from steel_cli.__main__ import main
+from steel_cli.extras import requires
+
+LINES = {
+    "tyro": "error: tyro is not installed: pip install '.[client]'\n",
+    "tqdm": "error: tqdm is not installed: pip install '.[client]'\n",
+    "fastapi": "error: fastapi is not installed: pip install '.[client,cpu]', with openvino or gpu instead "
+    "of cpu as the machine has it\n",
+}
+
+
+@pytest.mark.parametrize("package", LINES)
+def test_what_is_not_installed_is_named(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "strip.png").write_bytes(b"")
+    for name in ("steel_cli.commands", "steel_cli.in_process", "service.app"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr("sys.argv", ["steel", "predict", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(LINES[package])
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"steel_cli\.nothing"), requires("client"):
+        import steel_cli.nothing  # type: ignore[import-not-found]  # noqa: F401
