@@ -2,5 +2,5 @@
 
 import os
 
-# As in the service: onnxruntime is not to report anything, and reads this when it is loaded.
+# As in the service: turn onnxruntime's telemetry off; it reads this variable when it is imported.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,4 +1,4 @@
-"""``python -m model_export COMMAND``; the commands are below."""
+"""``python -m model_export COMMAND``."""
 
 import sys
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from service.errors import ModelFileError
 
 
 def main() -> None:
-    """Run the command that the command line names; expected problems end with their message."""
+    """Run the command of the command line; an expected error ends the program with its message."""
     commands: dict[str, Callable[..., object]] = {
         "draw": draw,
         "tile-neu": tile_neu,

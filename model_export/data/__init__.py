@@ -1,1 +1,1 @@
-"""Labelled strips: read, drawn, split, augmented."""
+"""Labelled strips: reading, drawing, splitting, augmentation."""

@@ -1,4 +1,4 @@
-"""Drawn strips on disk, in Kaggle's layout."""
+"""``draw``: drawn strips in Kaggle's layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,36 +14,40 @@ from model_export.errors import DataError
 
 @dataclass(frozen=True)
 class DrawConfig:
-    """Draw strips with exact masks into a folder in Kaggle's layout, to try things without a data set."""
+    """Draw strips with exact masks into a folder in Kaggle's layout, to try commands without a data set."""
 
     out: Path
     """Folder for train.csv and train_images/."""
     count: int = 20
-    """How many; every fifth is clean."""
+    """Number of strips; every fifth is clean."""
     seed: int = 2026
-    """Strips of one seed are always the same."""
+    """The same seed draws the same strips."""
     shapes: Path | None = None
-    """A train.csv whose masks the defects take their shapes, places and sizes from, for pre-training; its
-    images are not needed."""
+    """A train.csv from whose masks the defects take shape, position and size, for pre-training; its images
+    are not needed."""
 
 
 def draw(config: DrawConfig) -> None:
     """Draw strips into a folder in Kaggle's layout."""
     strips: Sequence[LabelledStrip] = drawn_strips(config.count, config.seed)
     if config.shapes is not None:
-        strips = _shaped(config.shapes, config.count, config.seed)
+        strips = _shaped_strips(config.shapes, config.count, config.seed)
     write_kaggle(strips, config.out, "drawing")
     print(f"drew {config.count} strips into {config.out}")
 
 
-def _shaped(path: Path, count: int, seed: int) -> list[LabelledStrip]:
-    """Choose strips of a label file at random; every fifth gets no defect."""
+def _shaped_strips(path: Path, count: int, seed: int) -> list[LabelledStrip]:
+    """Choose strips of a label file at random; every fifth gets no defect.
+
+    Raises:
+        DataError: if there is no such file or it holds fewer than ``count`` strips.
+    """
     if not path.is_file():
-        raise DataError(f"there is no file of labels at {path}")
+        raise DataError(f"there is no label file at {path}")
     labels = read_labels(path)
     names = sorted(labels)
     if len(names) < count:
-        raise DataError(f"{path} has masks of {len(names)} strips; --count asks for {count}")
+        raise DataError(f"{path} has masks of {len(names)} strips, fewer than --count {count}")
     chosen = np.random.default_rng(seed).permutation(len(names))[:count].tolist()
     return [
         ShapedStrip(names[index], tuple(labels[names[index]] if number % 5 else ("",) * 4), seed)

@@ -1,4 +1,4 @@
-"""``import-labels``: from what people corrected to what ``train`` reads."""
+"""``import-labels``: corrected labels of a labelling tool in Kaggle's layout."""
 
 import shutil
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_export.data.kaggle import header_problem, read_kaggle, read_labels, write_labels
-from model_export.data.label_tools import image_of, read_export
+from model_export.data.label_tools import find_image, read_export
 from model_export.data.labelled_strip import CLASS_NAMES
 from model_export.errors import DataError
 from service.images.suffixes import IMAGE_SUFFIXES
@@ -15,17 +15,17 @@ from service.images.suffixes import IMAGE_SUFFIXES
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """Make labels corrected in Label Studio (JSON) or CVAT (COCO 1.0) a data set in Kaggle's layout."""
+    """Convert labels corrected in Label Studio (JSON) or CVAT (COCO 1.0) to Kaggle's layout."""
 
     labels: Path
     """The JSON file that the tool exported."""
     images: Path
-    """Folder of the strips, as `steel predict` was given it."""
+    """Folder of the strips, the one given to `steel predict`."""
     out: Path
-    """Folder for train.csv and train_images/. Strips that are there already get the corrected labels, the
-    others stay."""
+    """Folder for train.csv and train_images/. Strips already in it get the corrected labels; other strips
+    stay."""
     class_names: tuple[str, str, str, str] = CLASS_NAMES
-    """What the classes 1 to 4 are called in the tool."""
+    """Names of the classes 1 to 4 in the tool."""
 
 
 def import_labels(config: ImportConfig) -> None:
@@ -33,7 +33,7 @@ def import_labels(config: ImportConfig) -> None:
 
     Raises:
         DataError: before anything is written, if a strip is missing or its labels are not masks of the
-            classes.
+            four classes.
     """
     corrected = read_export(config.labels, config.class_names)
     images = sorted(
@@ -41,16 +41,16 @@ def import_labels(config: ImportConfig) -> None:
         for path in config.images.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
     )
-    chosen = {image_of(name, images): codes for name, codes in corrected.labels.items()}
+    chosen = {find_image(name, images): codes for name, codes in corrected.labels.items()}
     if not chosen:
-        raise DataError(f"{config.labels} holds no strip that somebody has labelled")
+        raise DataError(f"{config.labels} holds no labelled strip")
     if len(chosen) < len(corrected.labels):
         raise DataError(f"{config.labels} names an image twice")
     problems = [f"{name}: {text}" for name in chosen if (text := header_problem(config.images / name))]
-    # Kaggle's layout is one folder.
+    # Kaggle's layout has no folders within folders.
     targets = {name: name.replace("/", "_") for name in chosen}
     if len(set(targets.values())) < len(targets):
-        problems.append("two strips would have the same name: in Kaggle's layout all lie in one folder")
+        problems.append("two strips would get the same name: Kaggle's layout is one folder")
     if problems:
         raise DataError("; ".join(problems[:10]))
 
@@ -67,5 +67,5 @@ def import_labels(config: ImportConfig) -> None:
     clean = sum(not any(codes) for codes in chosen.values())
     print(
         f"{config.out}: {len(chosen)} corrected strips, {clean} of them clean; {len(strips)} in all; "
-        f"{corrected.open} were left out, nobody has submitted them yet"
+        f"{corrected.unlabelled} not submitted yet and left out"
     )

@@ -1,4 +1,4 @@
-"""Labels as people corrected them: exports of Label Studio and COCO's JSON, as CVAT writes it."""
+"""Exports of labelling tools: Label Studio's JSON, and COCO's JSON as CVAT writes it."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,44 +16,44 @@ from service.masks import label_studio, rle
 
 
 @dataclass(frozen=True)
-class Corrected:
-    """What an export holds."""
+class CorrectedLabels:
+    """Labels of an export."""
 
     labels: Mapping[str, Sequence[str]]
-    """By the path that the tool has for a strip: four run-length codes, empty where there is no mask."""
-    open: int
-    """Strips that nobody has looked at yet."""
+    """Four run-length codes by the tool's path of a strip; empty where there is no mask."""
+    unlabelled: int
+    """Number of strips without a submitted annotation."""
 
 
-def read_export(path: Path, class_names: Sequence[str]) -> Corrected:
-    """Read Label Studio's JSON or COCO's, whichever it is.
+def read_export(path: Path, class_names: Sequence[str]) -> CorrectedLabels:
+    """Read an export in Label Studio's or COCO's format, recognised by its content.
 
     Args:
-        path: of the file.
-        class_names: of the classes 1 to 4, as the labels are called in the tool.
+        path: the file.
+        class_names: names of the classes 1 to 4 in the tool.
 
     Raises:
-        DataError: naming the strip, if something is not a mask of one of these classes.
+        DataError: naming the strip, if a label is not a mask of one of these classes.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not readable as JSON: {error}") from error
+        raise DataError(f"{path} is not valid JSON: {error}") from error
     try:
         if isinstance(document, list):
             return _label_studio(document, class_names)
         if {"images", "annotations", "categories"} <= document.keys():
             return _coco(document, class_names)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
-        raise DataError(f"{path} is not as Label Studio or COCO write it: {error!r}") from error
+        raise DataError(f"{path} is not a valid export of Label Studio or COCO: {error!r}") from error
     raise DataError(
-        f"{path} is neither: Label Studio's JSON is a list of tasks, COCO's has images, annotations and "
-        f"categories; this has {', '.join(sorted(document)[:9])}"
+        f"{path}: expected Label Studio's list of tasks or COCO's images, annotations and categories, got "
+        f"{', '.join(sorted(document)[:9])}"
     )
 
 
-class _Strip:
-    """Masks of one strip, drawn part by part."""
+class _StripMasks:
+    """Masks of one strip, collected region by region."""
 
     def __init__(self, name: str, class_names: Sequence[str]) -> None:
         self.name = name
@@ -61,19 +61,19 @@ class _Strip:
         self._masks: dict[int, ColumnMask] = {}
 
     def add(self, label: str, mask: ColumnMask) -> None:
-        """Add a part, bool ``[width, height]``, to what its label means."""
+        """Add a part, bool ``[width, height]``, to the class of its label."""
         if label not in self._names:
             raise DataError(
-                f"{self.name}: the label {label!r} is none of {', '.join(map(repr, self._names))}; "
-                f"--class-names says what the classes 1 to {CLASS_COUNT} are called"
+                f"{self.name}: expected a label of {', '.join(map(repr, self._names))}, got {label!r}; "
+                f"--class-names sets the names of the classes 1 to {CLASS_COUNT}"
             )
         class_id = self._names.index(label) + 1
         self._masks[class_id] = self._masks.get(class_id, np.zeros_like(mask)) | mask
 
     def check_size(self, width: object, height: object) -> None:
-        """Refuse a strip of another size."""
+        """Raise DataError unless the strip has the expected size."""
         if (width, height) != (WIDTH, HEIGHT):
-            raise DataError(f"{self.name} is {width}x{height}, {WIDTH}x{HEIGHT} is wanted")
+            raise DataError(f"{self.name}: expected {WIDTH}x{HEIGHT} pixels, got {width}x{height}")
 
     @property
     def codes(self) -> list[str]:
@@ -82,7 +82,7 @@ class _Strip:
         return [rle.encode(self._masks.get(number, nothing)) for number in range(1, CLASS_COUNT + 1)]
 
 
-def _label_studio(tasks: list[dict[str, Any]], class_names: Sequence[str]) -> Corrected:
+def _label_studio(tasks: list[dict[str, Any]], class_names: Sequence[str]) -> CorrectedLabels:
     labels: dict[str, list[str]] = {}
     open_tasks = 0
     for task in tasks:
@@ -90,15 +90,15 @@ def _label_studio(tasks: list[dict[str, Any]], class_names: Sequence[str]) -> Co
         if not done:
             open_tasks += 1
             continue
-        strip = _Strip(_file_of(task["data"]), class_names)
-        for region in done[-1]["result"]:  # the last that somebody submitted
+        strip = _StripMasks(_file_of(task["data"]), class_names)
+        for region in done[-1]["result"]:  # the annotation submitted last
             _add_region(strip, region)
         labels[strip.name] = strip.codes
-    return Corrected(labels, open_tasks)
+    return CorrectedLabels(labels, open_tasks)
 
 
 def _file_of(data: Mapping[str, str]) -> str:
-    """Find a task's path: as ``steel predict`` wrote it, or else out of the image's address."""
+    """Return a task's path: the one that ``steel predict`` wrote, else the path in the image's URL."""
     if "file" in data:
         return data["file"]
     address = urlsplit(data["image"])
@@ -106,14 +106,14 @@ def _file_of(data: Mapping[str, str]) -> str:
     return local[0] if local else unquote(address.path)
 
 
-def _add_region(strip: _Strip, region: Mapping[str, Any]) -> None:
+def _add_region(strip: _StripMasks, region: Mapping[str, Any]) -> None:
     kind, value = region["type"], region["value"]
     if kind not in ("brushlabels", "polygonlabels"):
         raise DataError(
-            f"{strip.name} has a region of the type {kind!r}; brushlabels and polygonlabels are masks"
+            f"{strip.name}: expected regions of the type brushlabels or polygonlabels, got {kind!r}"
         )
     strip.check_size(region["original_width"], region["original_height"])
-    if kind == "polygonlabels":  # in hundredths of the width and the height
+    if kind == "polygonlabels":  # in per cent of width and height
         points = np.asarray(value["points"], dtype=np.float64) * (WIDTH / 100, HEIGHT / 100)
         mask = _mask(strip.name, [points.reshape(-1).tolist()])
     else:
@@ -125,35 +125,37 @@ def _add_region(strip: _Strip, region: Mapping[str, Any]) -> None:
         strip.add(label, mask)
 
 
-def _coco(document: Mapping[str, Any], class_names: Sequence[str]) -> Corrected:
+def _coco(document: Mapping[str, Any], class_names: Sequence[str]) -> CorrectedLabels:
     names = {category["id"]: category["name"] for category in document["categories"]}
-    strips = {image["id"]: _Strip(image["file_name"], class_names) for image in document["images"]}
+    strips = {image["id"]: _StripMasks(image["file_name"], class_names) for image in document["images"]}
     for image in document["images"]:
         strips[image["id"]].check_size(image["width"], image["height"])
     for annotation in document["annotations"]:
         strip = strips[annotation["image_id"]]
         if not annotation.get("segmentation"):
-            raise DataError(f"{strip.name} has a box without a mask (annotation {annotation['id']})")
+            raise DataError(f"{strip.name}: expected a mask, got a box only (annotation {annotation['id']})")
         strip.add(names[annotation["category_id"]], _mask(strip.name, annotation["segmentation"]))
-    return Corrected({strip.name: strip.codes for strip in strips.values()}, 0)
+    return CorrectedLabels({strip.name: strip.codes for strip in strips.values()}, 0)
 
 
 def _mask(name: str, segmentation: Any) -> ColumnMask:
-    """Read polygons or a code of COCO as bool ``[width, height]``."""
+    """Decode polygons or a run-length code of COCO into bool ``[width, height]``."""
     try:
         if isinstance(segmentation, list) or isinstance(segmentation["counts"], list):
             codes = pycocotools.mask.frPyObjects(segmentation, HEIGHT, WIDTH)
             segmentation = pycocotools.mask.merge(codes) if isinstance(codes, list) else codes
         mask = pycocotools.mask.decode(segmentation)
-    except Exception as error:  # its compiled code raises bare ones
-        raise DataError(f"{name}: the segmentation cannot be read: {error}") from error
+    except Exception as error:  # its compiled code raises plain Exception
+        raise DataError(f"{name}: invalid segmentation: {error}") from error
     if mask.shape != (HEIGHT, WIDTH):
-        raise DataError(f"{name}: the mask is {mask.shape[1]}x{mask.shape[0]}, {WIDTH}x{HEIGHT} is wanted")
+        raise DataError(
+            f"{name}: expected a mask of {WIDTH}x{HEIGHT} pixels, got {mask.shape[1]}x{mask.shape[0]}"
+        )
     return np.ascontiguousarray(mask.T, dtype=np.bool_)
 
 
-def image_of(name: str, images: Iterable[str]) -> str:
-    """Find an image by the path that a tool has for it, which may have more folders before it.
+def find_image(name: str, images: Iterable[str]) -> str:
+    """Return the image that a tool's path ends with; the path may have folders in front of it.
 
     Raises:
         DataError: if there is none, or more than one.
@@ -164,9 +166,9 @@ def image_of(name: str, images: Iterable[str]) -> str:
         path = "/".join(parts[start:])
         if path in known:
             return path
-    # Label Studio puts eight digits and a dash before the name of an uploaded file.
+    # Label Studio puts eight digits and a dash in front of the name of an uploaded file.
     matches = [path for path in known if parts[-1].endswith(f"-{path.rsplit('/', 1)[-1]}")]
     if len(matches) != 1:
         found = ", ".join(sorted(matches)) or "none"
-        raise DataError(f"{name}: one image of that name is wanted, found {found}")
+        raise DataError(f"{name}: expected one image of this name, got {found}")
     return matches[0]

@@ -1,4 +1,4 @@
-"""NEU_Seg as strips, for pre-training: eight of its 200x200 images side by side."""
+"""``tile-neu``: NEU_Seg as strips for pre-training, eight of its 200x200 images side by side."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +13,22 @@ from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 _SIDE = 200
 _CLASSES = {1: 1, 2: 4, 3: 3}
-"""NEU_Seg's inclusions, patches and scratches as the class that looks most like them."""
+"""NEU_Seg's labels of inclusions, patches and scratches to the class that looks most like them."""
 
 
 @dataclass(frozen=True)
 class TileConfig:
-    """Lay NEU_Seg's images side by side into strips in Kaggle's layout, to pre-train on."""
+    """Tile NEU_Seg's images into strips in Kaggle's layout, for pre-training."""
 
     source: Path
-    """The unpacked NEU_Seg: images/training/*.jpg and annotations/training/*.png."""
+    """The unpacked NEU_Seg, with images/training/*.jpg and annotations/training/*.png."""
     out: Path
     """Folder for train.csv and train_images/."""
 
 
 @dataclass(frozen=True)
 class TiledStrip:
-    """Eight images of 200x200 as one strip, mirrored at the lower edge to its height."""
+    """Eight images of 200x200 as one strip, extended to its height by mirroring at the lower edge."""
 
     number: int
     images: tuple[Path, ...]
@@ -36,12 +36,12 @@ class TiledStrip:
 
     @property
     def name(self) -> str:
-        """A file name for lists."""
+        """File name."""
         return f"neu-{self.number:04d}.png"
 
     @property
     def classes(self) -> frozenset[int]:
-        """Class ids, 1..4, that the strip holds; opens the masks."""
+        """Ids, 1..4, of the classes on the strip; opens the masks."""
         return frozenset(
             _CLASSES[value] for path in self.masks for value in np.unique(_read(path)).tolist() if value
         )
@@ -57,16 +57,20 @@ class TiledStrip:
 
 
 def tile_neu(config: TileConfig) -> None:
-    """Write NEU_Seg's training images as strips in Kaggle's layout."""
+    """Write NEU_Seg's training images as strips in Kaggle's layout.
+
+    Raises:
+        DataError: if images or masks are missing.
+    """
     images = sorted((config.source / "images" / "training").glob("*.jpg"))
     masks = [config.source / "annotations" / "training" / f"{path.stem}.png" for path in images]
     missing = [path.name for path in masks if not path.is_file()]
     if not images or missing:
         raise DataError(
-            f"{config.source} is not NEU_Seg: images/training/*.jpg and annotations/training/*.png of the "
-            f"same names are wanted, found {len(images)} images, {len(missing)} of them without a mask"
+            f"{config.source} is not NEU_Seg: expected images/training/*.jpg and annotations/training/*.png "
+            f"of the same names, got {len(images)} images, {len(missing)} of them without a mask"
         )
-    # Its images are sorted by class: dealt out, every strip shows some of each.
+    # The images are sorted by class; with this stride every strip holds images of each class.
     count = len(images) // (WIDTH // _SIDE)
     strips = [
         TiledStrip(number, tuple(images[number::count][:8]), tuple(masks[number::count][:8]))
@@ -85,5 +89,5 @@ def _read(path: Path) -> Strip:
     with Image.open(path) as image:
         pixels = np.asarray(image if image.mode == "P" else image.convert("L"))
     if pixels.shape != (_SIDE, _SIDE):
-        raise DataError(f"{path} is {pixels.shape[1]}x{pixels.shape[0]}, {_SIDE}x{_SIDE} is wanted")
+        raise DataError(f"{path}: expected {_SIDE}x{_SIDE} pixels, got {pixels.shape[1]}x{pixels.shape[0]}")
     return pixels

@@ -1,4 +1,4 @@
-"""Copy-paste: a clean strip with the defects of another strip on it."""
+"""Copy-paste augmentation: a clean strip with the defects of another strip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from model_export.data.labelled_strip import LabelledStrip, Masks
 from service.geometry import Strip
 
 _COARSE = 4
-"""What surrounds a pixel is judged on strips that are smaller by this."""
+"""Factor by which strips are reduced to average the surroundings of a pixel."""
 _MARGIN = 2
-"""Coarse pixels around a defect that come with it and fade out into the host."""
+"""Reduced pixels around a defect that are copied with it and fade out into the host."""
 _BLACK = 20
-"""What is darker in the mean of its surroundings lies beyond the edge of the strip."""
+"""Grey value; where the mean of the surroundings is darker, the strip has ended."""
 
 
 @dataclass(frozen=True)
 class PastedStrip:
-    """The defects of ``donor``, moved and mirrored by chance, on one of the clean ``hosts``.
+    """A clean strip of ``hosts`` with the defects of ``donor``, randomly shifted and mirrored.
 
-    Every load is another picture; draws come from torch's generator.
+    Every load makes another strip, with random numbers of torch's generator.
     Source: Ghiasi et al., "Simple Copy-Paste is a Strong Data Augmentation Method for Instance
     Segmentation", 2021.
     """
@@ -32,12 +32,12 @@ class PastedStrip:
 
     @property
     def name(self) -> str:
-        """A file name for lists."""
+        """File name."""
         return f"pasted-{self.donor.name}"
 
     @property
     def classes(self) -> frozenset[int]:
-        """Class ids, 1..4, of the donor."""
+        """Ids, 1..4, of the classes on the donor."""
         return self.donor.classes
 
     def load(self) -> tuple[Strip, Masks]:
@@ -53,9 +53,17 @@ class PastedStrip:
 
 
 def paste(host: Strip, strip: Strip, masks: Masks) -> tuple[Strip, Masks]:
-    """Blend what ``masks`` cover of ``strip`` into ``host``; nothing lands beyond the host's edge.
+    """Blend the masked part of ``strip`` into ``host``, but not beyond the host's edge.
 
-    The contrast of the defect against its own strip is kept and laid over the host's brightness.
+    The defect keeps its contrast against its own strip and takes the brightness of the host.
+
+    Args:
+        host: uint8 ``[256, 1600]``.
+        strip: uint8 ``[256, 1600]``.
+        masks: of the strip, bool ``[4, 256, 1600]``.
+
+    Returns:
+        The blended strip and the masks that are left.
     """
     size = (host.shape[1], host.shape[0])
     coarse = (size[0] // _COARSE, size[1] // _COARSE)

@@ -1,4 +1,4 @@
-"""A split into training, validation and test that keeps strips of one coil together."""
+"""Split into training, validation and test that keeps the strips of one coil together."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ STRATEGY = "groups of strips with alike streak profiles, dealt out to folds by c
 
 COLUMNS = 200
 _MAX_SHIFT = 4
-"""Columns of a profile (8 pixels each) by which two photographs of a coil may be displaced."""
+"""Columns of a profile (8 pixels each) by which two photographs of a coil may be shifted."""
 _FALSE_LINKS = 0.1
-"""Links to strips of other coils that a strip may have on average: far below 1, where chance links
-would join everything into one giant group."""
+"""False links to strips of other coils per strip, on average: far below 1, where chance links would join
+all strips into one group."""
 _LEAST_SIMILARITY = 0.45
 
 Profiles = npt.NDArray[np.float64]
@@ -27,11 +27,11 @@ Profiles = npt.NDArray[np.float64]
 
 
 def streak_profile(strip: Strip) -> npt.NDArray[np.float64]:
-    """Describe a strip by its streaks along the rolling direction: unit vector ``[200]``.
+    """Return the profile of a strip's streaks along the rolling direction, a unit vector ``[200]``.
 
-    Streaks, ripples and stamps stay in the same columns over many photographs of a coil, so
-    neighbours correlate, whatever their brightness. Columns beyond the strip's edge, and those next to
-    it, are left out: edges lie alike on many coils.
+    Streaks, ripples and stamps stay in the same columns over many photographs of a coil, so neighbours
+    correlate, whatever their brightness. Columns beyond the strip's edge and next to it are left out, since
+    edges lie alike on many coils.
     """
     small = Image.fromarray(strip).resize((COLUMNS, 32), Image.Resampling.BOX)
     levels = np.asarray(small, dtype=np.float64).mean(axis=0)
@@ -50,7 +50,7 @@ def _blur(values: npt.NDArray[np.float64], sigma: float = 4.0) -> npt.NDArray[np
 
 
 def similarity(profiles: Profiles, others: Profiles) -> npt.NDArray[np.float64]:
-    """Correlate every profile with every other one at its best shift: ``[profiles, others]``."""
+    """Return the correlation of all pairs of profiles at their best shift, ``[profiles, others]``."""
     best = np.full((len(profiles), len(others)), -1.0)
     for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1):
         shifted = np.roll(others, shift, axis=1)
@@ -63,10 +63,10 @@ def similarity(profiles: Profiles, others: Profiles) -> npt.NDArray[np.float64]:
 
 
 def link_threshold(profiles: Profiles) -> float:
-    """Choose the similarity from which strips count as one coil's.
+    """Choose the similarity above which two strips count as one coil.
 
-    Profiles against *mirrored* profiles of other strips can only be alike by chance; the threshold is
-    where such pairs come to ``_FALSE_LINKS`` per strip.
+    A profile resembles the *mirrored* profile of another strip only by chance; above the threshold there
+    are at most ``_FALSE_LINKS`` such pairs per strip.
     """
     bins = np.linspace(-1, 1, 2001)
     counts = np.zeros(len(bins) - 1, dtype=np.int64)
@@ -84,7 +84,7 @@ def _blocks(count: int, size: int = 512) -> list[slice]:
 
 
 def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
-    """Group the indices of strips that look like photographs of one coil (single linkage)."""
+    """Return groups of indices of strips that look like photographs of one coil (single linkage)."""
     profiles = np.stack(
         [
             streak_profile(strip.load()[0])
@@ -109,11 +109,14 @@ def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
     return sorted(groups.values())
 
 
-def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[list[int]]:
-    """Deal groups out to folds so that every class, and clean strips, spread evenly.
+def assign_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[list[int]]:
+    """Assign groups to folds so that every class, and clean strips, spread evenly.
 
-    Groups with rare classes are dealt first; each goes to the fold that is poorest in what the
-    group holds. The fold with the largest group comes last.
+    Groups with rare classes come first; each goes to the fold that has least of the group's classes. The
+    fold with the largest group comes last.
+
+    Returns:
+        Sorted indices of the strips of each fold.
     """
     groups = group_strips(strips)
     kinds = [sorted(strip.classes) or [0] for strip in strips]
@@ -128,31 +131,31 @@ def deal_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[l
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.argsort(-contents[order].max(axis=1), kind="stable")]
     held = np.zeros((folds, CLASS_COUNT + 1))
-    dealt: list[list[int]] = [[] for _ in range(folds)]
+    assigned: list[list[int]] = [[] for _ in range(folds)]
     for group in order.tolist():
         cost = ((held + contents[group]) ** 2 - held**2).sum(axis=1)
-        # The sum settles ties: a fold that holds least of everything comes first.
+        # The sum breaks ties in favour of the fold that holds least in all.
         fold = int(np.argmin(cost + 1e-6 * held.sum(axis=1)))
         held[fold] += contents[group]
-        dealt[fold].append(group)
-    largest = [max((len(groups[group]) for group in fold), default=0) for fold in dealt]
+        assigned[fold].append(group)
+    largest = [max((len(groups[group]) for group in fold), default=0) for fold in assigned]
     if max(largest) > len(strips) / folds:
         print(f"warning: {max(largest)} of {len(strips)} strips look like one coil; the folds are uneven")
     by_largest = sorted(range(folds), key=lambda fold: largest[fold])
-    return [sorted(index for group in dealt[fold] for index in groups[group]) for fold in by_largest]
+    return [sorted(index for group in assigned[fold] for index in groups[group]) for fold in by_largest]
 
 
-def hold_out(strips: Sequence[LabelledStrip], folds: int, fold: int, seed: int) -> Split:
-    """Use one fold for the test, 1 being the first, and all others for training; 0 trains on all strips.
+def split_fold(strips: Sequence[LabelledStrip], folds: int, fold: int, seed: int) -> Split:
+    """Use one fold, from 1, for the test and all others for training; fold 0 trains on all strips.
 
     Raises:
         ValueError: if there is no such fold, or no strip for it.
     """
     if folds < 2 or not 0 <= fold <= folds:
-        raise ValueError(f"fold {fold} of {folds} was asked for; 1 to the number of folds, or 0, is wanted")
-    test = set(deal_folds(strips, folds, seed)[fold - 1]) if fold else set()
+        raise ValueError(f"expected a fold of 0 to {folds} and at least 2 folds, got fold {fold} of {folds}")
+    test = set(assign_folds(strips, folds, seed)[fold - 1]) if fold else set()
     if fold and not test:
-        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; ask for fewer with --folds")
+        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; set fewer with --folds")
     return Split(
         strategy=STRATEGY if fold else "all strips train",
         seed=seed,
@@ -166,22 +169,22 @@ def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Spli
     """Use the first fold for the test, the second for validation and the rest for training.
 
     Raises:
-        ValueError: if there are fewer than three folds.
+        ValueError: if there are fewer than three folds, or no strip for one of them.
     """
     if folds < 3:
-        raise ValueError(f"a split into training, validation and test takes 3 folds or more, got {folds}")
-    dealt = deal_folds(strips, folds, seed)
+        raise ValueError(f"a split into training, validation and test needs 3 folds or more, got {folds}")
+    assigned = assign_folds(strips, folds, seed)
 
     def names(indices: Sequence[int]) -> tuple[str, ...]:
         return tuple(strips[index].name for index in sorted(indices))
 
-    empty = [name for name, fold in zip(("test", "validation"), dealt, strict=False) if not fold]
+    empty = [name for name, fold in zip(("test", "validation"), assigned, strict=False) if not fold]
     if empty:
-        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; ask for fewer with --folds")
+        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; set fewer with --folds")
     return Split(
         strategy=STRATEGY,
         seed=seed,
-        test=names(dealt[0]),
-        validation=names(dealt[1]),
-        train=names([index for fold in dealt[2:] for index in fold]),
+        test=names(assigned[0]),
+        validation=names(assigned[1]),
+        train=names([index for fold in assigned[2:] for index in fold]),
     )

@@ -1,4 +1,4 @@
-"""Drawn strips with four kinds of defect and exact masks, so that everything runs with no data."""
+"""Drawn strips with four kinds of defect and exact masks, so that everything runs without a data set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from service.masks import rle
 
 Canvas = npt.NDArray[np.float64]
 Region = npt.NDArray[np.bool_]
-"""bool ``[256, 1600]``: the pixels that a defect covers."""
+"""bool ``[256, 1600]``: pixels of a defect."""
 
 
 @dataclass(frozen=True)
 class DrawnStrip:
-    """A strip that is drawn when it is loaded; the same seed and number draw the same strip.
+    """A strip that is drawn when it is loaded; its seed and number determine it.
 
-    Every fifth strip is clean; the others hold one class in turn, every third of them a second one.
+    Every fifth strip is clean; the others hold one class in turn, and every third of them a second one.
     """
 
     seed: int
@@ -30,12 +30,12 @@ class DrawnStrip:
 
     @property
     def name(self) -> str:
-        """A file name for lists."""
+        """File name."""
         return f"drawn-{self.seed}-{self.number:06d}.png"
 
     @cached_property
     def classes(self) -> frozenset[int]:
-        """Class ids, 1..4, that the strip holds."""
+        """Ids, 1..4, of the classes on the strip."""
         first = self.number % (CLASS_COUNT + 1)
         if first == 0:
             return frozenset()
@@ -50,22 +50,22 @@ class DrawnStrip:
 
 @dataclass(frozen=True)
 class ShapedStrip:
-    """A drawn strip whose defects have given shapes, places and sizes: those of real masks, say."""
+    """A drawn strip whose defects have the shape, position and size of given masks, e.g. real ones."""
 
     source: str
-    """Name of the strip that the shapes come from."""
+    """Name of the strip that the masks come from."""
     rles: tuple[str, ...]
     """Kaggle's run-length codes, one per class."""
     seed: int
 
     @property
     def name(self) -> str:
-        """A file name for lists."""
+        """File name."""
         return f"shaped-{self.seed}-{self.source}".rsplit(".", 1)[0] + ".png"
 
     @property
     def classes(self) -> frozenset[int]:
-        """Class ids, 1..4, that the strip holds."""
+        """Ids, 1..4, of the classes on the strip."""
         return frozenset(index + 1 for index, code in enumerate(self.rles) if code)
 
     def load(self) -> tuple[Strip, Masks]:
@@ -75,7 +75,7 @@ class ShapedStrip:
 
 
 def drawn_strips(count: int, seed: int) -> list[DrawnStrip]:
-    """List ``count`` strips to draw."""
+    """Return ``count`` strips to draw."""
     return [DrawnStrip(seed, number) for number in range(count)]
 
 
@@ -104,7 +104,7 @@ def draw_shapes(rng: np.random.Generator, masks: Masks) -> tuple[Strip, Masks]:
 def _finish(
     rng: np.random.Generator, canvas: Canvas, masks: Masks, left: int, right: int
 ) -> tuple[Strip, Masks]:
-    """Add the camera's noise, and black where the strip ends; nothing is a defect there."""
+    """Add camera noise, and black beyond the strip's edges, where masks are cleared."""
     masks[:, :, :left] = False
     masks[:, :, right:] = False
     canvas += rng.normal(0, rng.uniform(2, 5), canvas.shape)
@@ -114,7 +114,7 @@ def _finish(
 
 
 def _edges(rng: np.random.Generator) -> tuple[int, int]:
-    """Choose where the strip begins and ends; beyond is the black of the table."""
+    """Choose the first and last column of the strip; the table beyond is black."""
     side = rng.random()
     width = int(rng.integers(50, 800))
     if side < 0.15:
@@ -125,14 +125,14 @@ def _edges(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def _cloud(rng: np.random.Generator, rows: int, columns: int) -> Canvas:
-    """Smooth noise of about unit size: a coarse random grid, enlarged."""
+    """Return smooth noise of about unit variance: a coarse random grid, enlarged."""
     grid = rng.normal(0, 1, (rows, columns)).astype(np.float32)
     image = Image.fromarray(grid).resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
     return np.asarray(image, dtype=np.float64).copy()
 
 
 def _steel(rng: np.random.Generator) -> Canvas:
-    """Rolled steel: uneven light, streaks along the rolling direction, cloudy scale."""
+    """Return rolled steel: uneven light, streaks along the rolling direction, cloudy scale."""
     canvas = np.full((HEIGHT, WIDTH), rng.uniform(60, 130))
     canvas += rng.uniform(5, 20) * _cloud(rng, 2, 5)
     canvas += rng.uniform(2, 6) * _cloud(rng, 3, 200)
@@ -147,7 +147,7 @@ def _polygon(points: list[tuple[float, float]]) -> Region:
 
 
 def _blob(rng: np.random.Generator, x: float, y: float, width: float, height: float) -> Region:
-    """An uneven ellipse of about the given half axes."""
+    """Return an uneven ellipse with about the given half axes."""
     angles = np.linspace(0, 2 * np.pi, 14, endpoint=False)
     radii = rng.uniform(0.7, 1.15, angles.size)
     return _polygon(
@@ -163,7 +163,7 @@ def _pitting_shape(rng: np.random.Generator, x: float) -> Region:
 
 
 def _pitting(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
-    """Class 1: a small spot of dark pits with bright rims."""
+    """Draw class 1: a small spot of dark pits with bright rims."""
     pits = rng.random(canvas.shape) < 0.35
     canvas[region & pits] -= rng.uniform(35, 60)
     canvas[region & ~pits] += rng.uniform(5, 20)
@@ -178,7 +178,7 @@ def _vertical_line_shape(rng: np.random.Generator, x: float) -> Region:
 
 
 def _vertical_line(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
-    """Class 2: a thin dark line along the rolling direction."""
+    """Draw class 2: a thin dark line along the rolling direction."""
     rows = np.flatnonzero(region.any(axis=1))
     middle = np.round((region[rows] * np.arange(WIDTH)).sum(axis=1) / region[rows].sum(axis=1)).astype(int)
     core = np.zeros_like(region)
@@ -197,7 +197,7 @@ def _scratch_shape(rng: np.random.Generator, x: float) -> Region:
 
 
 def _scratch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
-    """Class 3: a bright, frayed scratch."""
+    """Draw class 3: a bright, frayed scratch."""
     frayed = _cloud(rng, 6, 400) > 0.2
     canvas[region & frayed] += rng.uniform(35, 80)
 
@@ -207,7 +207,7 @@ def _patch_shape(rng: np.random.Generator, x: float) -> Region:
 
 
 def _patch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
-    """Class 4: a large patch of torn, uneven surface."""
+    """Draw class 4: a large patch of torn, uneven surface."""
     rough = _cloud(rng, 32, 160)
     canvas[region] += rng.uniform(18, 30) * rough[region] - rng.uniform(15, 35)
 

@@ -1,4 +1,4 @@
-"""Augmentations that move image and masks as one, chosen by name."""
+"""Augmentations of an image together with its masks, chosen by name."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,30 +14,30 @@ from model_export.data.dataset import Transform
 
 
 class BlackBorder(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
-    """Blacken columns at one side, as where the strip ends; what was there is no defect any more."""
+    """Blacken the columns of one side, as beyond the strip's edge, and clear the masks there."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Choose side and width for one sample."""
+        """Choose side and width for a sample."""
         width = flat_inputs[0].shape[-1]
         border = int(torch.randint(width // 16, width // 2, ()))
         return {"columns": slice(0, border) if torch.rand(()) < 0.5 else slice(width - border, width)}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Blacken the image and empty the masks there."""
+        """Blacken the image, or clear the masks, in these columns."""
         out = inpt.clone()
         out[..., params["columns"]] = 0
         return out
 
 
 class Noise(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
-    """Gaussian noise of up to ``sigma`` grey values; torchvision's own takes no bytes."""
+    """Gaussian noise of up to ``sigma`` grey values; torchvision's GaussianNoise does not take uint8."""
 
     def __init__(self, sigma: float) -> None:
         super().__init__()
         self.sigma = sigma
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:  # noqa: ARG002  (torchvision's signature)
-        """Add noise to the image; masks stay."""
+        """Add noise to the image, not to the masks."""
         if not isinstance(inpt, tv_tensors.Image):
             return inpt
         noise = torch.randn(inpt.shape) * (self.sigma * float(torch.rand(())))
@@ -45,19 +45,19 @@ class Noise(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
 
 
 class Exposure(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
-    """Another exposure and another gamma, each up to ``strength``; black stays black."""
+    """Random exposure and gamma, both within exp(±``strength``); black stays black."""
 
     def __init__(self, strength: float) -> None:
         super().__init__()
         self.strength = strength
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:  # noqa: ARG002  (torchvision's signature)
-        """Choose gain and gamma for one sample."""
+        """Choose gain and gamma for a sample."""
         gain, gamma = ((2 * torch.rand(2) - 1) * self.strength).exp().tolist()
         return {"gain": gain, "gamma": gamma}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Change the image; masks stay."""
+        """Change the image, not the masks."""
         if not isinstance(inpt, tv_tensors.Image):
             return inpt
         light = params["gain"] * (inpt.float() / 255) ** params["gamma"]
@@ -65,7 +65,7 @@ class Exposure(v2.Transform):  # type: ignore[misc]  # torchvision ships no type
 
 
 class WithMargin(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
-    """Moves a sample inside a mirrored margin, so that nothing black comes in from outside."""
+    """Apply a transform inside a mirrored margin, so that no black enters at the edges."""
 
     def __init__(self, inner: v2.Transform, margin: int) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class WithMargin(v2.Transform):  # type: ignore[misc]  # torchvision ships no ty
         self.margin = margin
 
     def forward(self, *inputs: Any) -> Any:
-        """Pad, move, crop back."""
+        """Pad, transform and crop to the former size."""
         padded = v2.Pad(self.margin, padding_mode="reflect")(*inputs)
         return v2.CenterCrop(list(inputs[0].shape[-2:]))(*self.inner(*padded))
 
@@ -100,24 +100,24 @@ AUGMENTATIONS: dict[str, Callable[[], v2.Transform]] = {
 
 
 class ImageAndMasks:
-    """A chain of transforms as a function of plain tensors; can be sent to worker processes."""
+    """A chain of transforms as a function of plain tensors, which worker processes can unpickle."""
 
     def __init__(self, chain: v2.Transform) -> None:
         self.chain = chain
 
     def __call__(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Move an image, uint8 ``[1, height, width]``, and its masks ``[4, height, width]``."""
+        """Transform an image, uint8 ``[1, height, width]``, and its masks ``[4, height, width]``."""
         moved = self.chain(tv_tensors.Image(image), tv_tensors.Mask(masks))
         return moved[0].as_subclass(Tensor), moved[1].as_subclass(Tensor)
 
 
 def build_transform(names: Sequence[str]) -> Transform:
-    """Chain augmentations of ``AUGMENTATIONS`` into one function of image and masks.
+    """Compose augmentations of ``AUGMENTATIONS`` into one function of image and masks.
 
     Raises:
-        ValueError: naming the augmentation that does not exist.
+        ValueError: naming the augmentations that do not exist.
     """
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown:
-        raise ValueError(f"no augmentation is called {unknown}; there are {', '.join(AUGMENTATIONS)}")
+        raise ValueError(f"expected augmentations of {', '.join(AUGMENTATIONS)}, got {unknown}")
     return ImageAndMasks(v2.Compose([AUGMENTATIONS[name]() for name in names] or [v2.Identity()]))

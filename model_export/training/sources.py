@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.paste import PastedStrip
-from model_export.data.split import hold_out, split_strips
+from model_export.data.split import split_fold, split_strips
 from model_export.data.synthetic import DrawnStrip, drawn_strips
 from model_export.errors import DataError
 from model_export.training.config import TrainConfig
@@ -66,7 +66,7 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     if config.data is not None:
         real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
         if config.fold is not None:
-            return hold_out(real, config.folds, config.fold, config.seed)
+            return split_fold(real, config.folds, config.fold, config.seed)
         return split_strips(real, config.folds, config.seed)
     names = [strip.name for strip in strips]
     train, held_out = names[: config.drawn], names[config.drawn :]

@@ -29,8 +29,8 @@ def test_neu_images_become_strips(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.flatnonzero(masks[0].any(axis=0))[:50], np.arange(50))
     assert masks[0].any(axis=1).nonzero()[0].tolist() == list(range(190, 210))  # mirrored at row 200
     (tmp_path / "annotations" / "training" / "03.png").unlink()
-    with pytest.raises(DataError, match="found 16 images, 1 of them without a mask"):
+    with pytest.raises(DataError, match="got 16 images, 1 of them without a mask"):
         tile_neu(TileConfig(source=tmp_path, out=tmp_path / "out"))
     Image.fromarray(np.zeros((10, 20), dtype=np.uint8)).save(tmp_path / "annotations" / "training" / "03.png")
-    with pytest.raises(DataError, match="is 20x10, 200x200 is wanted"):
+    with pytest.raises(DataError, match="expected 200x200 pixels, got 20x10"):
         tile_neu(TileConfig(source=tmp_path, out=tmp_path / "out"))

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from model_export.data.split import (
-    deal_folds,
+    assign_folds,
     group_strips,
-    hold_out,
     link_threshold,
     similarity,
+    split_fold,
     split_strips,
     streak_profile,
 )
@@ -41,7 +41,7 @@ def test_frames_of_one_coil_are_one_group() -> None:
 
 
 def test_folds_keep_coils_together_and_spread_classes() -> None:
-    folds = deal_folds(COILS, 3, seed=0)
+    folds = assign_folds(COILS, 3, seed=0)
     assert sorted(itertools.chain(*folds)) == list(range(45))
     for one, other in itertools.combinations(folds, 2):
         assert not {COILS[i].coil for i in one} & {COILS[i].coil for i in other}
@@ -102,8 +102,8 @@ def test_a_profile_does_not_mind_brightness() -> None:
 
 
 def test_a_fold_that_does_not_exist() -> None:
-    with pytest.raises(ValueError, match="fold 4 of 3 was asked for"):
-        hold_out(drawn_strips(6, 0), 3, 4, seed=0)
-    everything = hold_out(drawn_strips(6, 0), 3, 0, seed=0)
+    with pytest.raises(ValueError, match="got fold 4 of 3"):
+        split_fold(drawn_strips(6, 0), 3, 4, seed=0)
+    everything = split_fold(drawn_strips(6, 0), 3, 0, seed=0)
     assert len(everything.train) == 6
     assert everything.test == ()

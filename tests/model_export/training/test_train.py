@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.split import hold_out
+from model_export.data.split import split_fold
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
 from model_export.network.steel_network import NetworkConfig
@@ -53,7 +53,7 @@ def test_options_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="--fold needs photographed strips"):
         train(replace(TINY, out=tmp_path, fold=1))
     with pytest.raises(ValueError, match="do not fill 6 folds"):
-        hold_out(drawn_strips(3, 0), 6, 1, seed=0)
+        split_fold(drawn_strips(3, 0), 6, 1, seed=0)
     draw(DrawConfig(out=tmp_path / "data", count=8))
     greedy = replace(TINY, data=tmp_path / "data", out=tmp_path, folds=3, drawn_share=0.7, pasted_share=0.4)
     with pytest.raises(ValueError, match="add up to more than 1"):
