@@ -1,4 +1,4 @@
-"""Scores per class, always the same three: Kaggle's Dice, Dice on positives, recall and false alarms."""
+"""Scores per class: Kaggle's Dice, Dice on positives, recall and false-alarm rate."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,24 +13,25 @@ from service.model.metadata import ClassScore
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """Prediction against truth for one class on one strip, in pixels."""
+    """Pixel counts of prediction and truth for one class on one strip."""
 
     predicted: int
     true: int
-    both: int
+    intersection: int
+    """Pixels of both."""
 
     @property
     def dice(self) -> float:
-        """Dice as Kaggle defines it: 1 if both are empty, 0 if exactly one is.
+        """Dice as Kaggle defines it: 1 if both masks are empty, 0 if exactly one is.
 
         Source: the "Evaluation" page of Kaggle's "Severstal: Steel Defect Detection".
         """
         total = self.predicted + self.true
-        return 1.0 if total == 0 else 2 * self.both / total
+        return 1.0 if total == 0 else 2 * self.intersection / total
 
 
 def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
-    """Average; None where there is nothing to average."""
+    """Return the weighted mean; None if the weights add up to 0."""
     total = len(values) if weights is None else sum(weights)
     if not total:
         return None
@@ -42,7 +43,7 @@ def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> fl
 def class_score(
     class_id: int, overlaps: Sequence[Overlap], weights: Sequence[float] | None = None
 ) -> ClassScore:
-    """Score one class over strips, which may count differently."""
+    """Score one class over strips, optionally weighted."""
     counted = weights or [1.0] * len(overlaps)
     pairs = list(zip(overlaps, counted, strict=True))
     with_class = [(overlap, weight) for overlap, weight in pairs if overlap.true]
@@ -69,9 +70,11 @@ def class_score(
 def class_scores(
     overlaps: Sequence[Sequence[Overlap]], weights: Sequence[float] | None = None
 ) -> tuple[ClassScore, ...]:
-    """Score every class; ``overlaps`` holds, strip by strip, one entry per class.
+    """Score every class.
 
-    ``weights`` says how much each strip counts; equally without it.
+    Args:
+        overlaps: per strip, an entry per class.
+        weights: weight of each strip; None weighs all equally.
     """
     return tuple(
         class_score(index + 1, [strip[index] for strip in overlaps], weights) for index in range(CLASS_COUNT)
@@ -79,7 +82,7 @@ def class_scores(
 
 
 def wilson_interval(share: float, count: int) -> tuple[float, float]:
-    """Give the 95 % interval of a share measured on ``count`` strips.
+    """Return the 95 % confidence interval of a share measured on ``count`` strips.
 
     Source: Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
     """
@@ -89,8 +92,8 @@ def wilson_interval(share: float, count: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def area_under_roc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
-    """Chance that a positive scores higher than a negative; equal scores count half.
+def roc_auc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
+    """Return the probability that a positive scores higher than a negative; equal scores count half.
 
     Source: the Mann-Whitney statistic, Hanley and McNeil, 1982.
     """
@@ -99,10 +102,10 @@ def area_under_roc(scores: npt.ArrayLike, positive: npt.ArrayLike) -> float:
     return float(np.mean((difference > 0) + 0.5 * (difference == 0)))
 
 
-def rejected_at_recall(scores: npt.ArrayLike, positive: npt.ArrayLike, recall: float) -> tuple[float, float]:
-    """Choose the highest threshold that lets ``recall`` of the positives pass.
+def rejection_at_recall(scores: npt.ArrayLike, positive: npt.ArrayLike, recall: float) -> tuple[float, float]:
+    """Find the highest threshold at which ``recall`` of the positives pass.
 
-    A point of the ROC curve: it is read off the very strips that it is reported on.
+    It is a point of the ROC curve of these strips, so no estimate for new ones.
 
     Returns:
         The threshold, and the share of negatives below it.
@@ -113,8 +116,8 @@ def rejected_at_recall(scores: npt.ArrayLike, positive: npt.ArrayLike, recall: f
     return threshold, float(np.mean(values[~flags] < threshold))
 
 
-def mean_of(values: Sequence[float | None]) -> float | None:
-    """Average what is there."""
+def mean_or_none(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are not None; None if there are none."""
     return _mean([value for value in values if value is not None])
 
 
@@ -122,14 +125,14 @@ _COLUMNS = ("dice_kaggle", "dice_kaggle_all_empty", "dice_positive", "recall", "
 
 
 def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
-    """Write scores as a table with a line per class and their mean; '-' where no strip could tell."""
+    """Format scores as a table with a line per class and their mean; '-' where a score is undefined."""
     lines = [f"{'class':<18}{'strips':>8}{'with':>6}     Dice  if empty   Dice+  recall  false alarms"]
     for score, name in zip(scores, names, strict=True):
         label = f"{score.class_id} {name}"
         strips = score.strips_with + score.strips_without
         values = [getattr(score, column) for column in _COLUMNS]
         lines.append(f"{label:<18}{strips:>8}{score.strips_with:>6}{_cells(values)}")
-    means = [mean_of([getattr(score, column) for score in scores]) for column in _COLUMNS]
+    means = [mean_or_none([getattr(score, column) for score in scores]) for column in _COLUMNS]
     lines.append(f"{'mean':<32}{_cells(means)}")
     lines.append(
         "Dice: mean over all strips as Kaggle defines it (an empty pair counts 1); 'if empty': what the\n"

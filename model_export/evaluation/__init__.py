@@ -1,1 +1,1 @@
-"""What a model answers on labelled strips: scores, calibration, operating points."""
+"""Evaluation on labelled strips: scores, calibration, operating points."""

@@ -1,4 +1,4 @@
-"""Making class probabilities mean what they say: temperature scaling on validation strips."""
+"""Calibration of class probabilities: temperature scaling on validation strips."""
 
 from collections.abc import Sequence
 
@@ -19,8 +19,8 @@ _TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8), 241))
 
 
 @torch.inference_mode()
-def class_logits(network: nn.Module, strips: Sequence[LabelledStrip]) -> tuple[Logits, Logits]:
-    """Answer the classifier head's logits on strips, and the truth as 0 and 1."""
+def compute_class_logits(network: nn.Module, strips: Sequence[LabelledStrip]) -> tuple[Logits, Logits]:
+    """Run the classifier head on strips; return its logits and the truth as 0 and 1."""
     logits = np.zeros((len(strips), CLASS_COUNT))
     truth = np.zeros((len(strips), CLASS_COUNT))
     for row, strip in enumerate(tqdm(strips, "calibrating", unit="strip", dynamic_ncols=True)):
@@ -31,9 +31,9 @@ def class_logits(network: nn.Module, strips: Sequence[LabelledStrip]) -> tuple[L
 
 
 def fit_temperature(logits: Logits, truth: Logits) -> Calibration:
-    """Choose the one temperature for all classes with the least cross-entropy.
+    """Find the temperature, one for all classes, with the lowest cross-entropy.
 
-    One number cannot fit a few strips too closely, and it changes no ranking.
+    A single number does not overfit a few strips, and it keeps the ranking of strips.
     Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
     """
     losses = [_cross_entropy(logits / temperature, truth) for temperature in _TEMPERATURES]
@@ -46,12 +46,12 @@ def fit_temperature(logits: Logits, truth: Logits) -> Calibration:
     )
 
 
-def calibration_error(
+def expected_calibration_error(
     probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_], bins: int = 10
 ) -> float:
-    """Mean gap between probability and frequency over bins of equal width, weighted by their size.
+    """Return the mean gap between probability and frequency over bins of equal width, weighted by size.
 
-    Source: the expected calibration error of Guo et al., "On Calibration of Modern Neural Networks", 2017.
+    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
     """
     number = np.clip((probability * bins).astype(int), 0, bins - 1)
     gaps = [

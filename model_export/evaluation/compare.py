@@ -1,4 +1,4 @@
-"""Trainings side by side, strip by strip: what a change of the recipe changed."""
+"""``compare``: trainings side by side on the same held-out strips."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,16 +9,16 @@ import numpy.typing as npt
 import tyro
 
 from model_export.errors import DataError
-from model_export.evaluation.curves import ThresholdCurves, measure
+from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.torch_session import TorchSession
-from model_export.metrics import area_under_roc
+from model_export.metrics import roc_auc
 from model_export.network.steel_network import ServedNetwork
 from model_export.training.checkpoint import load_checkpoint, restore_network
 from model_export.training.sources import list_strips, select_strips
 from service.geometry import CLASS_COUNT
 
 _FIXED = 77
-"""The byte of threshold 0.3, at which nothing was tuned."""
+"""Byte of the threshold 0.3, which was never tuned."""
 
 Dice = npt.NDArray[np.float64]
 """float64 ``[strips, 4]``: Dice where the strip holds the class, nan elsewhere."""
@@ -26,37 +26,41 @@ Dice = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """Compare trainings on the strips that they held out; the first is what the others are held against.
+    """Compare trainings on the strips that they held out, each with the first.
 
-    Each is a folder of train or cross-validate; all checkpoints in it count together.
+    A training is a folder of train or cross-validate; all checkpoints in it are scored together.
     """
 
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Folders to compare."""
     data: Path | None = None
-    """Where the data set lies now, if it has moved since."""
+    """Folder of the data set, if it has moved since the training."""
 
 
 @dataclass(frozen=True)
 class RunScore:
-    """What a training scores on the strips that it held out."""
+    """Scores of a training on the strips that it held out."""
 
     keys: tuple[str, ...]
     """Seed and name of each strip."""
     fixed: Dice
-    """At threshold 0.3."""
+    """Dice at threshold 0.3."""
     best: Dice
-    """At the threshold that suits these strips best, class by class: no honest score, but a fair
-    comparison that does not depend on where a threshold happens to lie."""
+    """Dice at the threshold that is best on these strips, class by class: biased as a score, but a comparison
+    that does not depend on a choice of thresholds."""
     gate: float
-    """Chance that a defective strip has a higher class probability than a clean one (area under the ROC
-    curve)."""
+    """Area under the ROC curve: the probability that a defective strip has a higher class probability than a
+    clean one."""
 
 
 def compare(config: CompareConfig) -> None:
-    """Print a row per training."""
+    """Print a row per training.
+
+    Raises:
+        DataError: if no folder is given, one has no checkpoint, or the trainings held out different strips.
+    """
     if not config.runs:
-        raise DataError("name the folders to compare")
+        raise DataError("expected folders to compare, got none")
     first: RunScore | None = None
     print(
         f"{'run':<24}{'strips':>7}{'Dice+ at 0.3':>14}{'best Dice+':>12}   {'per class':<24}"
@@ -74,13 +78,13 @@ def compare(config: CompareConfig) -> None:
         )
     print(
         "Dice+: mean over the strips that hold the class, then over classes; no gate, no minimum area.\n"
-        "best: at the threshold that suits these very strips. change: of best, strip by strip, with its\n"
+        "best: at the threshold that is best on these strips. change: of best, strip by strip, with its\n"
         "standard error."
     )
 
 
 def score_run(folder: Path, data: Path | None) -> RunScore:
-    """Score all checkpoints below a folder, together, on what each held out.
+    """Score all checkpoints below a folder together, each on the strips that it held out.
 
     Raises:
         DataError: if there is no checkpoint.
@@ -97,7 +101,7 @@ def score_run(folder: Path, data: Path | None) -> RunScore:
         if not held_out:
             continue
         network = ServedNetwork(restore_network(state))
-        parts.append(measure(TorchSession(network), held_out, f"{folder.name}/{path.parent.name}"))
+        parts.append(measure_curves(TorchSession(network), held_out, f"{folder.name}/{path.parent.name}"))
         keys += [f"{state.config.seed} {strip.name}" for strip in held_out]
     curves = ThresholdCurves.join(parts)
     dice = curves.dice()
@@ -106,21 +110,21 @@ def score_run(folder: Path, data: Path | None) -> RunScore:
         keys=tuple(keys),
         fixed=dice[:, :, _FIXED],
         best=np.stack([dice[:, index, best[index]] for index in range(CLASS_COUNT)], axis=1),
-        gate=area_under_roc(curves.probability.max(axis=1), curves.true.any(axis=1)),
+        gate=roc_auc(curves.probability.max(axis=1), curves.true.any(axis=1)),
     )
 
 
 def paired_change(first: RunScore, second: RunScore) -> tuple[float, float]:
-    """Answer by how much the second's best Dice+ is higher, and the standard error of that.
+    """Return the difference of best Dice+, second minus first, and its standard error.
 
-    Differences are taken strip by strip, which leaves out how hard a strip is.
+    Differences are taken strip by strip, so that the difficulty of a strip cancels out.
 
     Raises:
         DataError: if they held out different strips.
     """
     if sorted(first.keys) != sorted(second.keys):
         raise DataError(
-            "the trainings held out different strips: compare those with the same folds and seeds"
+            "expected trainings with the same held-out strips (same folds and seeds), got different ones"
         )
     rows = {key: row for row, key in enumerate(second.keys)}
     difference = second.best[[rows[key] for key in first.keys]] - first.best

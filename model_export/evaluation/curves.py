@@ -1,4 +1,4 @@
-"""What a model answers on labelled strips, kept small enough to try every operating point."""
+"""Pixel counts at every threshold: enough to score any operating point without running the model again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
-from model_export.evaluation.overlaps import answered
-from model_export.evaluation.torch_session import Answers
+from model_export.evaluation.overlaps import predict_strips
+from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap
 from service.geometry import CLASS_COUNT
 from service.model.metadata import OperatingPoint
@@ -28,23 +28,23 @@ class ThresholdCurves:
     true: Counts
     """``[strips, 4]``: pixels of the truth."""
     predicted: Counts
-    """``[strips, 4, 256]``: pixels at or above each byte."""
-    both: Counts
-    """``[strips, 4, 256]``: those of them that are true."""
+    """``[strips, 4, 256]``: pixels at or above each byte threshold."""
+    intersection: Counts
+    """``[strips, 4, 256]``: the true ones among these pixels."""
 
     @classmethod
     def join(cls, parts: Sequence["ThresholdCurves"]) -> "ThresholdCurves":
-        """Put the strips of several models together."""
+        """Concatenate the strips of several models."""
         return cls(
             names=tuple(name for part in parts for name in part.names),
             probability=np.concatenate([part.probability for part in parts]),
             true=np.concatenate([part.true for part in parts]),
             predicted=np.concatenate([part.predicted for part in parts]),
-            both=np.concatenate([part.both for part in parts]),
+            intersection=np.concatenate([part.intersection for part in parts]),
         )
 
     def overlaps(self, point: OperatingPoint) -> list[list[Overlap]]:
-        """Give what ``service.postprocess.segment`` finds at an operating point, in pixels."""
+        """Return the overlaps that ``service.model.postprocess.segment`` has at an operating point."""
         levels = [point.byte_threshold(index) for index in range(CLASS_COUNT)]
         classes = np.arange(CLASS_COUNT)
         area = self.predicted[:, classes, levels]
@@ -52,39 +52,41 @@ class ThresholdCurves:
         rows = zip(
             np.where(kept, area, 0).tolist(),
             self.true.tolist(),
-            np.where(kept, self.both[:, classes, levels], 0).tolist(),
+            np.where(kept, self.intersection[:, classes, levels], 0).tolist(),
             strict=True,
         )
         return [[Overlap(*counts) for counts in zip(*row, strict=True)] for row in rows]
 
     def dice(self) -> npt.NDArray[np.float64]:
-        """Dice at each byte threshold, ``[strips, 4, 256]``; nan where the strip lacks the class."""
+        """Return Dice at each byte threshold, ``[strips, 4, 256]``; nan where the strip lacks the class."""
         true = self.true[:, :, None]
-        return np.where(true > 0, 2 * self.both / np.maximum(self.predicted + true, 1), np.nan)
+        return np.where(true > 0, 2 * self.intersection / np.maximum(self.predicted + true, 1), np.nan)
 
 
-def at_or_above(bytes_: npt.NDArray[np.uint8]) -> Counts:
-    """Count values at or above each byte, ``[256]``."""
+def count_at_or_above(bytes_: npt.NDArray[np.uint8]) -> Counts:
+    """Return the number of values at or above each byte, ``[256]``."""
     counts = np.bincount(bytes_.reshape(-1), minlength=LEVELS)
     return np.cumsum(counts[::-1])[::-1]
 
 
-def tally(name: str, truth: Masks, answer: Probabilities) -> ThresholdCurves:
-    """Count the pixels of one answered strip."""
+def count_pixels(name: str, truth: Masks, prediction: Probabilities) -> ThresholdCurves:
+    """Count the pixels of one strip."""
     true = np.zeros((1, CLASS_COUNT), dtype=np.int64)
     predicted = np.zeros((1, CLASS_COUNT, LEVELS), dtype=np.int64)
     both = np.zeros((1, CLASS_COUNT, LEVELS), dtype=np.int64)
     for index in range(CLASS_COUNT):
         columns = truth[index].T
         true[0, index] = np.count_nonzero(columns)
-        predicted[0, index] = at_or_above(answer.masks[index])
-        both[0, index] = at_or_above(answer.masks[index][columns])
-    return ThresholdCurves((name,), answer.classes[None].astype(np.float64), true, predicted, both)
+        predicted[0, index] = count_at_or_above(prediction.masks[index])
+        both[0, index] = count_at_or_above(prediction.masks[index][columns])
+    return ThresholdCurves((name,), prediction.classes[None].astype(np.float64), true, predicted, both)
 
 
-def measure(session: Answers, strips: Sequence[LabelledStrip], title: str = "measuring") -> ThresholdCurves:
-    """Run strips through the service's session, one at a time."""
-    answers = answered(session, strips, title)
+def measure_curves(
+    session: SupportsInfer, strips: Sequence[LabelledStrip], title: str = "measuring"
+) -> ThresholdCurves:
+    """Run strips one at a time and count their pixels."""
+    predictions = predict_strips(session, strips, title)
     return ThresholdCurves.join(
-        [tally(strip.name, *answer) for strip, answer in zip(strips, answers, strict=True)]
+        [count_pixels(strip.name, *prediction) for strip, prediction in zip(strips, predictions, strict=True)]
     )

@@ -1,4 +1,4 @@
-"""Scores of a model file on labelled strips, through the service's own session and postprocessing."""
+"""``evaluate``: scores of a model file, through the service's own session and postprocessing."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
-from model_export.evaluation.calibrate import calibration_error
+from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import CLEAN_SHARE, mill_weights
-from model_export.evaluation.out_of_fold import OutOfFold, fold_sessions, out_of_fold
-from model_export.evaluation.overlaps import overlaps_at
-from model_export.evaluation.torch_session import Answers
-from model_export.metrics import class_scores, format_table, mean_of, rejected_at_recall
+from model_export.evaluation.out_of_fold import OutOfFoldResults, open_fold_sessions, predict_out_of_fold
+from model_export.evaluation.overlaps import measure_overlaps_at
+from model_export.evaluation.torch_session import SupportsInfer
+from model_export.metrics import class_scores, format_table, mean_or_none, rejection_at_recall
 from service.model.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
 from service.model.repository import find_model
 from service.model.session import OrtSession
 
-UNUSED_SEED = 1_000_003
-"""Drawn strips of this seed are never trained on."""
+HELD_OUT_SEED = 1_000_003
+"""Seed of drawn strips that no training uses."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +33,28 @@ class EvaluateConfig:
     data: Path | None = None
     """Folder in Kaggle's layout."""
     drawn: int = 0
-    """Score this many drawn strips, none of them ever trained on (instead of --data)."""
+    """Score this many drawn strips, which no training uses (instead of --data)."""
     model: Path = Path("models/steel-unet-resnet18-fast")
     """An ONNX file or a folder <name>/<version>/model.onnx."""
     profile: str | None = None
-    """An operating point of the model; default: each of them."""
+    """Operating point of the model; default: all."""
     strips: Literal["unseen", "test", "all"] = "unseen"
-    """Of --data: unseen leaves out those that trained the model or tuned its thresholds, by name; test
-    takes the test strips of the model's own split; all says nothing about new strips."""
+    """Strips of --data. unseen: those that neither trained the model nor tuned its thresholds, by name; test:
+    the test strips of the model's split; all: every strip, which says nothing about new ones."""
     out_of_fold: bool = False
-    """Score every strip of --data by the model of the fold that did not train on it."""
+    """Score every strip of --data with the model of the fold that did not train on it."""
     skip_bad: bool = False
-    """Leave out (and name) images that are missing or of the wrong size, instead of stopping."""
+    """Leave out, and print, images that are missing or of the wrong size, instead of stopping."""
     threads: int | None = None
-    """Processors for one inference."""
+    """Threads per inference."""
 
 
 def evaluate(config: EvaluateConfig) -> None:
-    """Print the scores of a model file."""
+    """Print the scores of a model file.
+
+    Raises:
+        DataError: if there are no strips to score or the model lacks the profile.
+    """
     if config.out_of_fold:
         _evaluate_folds(config)
         return
@@ -72,28 +76,28 @@ def evaluate(config: EvaluateConfig) -> None:
 
 
 def score_points(
-    session: Answers, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
+    session: SupportsInfer, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
 ) -> list[tuple[ClassScore, ...]]:
-    """Score operating points on strips; each strip is opened and run once."""
-    return [class_scores(found) for found in overlaps_at(session, strips, points)]
+    """Score operating points on strips; each strip is loaded and run once."""
+    return [class_scores(found) for found in measure_overlaps_at(session, strips, points)]
 
 
 def _profiles(config: EvaluateConfig, metadata: ModelMetadata) -> list[Profile]:
     profiles = [profile for profile in metadata.profiles if config.profile in (None, profile.name)]
     if not profiles:
         known = ", ".join(profile.name for profile in metadata.profiles)
-        raise DataError(f"the model has no profile {config.profile!r}; it has {known}")
+        raise DataError(f"expected a profile of the model ({known}), got {config.profile!r}")
     return profiles
 
 
 def _evaluate_folds(config: EvaluateConfig) -> None:
     if config.data is None:
-        raise DataError("--out-of-fold scores photographed strips: name them with --data FOLDER")
-    sessions = fold_sessions(find_model(config.model), config.threads)
+        raise DataError("--out-of-fold needs photographed strips: name them with --data FOLDER")
+    sessions = open_fold_sessions(find_model(config.model), config.threads)
     metadata = sessions[0].metadata
     profiles = _profiles(config, metadata)
     strips = read_kaggle(config.data, skip_bad=config.skip_bad)
-    found = out_of_fold(sessions, strips)
+    found = predict_out_of_fold(sessions, strips)
     names = [kind.name for kind in metadata.classes]
     print(f"model    {metadata.name} {metadata.version}, its {len(sessions)} folds")
     print(
@@ -103,7 +107,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     for profile in profiles:
         print(f"\nprofile  {profile.name}: {profile.description}")
         print_out_of_fold(found, profile.name, names)
-    gap = calibration_error(found.curves.probability, found.curves.true > 0)
+    gap = expected_calibration_error(found.curves.probability, found.curves.true > 0)
     print(
         f"\ncalibration: class probabilities are off by {gap:.3f} in the mean of ten bins (expected "
         "calibration error)"
@@ -111,7 +115,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     clean = int((~found.defective).sum())
     if not 0 < clean < len(found.strips):
         return
-    threshold, rejected = rejected_at_recall(found.curves.probability.max(axis=1), found.defective, 0.98)
+    threshold, rejected = rejection_at_recall(found.curves.probability.max(axis=1), found.defective, 0.98)
     print(
         f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
         f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
@@ -119,12 +123,13 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     )
 
 
-def print_out_of_fold(found: OutOfFold, profile: str, names: Sequence[str]) -> None:
-    """Print the scores of one profile: on these strips, from fold to fold, and at the mill's balance."""
+def print_out_of_fold(found: OutOfFoldResults, profile: str, names: Sequence[str]) -> None:
+    """Print the scores of one profile: on these strips, per fold, and weighted to the mill's balance."""
     overlaps = found.overlaps[profile]
     print(format_table(class_scores(overlaps), names))
     by_fold = [
-        mean_of([score.dice_positive for score in class_scores(found.of_fold(profile, int(fold)))]) or 0.0
+        mean_or_none([score.dice_positive for score in class_scores(found.of_fold(profile, int(fold)))])
+        or 0.0
         for fold in np.unique(found.fold)
     ]
     print(
@@ -146,7 +151,7 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
     if config.data is None:
         if config.drawn < 1:
             raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
-        return drawn_strips(config.drawn, UNUSED_SEED), f"{config.drawn} drawn strips, never trained on"
+        return drawn_strips(config.drawn, HELD_OUT_SEED), f"{config.drawn} drawn strips, never trained on"
     strips = read_kaggle(config.data, skip_bad=config.skip_bad)
     if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"

@@ -1,4 +1,4 @@
-"""What scores mean at the mill, where strips are not as a hand-picked sample has them."""
+"""Weights that turn scores of a selected sample into scores at the mill's balance of classes."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,18 +18,18 @@ BALANCE: dict[frozenset[int], int] = {
     frozenset({1, 2, 3}): 2,
     frozenset({2, 4}): 1,
 }
-"""How many strips hold which classes, of 12,513 training images of Kaggle's "Severstal: Steel Defect
+"""Number of strips per combination of classes, of 12,513 training images of Kaggle's "Severstal: Steel Defect
 Detection" (counted from its label rows)."""
 
 CLEAN_SHARE = BALANCE[frozenset()] / sum(BALANCE.values())
 
 
 def mill_weights(strips: Sequence[LabelledStrip]) -> tuple[list[float], float]:
-    """Weigh strips so that each combination of classes counts as often as at the mill.
+    """Weigh strips so that each combination of classes counts as at the mill (post-stratification).
 
     Returns:
-        A weight per strip with mean 1 (post-stratification), and the share of the mill's strips whose
-        combination the sample holds at all; of the rest it can say nothing.
+        A weight per strip, with mean 1, and the share of the mill's strips whose combination occurs in the
+        sample; the sample says nothing about the others.
     """
     counts = Counter(strip.classes for strip in strips)
     covered = sum(BALANCE.get(classes, 0) for classes in counts)

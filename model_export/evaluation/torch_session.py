@@ -1,4 +1,4 @@
-"""A network in torch that answers strips as a model file in onnxruntime does."""
+"""A network in torch behind the interface of the service's onnxruntime session."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,22 +11,22 @@ from service.geometry import Strip
 from service.model.session import Probabilities
 
 
-class Answers(Protocol):
-    """Whatever answers strips with probabilities: a model file's session or a network in torch."""
+class SupportsInfer(Protocol):
+    """A session that runs strips: of a model file or of a network in torch."""
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Answer every strip, in order."""
+        """Return the probabilities of every strip, in order."""
         ...
 
 
 class TorchSession:
-    """The network behind the model file's contract, before it is a file; in float32."""
+    """Session of a network in torch, in float32."""
 
     def __init__(self, network: ServedNetwork) -> None:
         self.network = network.eval()
 
     @torch.inference_mode()
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Answer every strip, in order."""
+        """Return the probabilities of every strip, in order."""
         classes, masks = self.network(torch.from_numpy(np.stack(strips)))
         return [Probabilities(*pair) for pair in zip(classes.numpy(), masks.numpy(), strict=True)]

@@ -1,4 +1,4 @@
-"""Choosing operating points on validation strips."""
+"""Choice of operating points on validation strips."""
 
 import itertools
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ def _even_in_log_odds(first: float, last: float, count: int) -> tuple[float, ...
     return tuple(round(float(1 / (1 + np.exp(-x))), 4) for x in np.linspace(first, last, count))
 
 
-# A rare class is seldom sure of itself: its thresholds lie far below 0.1, where even steps would be coarse.
+# Rare classes have low probabilities: their thresholds lie far below 0.1, where even steps would be coarse.
 _THRESHOLDS = _even_in_log_odds(-4.8, 2.4, 19)
 _MIN_AREAS = (0, 100, 200, 300, 500, 800, 1200, 2000, 3000, 4500)
 _CLASS_THRESHOLDS = (0.0, *_even_in_log_odds(-7.2, 3.2, 27))
@@ -27,10 +27,10 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Every operating point of one class with what it scores; arrays ``[candidates]``."""
+    """Every operating point of one class with its scores; arrays ``[candidates]``."""
 
     points: list[tuple[float, float, int]]
-    """class threshold, pixel threshold, minimum area"""
+    """Class threshold, pixel threshold and minimum area."""
     dice_kaggle: Scores
     dice_positive: Scores
     recall: Scores
@@ -38,10 +38,10 @@ class _Candidates:
 
 
 def tune(curves: ThresholdCurves) -> dict[str, OperatingPoint]:
-    """Choose the operating point of every profile, by its name.
+    """Choose the operating point of every profile, by name.
 
-    Kaggle's class thresholds are not below inspection's: it gains next to nothing there, and strips on which
-    inspection finds no class need no masks at all (``model_export.onnx_export.gate``).
+    Kaggle's class thresholds are not lower than those of inspection: it gains next to nothing there, and
+    strips on which inspection finds no class need no masks (``model_export.onnx_export.gate``).
     """
     inspection, kaggle = tune_inspection(curves), tune_kaggle(curves)
     first, second, third, fourth = map(max, inspection.class_threshold, kaggle.class_threshold)
@@ -58,12 +58,11 @@ def tune_kaggle(curves: ThresholdCurves) -> OperatingPoint:
 
 
 def tune_inspection(curves: ThresholdCurves, recall_floor: float = RECALL_FLOOR) -> OperatingPoint:
-    """Keep image-level recall at the floor on strips to come, or as near to it as can be had.
+    """Maximise Dice on positives minus the false-alarm rate, class by class, at the recall floor.
 
-    Under that condition maximise Dice on positives minus the false-alarm rate, class by class.
-
-    Of ``n`` strips with the class that tune, ``recall_floor * (n + 1)`` have to be found, rounded up: a point
-    that just keeps the floor on the strips that chose it falls short of it on others.
+    The image-level recall must reach the floor on new strips, or be the highest possible. Of ``n`` tuning
+    strips with the class, ``recall_floor * (n + 1)`` must be found, rounded up: a point that only just
+    reaches the floor on the strips that chose it falls short of it on others.
     Source: the rank of split conformal prediction, e.g. Angelopoulos and Bates, "A Gentle Introduction to
     Conformal Prediction and Distribution-Free Uncertainty Quantification", 2021.
     """
@@ -71,8 +70,8 @@ def tune_inspection(curves: ThresholdCurves, recall_floor: float = RECALL_FLOOR)
     for index in range(CLASS_COUNT):
         candidates = _candidates(curves, index)
         count = max(1, int(np.count_nonzero(curves.true[:, index])))
-        wanted = np.ceil(recall_floor * (count + 1) - 1e-9) / count
-        floor = min(wanted, float(candidates.recall.max()))
+        required = np.ceil(recall_floor * (count + 1) - 1e-9) / count
+        floor = min(required, float(candidates.recall.max()))
         score = candidates.dice_positive - candidates.false_alarm_rate
         chosen.append(_choose(candidates.points, np.where(candidates.recall >= floor - 1e-9, score, -np.inf)))
     return _join(chosen)
@@ -88,7 +87,7 @@ def _candidates(curves: ThresholdCurves, index: int) -> _Candidates:
         area = curves.predicted[:, index, level]
         kept = (curves.probability[:, index] >= class_threshold) & (area >= max(1, min_area))
         area = np.where(kept, area, 0)
-        both = np.where(kept, curves.both[:, index, level], 0)
+        both = np.where(kept, curves.intersection[:, index, level], 0)
         total = area + true
         dice = np.where(total == 0, 1.0, 2 * both / np.maximum(total, 1))
         rows[:, number] = (
@@ -101,7 +100,7 @@ def _candidates(curves: ThresholdCurves, index: int) -> _Candidates:
 
 
 def _choose(points: list[tuple[float, float, int]], score: Scores) -> tuple[float, float, int]:
-    """Take the middle of the plateau of best points: an edge would fit these few strips only."""
+    """Return the middle of the plateau of best points; its edge would overfit these few strips."""
     best = np.flatnonzero(score >= score.max() - 0.002)
     ranks = np.array(
         [

@@ -1,1 +1,1 @@
-"""The network, and weights that it can start from."""
+"""The network and its initial weights."""

@@ -1,10 +1,10 @@
-"""Start an encoder from convolution weights whose batch norm was folded into them.
+"""Initial encoder weights from convolutions with folded batch norm.
 
-Such files (``.npz`` with torchvision's parameter names, ``layer1.0.conv1.weight`` and ``.bias``)
-are what is left when only a deployed network is at hand. Batch norm is put back by running one
-batch and setting each norm, in the order of execution, to undo itself: weight = its input's
-standard deviation, bias = its input's mean + the folded bias, running statistics = that mean and
-variance. The encoder then answers that batch exactly as the folded network does, and can train.
+Such a file (``.npz`` with torchvision's parameter names, ``layer1.0.conv1.weight`` and ``.bias``) is all
+that is left of a deployed network. To restore the batch norms, one batch runs through the encoder and each
+norm, in the order of execution, is set to undo itself: weight = standard deviation of its input, bias = mean
+of its input + the folded bias, running statistics = this mean and variance. The encoder then computes the
+same output for this batch as the folded network, and can train.
 """
 
 from collections.abc import Callable
@@ -20,15 +20,15 @@ def load_folded_weights(encoder: nn.Module, path: Path, images: Tensor) -> list[
     """Load a folded ``.npz`` into an encoder of torchvision's ResNet layout.
 
     Args:
-        encoder: its parameter names are torchvision's; one input channel.
-        path: the weights; layers that are missing there keep their own.
+        encoder: with torchvision's parameter names and one input channel.
+        path: the weights; layers missing in the file keep their weights.
         images: normalised float ``[n, 1, height, width]``; the batch that sets the norms.
 
     Returns:
-        The names of the convolutions that were loaded.
+        The names of the loaded convolutions.
 
     Raises:
-        ValueError: if the file names a layer that the encoder does not have, or of another shape.
+        ValueError: if the file holds a layer that the encoder lacks or that has another shape.
     """
     convolutions = {name: layer for name, layer in encoder.named_modules() if isinstance(layer, nn.Conv2d)}
     norms = {name: layer for name, layer in encoder.named_modules() if isinstance(layer, nn.BatchNorm2d)}
@@ -39,7 +39,7 @@ def load_folded_weights(encoder: nn.Module, path: Path, images: Tensor) -> list[
         for name in names:
             norm_name = _norm_of(name)
             if name not in convolutions or norm_name not in norms:
-                raise ValueError(f"{path} names the layer {name}, which this encoder does not have")
+                raise ValueError(f"{path} holds the layer {name}, which this encoder lacks")
             _load_convolution(convolutions[name], arrays[f"{name}.weight"], name)
             bias = torch.from_numpy(arrays[f"{name}.bias"])
             hooks.append(norms[norm_name].register_forward_pre_hook(_setter(bias)))
@@ -55,7 +55,7 @@ def load_folded_weights(encoder: nn.Module, path: Path, images: Tensor) -> list[
 
 
 def _norm_of(convolution: str) -> str:
-    """Name the batch norm that follows a convolution in torchvision's ResNet."""
+    """Return the name of the batch norm after a convolution of torchvision's ResNet."""
     if convolution.endswith("downsample.0"):
         return convolution.removesuffix("0") + "1"
     return convolution.replace("conv", "bn")
@@ -66,7 +66,7 @@ def _load_convolution(layer: nn.Conv2d, weight: Any, name: str) -> None:
     if layer.in_channels == 1 and tensor.shape[1] == 3:
         tensor = tensor.sum(dim=1, keepdim=True)
     if tensor.shape != layer.weight.shape:
-        raise ValueError(f"{name} has shape {tuple(tensor.shape)}, {tuple(layer.weight.shape)} is wanted")
+        raise ValueError(f"{name}: expected shape {tuple(layer.weight.shape)}, got {tuple(tensor.shape)}")
     with torch.no_grad():
         layer.weight.copy_(tensor)
 

@@ -17,34 +17,35 @@ from service.geometry import CLASS_COUNT
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """What the network is built from."""
+    """Architecture of the network."""
 
     encoder: str = "resnet18"
     """Any encoder of segmentation-models-pytorch, e.g. resnet34, tu-convnext_atto."""
     decoder: str = "unet"
     """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet."""
     input_reduction: int = 1
-    """The encoder sees the strip this many times smaller on each side, as means of squares of pixels."""
+    """Factor by which the strip is reduced on each side in front of the encoder, by average pooling."""
     encoder_depth: int = 5
-    """For unet: stages of the encoder, each halving the resolution; with 4 a ResNet ends with layer3."""
+    """For unet: stages of the encoder, each halves the resolution; with 4 a ResNet ends with layer3."""
     decoder_channels: tuple[int, ...] = (128, 64, 32)
-    """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two fewer than
-    the encoder has, logits come at a quarter of its input's and are upsampled (the truth is coarse
+    """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two stages fewer
+    than the encoder, logits have a quarter of its input's resolution and are upsampled (the truth is coarse
     polygons)."""
     classifier_channels: int = 0
-    """For unet: channels of a convolution of the classifier's own, at half the resolution of the encoder's
+    """For unet: channels of an extra convolution of the classifier, at half the resolution of the encoder's
     last stage; 0 classifies that stage directly."""
     dropout: float = 0.2
-    """In front of the classifier."""
+    """Dropout in front of the classifier."""
     mean: float = 0.449
-    """Of grey values in 0..1; ImageNet's averaged over colours."""
+    """Mean of grey values in 0..1: ImageNet's, averaged over colours."""
     std: float = 0.226
+    """Standard deviation of grey values in 0..1: ImageNet's, averaged over colours."""
 
 
 class SteelNetwork(nn.Module):
-    """Grey strips in, logits of masks and of image-level classes out.
+    """Encoder, decoder and classifier: grey strips to logits of masks and of image-level classes.
 
-    Normalisation is part of the network: it takes grey values 0..255 as they are.
+    The input is grey values 0..255; normalisation is part of the network.
     """
 
     def __init__(self, config: NetworkConfig, encoder_weights: str | None = None) -> None:
@@ -82,32 +83,32 @@ class SteelNetwork(nn.Module):
         self.frozen: list[nn.Module] = []
 
     def freeze(self, names: Sequence[str]) -> None:
-        """Keep modules of the encoder as they are: their weights and the statistics of their norms.
+        """Freeze modules of the encoder: their weights and the statistics of their batch norms.
 
         Raises:
-            ValueError: naming the module that the encoder does not have.
+            ValueError: naming the modules that the encoder lacks.
         """
         modules = dict(self.encoder.named_children())
         unknown = [name for name in names if name not in modules]
         if unknown:
-            raise ValueError(f"the encoder has no part {unknown}; it has {', '.join(modules)}")
+            raise ValueError(f"expected modules of the encoder ({', '.join(modules)}), got {unknown}")
         self.frozen = [modules[name].requires_grad_(False).eval() for name in names]
 
     def train(self, mode: bool = True) -> Self:
-        """Switch to training, except what is frozen."""
+        """Set the mode of every module that is not frozen."""
         super().train(mode)
         for module in self.frozen:
             module.eval()
         return self
 
     def encoder_input(self, images: Tensor) -> Tensor:
-        """Reduce and normalise grey values, as ``decoder_logits`` takes them."""
+        """Reduce and normalise grey values for the encoder."""
         if self.input_reduction > 1:
             images = nn.functional.avg_pool2d(images, self.input_reduction)
         return (images - self.mean) / self.std
 
     def decoder_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Answer mask logits at the decoder's own resolution, and class logits.
+        """Return mask logits at the decoder's own resolution, and class logits.
 
         Args:
             images: float ``[n, 1, height, width]``, grey values 0..255, sides divisible by 32 times
@@ -122,7 +123,7 @@ class SteelNetwork(nn.Module):
         return masks, classes
 
     def upsample(self, masks: Tensor) -> Tensor:
-        """Bring decoder logits to the strip's resolution, in float32."""
+        """Upsample decoder logits to the strip's resolution, in float32."""
         masks = masks.float()
         if self.upsampling == 1:
             return masks
@@ -131,20 +132,20 @@ class SteelNetwork(nn.Module):
         )
 
     def downsample(self, masks: Tensor) -> Tensor:
-        """Bring truth to the decoder's resolution, by majority: the loss is computed there.
+        """Downsample true masks by majority to the decoder's resolution, where the loss is computed.
 
         Args:
             masks: float ``[n, 4, height, width]``, 0 or 1.
 
         Returns:
-            The same at ``[n, 4, height / upsampling, width / upsampling]``.
+            Float ``[n, 4, height / upsampling, width / upsampling]``, 0 or 1.
         """
         if self.upsampling == 1:
             return masks
         return (nn.functional.avg_pool2d(masks, self.upsampling) >= 0.5).to(masks.dtype)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Answer mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""
+        """Return mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""
         masks, classes = self.decoder_logits(images)
         return self.upsample(masks), classes.float()
 
@@ -162,10 +163,12 @@ def _classifier(features: int, channels: int, head: dict[str, Any]) -> nn.Module
 
 
 class ServedNetwork(nn.Module):
-    """The network behind the contract of the model file: bytes in, probabilities and bytes out.
+    """The network with the inputs and outputs of a model file: bytes to probabilities and bytes.
 
-    ``temperature`` divides the class logits, which calibrates their probabilities. With ``soft_gate``
-    each pixel's probability is multiplied by that of its class on the whole strip.
+    Args:
+        network: the trained network.
+        temperature: divides the class logits, which calibrates the class probabilities.
+        soft_gate: multiply each pixel's probability by its class's on the whole strip.
     """
 
     def __init__(self, network: SteelNetwork, temperature: float = 1.0, *, soft_gate: bool = False) -> None:
@@ -177,7 +180,7 @@ class ServedNetwork(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Map uint8 ``[n, 256, 1600]`` to float32 ``[n, 4]`` and uint8 ``[n, 4, 1600, 256]``."""
         masks, classes = self.network.decoder_logits(image.unsqueeze(1).float())
-        # Turned while they are small; bilinear upsampling treats both axes alike.
+        # Transposed before upsampling, while they are small; bilinear upsampling treats both axes alike.
         columns = self.network.upsample(masks.transpose(2, 3))
         probability = torch.sigmoid(classes.float() / self.temperature)
         pixels = torch.sigmoid(columns)

@@ -1,11 +1,11 @@
 """Import torchvision beside a CPU build of torch.
 
-PyPI's torchvision wheel is linked to CUDA. Beside a CPU-only torch its compiled operators are
-absent, and ``import torchvision`` stops at "operator torchvision::nms does not exist" while it
-registers shape functions for them. Nothing here uses those operators (detection boxes), so the
-registration is skipped during the first import. With a CUDA build of torch the operators exist
-and nothing is changed. Modules that need torchvision, or a library that imports it
-(segmentation-models-pytorch, timm), import it after ``import model_export.network.torchvision_import``.
+PyPI's torchvision wheel is linked to CUDA. Beside a CPU build of torch its compiled operators are missing,
+and ``import torchvision`` fails with "operator torchvision::nms does not exist" when it registers shape
+functions for them. This project does not use these operators (detection boxes), so this module skips their
+registration during the first import. With a CUDA build of torch the operators exist and nothing changes.
+Modules that import torchvision, or a library that imports it (segmentation-models-pytorch, timm), first
+import ``model_export.network.torchvision_import``.
 """
 
 import sys

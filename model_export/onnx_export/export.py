@@ -10,10 +10,10 @@ import numpy as np
 
 from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
 from model_export.errors import DataError
-from model_export.evaluation.calibrate import Logits, class_logits, fit_temperature
-from model_export.evaluation.curves import ThresholdCurves, measure
+from model_export.evaluation.calibrate import Logits, compute_class_logits, fit_temperature
+from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.out_of_fold import FOLDS
-from model_export.evaluation.overlaps import overlaps_at
+from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.tune import tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
@@ -110,11 +110,11 @@ def _export_one(state: Checkpoint, label: Label, folder: Path, config: ExportCon
     strips = list_strips(state.config)
     validation = select_strips(strips, state.split.validation)
     test = select_strips(strips, state.split.test)
-    calibration = fit_temperature(*class_logits(restore_network(state), validation))
+    calibration = fit_temperature(*compute_class_logits(restore_network(state), validation))
     train = select_strips(strips, state.split.train)
     draft = Draft(state, calibration, label, train, folder / MODEL, config.precision)
-    points = tune(measure(draft.session, validation, "tuning on validation strips"))
-    overlaps = overlaps_at(draft.session, test, list(points.values()))
+    points = tune(measure_curves(draft.session, validation, "tuning on validation strips"))
+    overlaps = measure_overlaps_at(draft.session, test, list(points.values()))
     findings = Findings(
         points=points,
         scores={name: class_scores(found) for name, found in zip(points, overlaps, strict=True)},
@@ -137,7 +137,10 @@ def _export_folds(
     *folds, whole = states
     strips = list_strips(whole.config)
     held_out = [select_strips(strips, state.split.test) for state in folds]
-    logits = [class_logits(restore_network(state), test) for state, test in zip(folds, held_out, strict=True)]
+    logits = [
+        compute_class_logits(restore_network(state), test)
+        for state, test in zip(folds, held_out, strict=True)
+    ]
     (folder / FOLDS).mkdir()
     drafts = [
         Draft(
@@ -151,14 +154,16 @@ def _export_folds(
         for number, state in enumerate(folds)
     ]
     curves = [
-        measure(draft.session, test, f"measuring fold {number}")
+        measure_curves(draft.session, test, f"measuring fold {number}")
         for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True), 1)
     ]
     pooled: dict[str, list[Sequence[Overlap]]] = {}
     for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True)):
         others = ThresholdCurves.join(_others(curves, number))
         points = tune(others)
-        overlaps = dict(zip(points, overlaps_at(draft.session, test, list(points.values())), strict=True))
+        overlaps = dict(
+            zip(points, measure_overlaps_at(draft.session, test, list(points.values())), strict=True)
+        )
         findings = Findings(
             points=points,
             scores={name: class_scores(found) for name, found in overlaps.items()},

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.errors import ParityError
-from model_export.evaluation.overlaps import overlaps_of
-from model_export.evaluation.torch_session import Answers
+from model_export.evaluation.overlaps import measure_overlaps
+from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap, class_scores
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.model.metadata import OperatingPoint, Parity
@@ -38,8 +38,8 @@ TOLERANCE: dict[Arithmetic, Tolerance] = {
 
 
 def check_parity(
-    reference: Answers,
-    session: Answers,
+    reference: SupportsInfer,
+    session: SupportsInfer,
     strips: Sequence[LabelledStrip],
     point: OperatingPoint,
     arithmetic: Arithmetic = "fp32",
@@ -68,7 +68,7 @@ def check_parity(
                 np.count_nonzero((answer.masks[index] >= level) == (expected.masks[index] >= level))
             )
         for one, collected in zip((expected, answer), overlaps, strict=True):
-            collected.append(overlaps_of(one, truth, point))
+            collected.append(measure_overlaps(one, truth, point))
     agreement = equal_pixels / (len(strips) * CLASS_COUNT * HEIGHT * WIDTH)
     dice_difference = max(
         abs((first.dice_positive or 0.0) - (second.dice_positive or 0.0))

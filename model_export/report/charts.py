@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.errors import DataError
-from model_export.evaluation.calibrate import calibration_error
+from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import BALANCE
-from model_export.metrics import rejected_at_recall
+from model_export.metrics import rejection_at_recall
 from model_export.report.judged import Judged
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.masks.overlay import COLOURS
@@ -179,7 +179,7 @@ def reliability(judged: Judged, names: Names) -> Figure:
     sizes = [int((bins == number).sum()) for number in filled]
     errors = [1.96 * np.sqrt(s * (1 - s) / n) for s, n in zip(shares, sizes, strict=True)]
     ax.errorbar(means, shares, yerr=errors, color=INK, marker="o", capsize=3)
-    gap = calibration_error(pooled_p, pooled_t)
+    gap = expected_calibration_error(pooled_p, pooled_t)
     ax.set_title(f"mean gap (expected calibration error) {gap:.3f}")
     ax.set_xlabel("probability that the model answers")
     ax.set_ylabel("share of strips that hold the class")
@@ -205,8 +205,8 @@ def clean_gate(judged: Judged) -> Figure:
     figure, (ax,) = _figure(1, height=3.4, width=6)
     score, defective = judged.curves.probability.max(axis=1), judged.truth.any(axis=1)
     recalls = np.linspace(0.5, 1, 101)
-    ax.plot(recalls, [rejected_at_recall(score, defective, recall)[1] for recall in recalls], color=INK)
-    _, rejected = rejected_at_recall(score, defective, 0.98)
+    ax.plot(recalls, [rejection_at_recall(score, defective, recall)[1] for recall in recalls], color=INK)
+    _, rejected = rejection_at_recall(score, defective, 0.98)
     ax.plot(0.98, rejected, "o", color=colour(3))
     ax.set_title(f"98 % of the defective pass: {rejected:.0%} of the clean rejected")
     ax.set_ylim(0, 1.02)

@@ -11,9 +11,9 @@ from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
-from model_export.evaluation.curves import ThresholdCurves, measure
-from model_export.evaluation.evaluate import UNUSED_SEED
-from model_export.evaluation.out_of_fold import FOLDS, fold_sessions, out_of_fold
+from model_export.evaluation.curves import ThresholdCurves, measure_curves
+from model_export.evaluation.evaluate import HELD_OUT_SEED
+from model_export.evaluation.out_of_fold import FOLDS, open_fold_sessions, predict_out_of_fold
 from model_export.metrics import Overlap
 from service.geometry import Strip
 from service.model.metadata import Profile
@@ -106,11 +106,11 @@ def judge(model: Path, profile: str, *, data: Path | None, drawn: int, skip_bad:
         if drawn < 1:
             raise DataError("name strips to report on: --data FOLDER or --drawn COUNT")
         session = OrtSession(path)
-        return _by_one(session, drawn_strips(drawn, UNUSED_SEED), profile, f"{drawn} drawn strips")
+        return _by_one(session, drawn_strips(drawn, HELD_OUT_SEED), profile, f"{drawn} drawn strips")
     strips: Sequence[LabelledStrip] = read_kaggle(data, skip_bad=skip_bad)
     if (path.parent / FOLDS).is_dir():
-        sessions = fold_sessions(path)
-        found = out_of_fold(sessions, strips)
+        sessions = open_fold_sessions(path)
+        found = predict_out_of_fold(sessions, strips)
         return Judged(
             found.strips,
             [sessions[number - 1] for number in found.fold],
@@ -129,5 +129,5 @@ def judge(model: Path, profile: str, *, data: Path | None, drawn: int, skip_bad:
 
 def _by_one(session: OrtSession, strips: Sequence[LabelledStrip], profile: str, description: str) -> Judged:
     point = profile_of(session, profile)
-    curves = measure(session, strips, "answering")
+    curves = measure_curves(session, strips, "answering")
     return Judged(list(strips), [session] * len(strips), profile, description, curves, curves.overlaps(point))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from model_export.metrics import mean_of
+from model_export.metrics import mean_or_none
 from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassScore
 
@@ -74,5 +74,5 @@ def score_columns(scores: Sequence[ClassScore]) -> dict[str, float]:
         for name in _CLASS_SCORES:
             value = getattr(score, name)
             columns[f"{name}_{score.class_id}"] = float("nan") if value is None else value
-    columns["dice_positive"] = mean_of([s.dice_positive for s in scores]) or 0.0
+    columns["dice_positive"] = mean_or_none([s.dice_positive for s in scores]) or 0.0
     return columns

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from model_export.errors import DataError
-from model_export.metrics import mean_of
+from model_export.metrics import mean_or_none
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from model_export.training.config import TrainConfig, check_config
 from model_export.training.device import autocast, choose_device, choose_precision
@@ -143,7 +143,7 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             }
             if held_out and ((epoch + 1) % config.validate_every == 0 or is_last):
                 scores = validate(averaged.module, held_out, device, precision)
-                score = mean_of([s.dice_positive for s in scores]) or 0.0
+                score = mean_or_none([s.dice_positive for s in scores]) or 0.0
                 row |= score_columns(scores)
             log.add(row)
 

@@ -12,7 +12,7 @@ from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
 from model_export.evaluation.compare import CompareConfig, compare
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
-from model_export.evaluation.out_of_fold import fold_sessions, out_of_fold
+from model_export.evaluation.out_of_fold import open_fold_sessions, predict_out_of_fold
 from model_export.metrics import class_scores
 from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export.export import ExportConfig, export
@@ -110,7 +110,7 @@ def test_an_incomplete_cross_validation_is_refused(runs: Path, tmp_path: Path) -
 def test_the_scores_of_the_model_are_those_out_of_fold(exported: Path, data: Path) -> None:
     """Measured anew by the fold's files, whose thresholds come from the other folds."""
     metadata = OrtSession(exported).metadata
-    found = out_of_fold(fold_sessions(exported), read_kaggle(data))
+    found = predict_out_of_fold(open_fold_sessions(exported), read_kaggle(data))
     assert len(found.strips) == 10
     for profile in metadata.profiles:
         assert class_scores(found.overlaps[profile.name]) == profile.scores
@@ -118,7 +118,7 @@ def test_the_scores_of_the_model_are_those_out_of_fold(exported: Path, data: Pat
 
 
 def test_the_files_of_the_folds_stand_on_their_own(exported: Path) -> None:
-    sessions = fold_sessions(exported)
+    sessions = open_fold_sessions(exported)
     assert len(sessions) == FOLDS
     for session in sessions:
         prove(session)
@@ -132,7 +132,7 @@ def test_files_of_folds_in_float_keep_their_weights_in_half(runs: Path, tmp_path
     config = ExportConfig(cross_validation=runs, out=tmp_path, parity_strips=2, precision="fp32", gpu=False)
     path = export(config)
     assert OrtSession(path).metadata.precision == "fp32"
-    for session in fold_sessions(path):
+    for session in open_fold_sessions(path):
         prove(session)
         assert session.metadata.precision == "fp32, weights kept in fp16"
     sizes = [fold.stat().st_size for fold in path.parent.glob("folds/*.onnx")]
@@ -175,20 +175,20 @@ def test_evaluate_prints_the_table_out_of_fold(
 def test_scores_out_of_fold_need_folds_and_strips(exported: Path, data: Path, tiny_model: Path) -> None:
     with pytest.raises(DataError, match="name them with --data"):
         evaluate(EvaluateConfig(model=exported, out_of_fold=True))
-    with pytest.raises(DataError, match="holds no models of folds"):
+    with pytest.raises(DataError, match="holds no fold models"):
         evaluate(EvaluateConfig(model=tiny_model, data=data, out_of_fold=True))
-    sessions = fold_sessions(exported)
-    with pytest.raises(DataError, match="tested by more than one fold"):
-        out_of_fold([*sessions, sessions[0]], read_kaggle(data))
+    sessions = open_fold_sessions(exported)
+    with pytest.raises(DataError, match="in the test of more than one fold"):
+        predict_out_of_fold([*sessions, sessions[0]], read_kaggle(data))
     cheat = OrtSession(exported.parent / "folds" / "1.onnx")
     split = cheat.metadata.split
     cheat.metadata = cheat.metadata.model_copy(
         update={"split": split.model_copy(update={"validation": split.test})}
     )
     with pytest.raises(DataError, match=f"was trained on {len(split.test)} of its own test strips"):
-        out_of_fold([cheat], read_kaggle(data))
-    with pytest.raises(DataError, match="none of these strips was held out"):
-        out_of_fold(sessions, [])
+        predict_out_of_fold([cheat], read_kaggle(data))
+    with pytest.raises(DataError, match="no fold of the model held out any"):
+        predict_out_of_fold(sessions, [])
 
 
 def test_trainings_are_compared_strip_by_strip(
@@ -200,5 +200,5 @@ def test_trainings_are_compared_strip_by_strip(
     assert "+0.000 (0.000)" in second
     with pytest.raises(DataError, match=r"holds no best\.pt"):
         compare(CompareConfig(runs=(tmp_path,)))
-    with pytest.raises(DataError, match="name the folders"):
+    with pytest.raises(DataError, match="expected folders to compare"):
         compare(CompareConfig(runs=()))

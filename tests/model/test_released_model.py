@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model_export.data.kaggle import read_image, read_kaggle
-from model_export.evaluation.out_of_fold import fold_sessions, out_of_fold
+from model_export.evaluation.out_of_fold import open_fold_sessions, predict_out_of_fold
 from model_export.metrics import class_scores
 from service.app import create_app
 from service.masks import rle
@@ -83,7 +83,7 @@ async def test_the_service_gives_the_masks_that_evaluate_uses(
 
 def test_its_scores_are_those_of_its_folds(session: OrtSession, default_model: Path, severstal: Path) -> None:
     """Measured anew, each strip by the file of the fold that held it out, through the path that serves."""
-    found = out_of_fold(fold_sessions(find_model(default_model)), read_kaggle(severstal))
+    found = predict_out_of_fold(open_fold_sessions(find_model(default_model)), read_kaggle(severstal))
     assert sorted(strip.name for strip in found.strips) == sorted(session.metadata.split.train)
     for profile in session.metadata.profiles:
         measured = class_scores(found.overlaps[profile.name])

@@ -11,8 +11,8 @@ from PIL import Image
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
-from model_export.evaluation.calibrate import calibration_error
-from model_export.evaluation.overlaps import overlaps_at
+from model_export.evaluation.calibrate import expected_calibration_error
+from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.report import charts, pictures
 from model_export.report.command import ReportConfig, report
 from model_export.report.judged import Judged, judge
@@ -26,7 +26,7 @@ def judged(tiny_model: Path) -> Judged:
 
 
 def test_what_is_counted_is_what_serves(judged: Judged, tiny_session: OrtSession) -> None:
-    (expected,) = overlaps_at(tiny_session, judged.strips, judged.points)
+    (expected,) = measure_overlaps_at(tiny_session, judged.strips, judged.points)
     assert judged.overlaps == expected
     assert any(one.predicted for strip in expected for one in strip)
 
@@ -67,7 +67,7 @@ def test_a_strip_is_looked_at_with_the_thresholds_that_judged_it(judged: Judged)
     ],
 )
 def test_calibration_error(probability: list[float], truth: list[int], expected: float) -> None:
-    error = calibration_error(np.array(probability), np.array(truth, dtype=np.bool_))
+    error = expected_calibration_error(np.array(probability), np.array(truth, dtype=np.bool_))
     assert error == pytest.approx(expected)
 
 

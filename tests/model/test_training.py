@@ -237,7 +237,9 @@ def test_evaluate_leaves_out_what_the_model_has_seen(
 def test_evaluate_wants_strips_and_a_profile_that_exists(exported: Path) -> None:
     with pytest.raises(DataError, match="--data FOLDER or --drawn COUNT"):
         evaluate(EvaluateConfig(model=exported))
-    with pytest.raises(DataError, match="no profile 'best'; it has inspection, kaggle"):
+    with pytest.raises(
+        DataError, match=r"expected a profile .* \(inspection, kaggle\), got 'best'"
+    ):
         evaluate(EvaluateConfig(model=exported, drawn=1, profile="best"))
 
 

@@ -4,21 +4,21 @@ import pytest
 
 from model_export.metrics import (
     Overlap,
-    area_under_roc,
     class_score,
     class_scores,
     format_table,
-    mean_of,
-    rejected_at_recall,
+    mean_or_none,
+    rejection_at_recall,
+    roc_auc,
     wilson_interval,
 )
 
 
 def test_dice_as_kaggle_defines_it() -> None:
-    assert Overlap(predicted=0, true=0, both=0).dice == 1
-    assert Overlap(predicted=1, true=0, both=0).dice == 0
-    assert Overlap(predicted=0, true=1, both=0).dice == 0
-    assert Overlap(predicted=30, true=10, both=10).dice == 0.5
+    assert Overlap(predicted=0, true=0, intersection=0).dice == 1
+    assert Overlap(predicted=1, true=0, intersection=0).dice == 0
+    assert Overlap(predicted=0, true=1, intersection=0).dice == 0
+    assert Overlap(predicted=30, true=10, intersection=10).dice == 0.5
 
 
 def test_the_three_scores() -> None:
@@ -45,23 +45,23 @@ def test_scores_that_nothing_could_tell_are_none() -> None:
     scores = class_scores([[Overlap(0, 0, 0)] * 4])
     assert scores[0].recall is None
     assert scores[0].dice_positive is None
-    assert mean_of([None, 1.0, None, 0.0]) == 0.5
-    assert mean_of([None]) is None
+    assert mean_or_none([None, 1.0, None, 0.0]) == 0.5
+    assert mean_or_none([None]) is None
     table = format_table(scores, ["a", "b", "c", "d"])
     assert table.splitlines()[1].split() == ["1", "a", "1", "0", "1.000", "1.000", "-", "-", "0.000"]
 
 
 def test_the_area_under_the_curve() -> None:
-    assert area_under_roc([0.1, 0.2, 0.8, 0.9], [False, False, True, True]) == 1
-    assert area_under_roc([0.5, 0.5], [False, True]) == 0.5
-    assert area_under_roc([0.9, 0.1], [False, True]) == 0
+    assert roc_auc([0.1, 0.2, 0.8, 0.9], [False, False, True, True]) == 1
+    assert roc_auc([0.5, 0.5], [False, True]) == 0.5
+    assert roc_auc([0.9, 0.1], [False, True]) == 0
 
 
 def test_what_a_gate_rejects() -> None:
     positives, negatives = [0.1, 0.4, 0.5, 0.6, 0.7], [0.05, 0.2, 0.3, 0.9]
     flags = [True] * 5 + [False] * 4
-    assert rejected_at_recall(positives + negatives, flags, 1.0) == (0.1, 0.25)
-    assert rejected_at_recall(positives + negatives, flags, 0.8) == (0.4, 0.75)
+    assert rejection_at_recall(positives + negatives, flags, 1.0) == (0.1, 0.25)
+    assert rejection_at_recall(positives + negatives, flags, 0.8) == (0.4, 0.75)
 
 
 def test_a_strip_counts_as_much_as_its_weight() -> None:

@@ -18,5 +18,5 @@ def test_a_change_is_measured_strip_by_strip() -> None:
     change, error = paired_change(first, second)
     assert change == pytest.approx(0.1)
     assert error == pytest.approx(0, abs=1e-9)
-    with pytest.raises(DataError, match="held out different strips"):
+    with pytest.raises(DataError, match="same held-out strips"):
         paired_change(first, replace(second, keys=("d", "c", "b", "e")))

@@ -37,8 +37,8 @@ def test_inspection_keeps_recall_where_kaggle_gives_it_up() -> None:
     """A class in one strip of ten, found with a poor mask, and four false alarms that look the same."""
     curves = synthetic_curves()
     curves.true[1:5, 0] = 0
-    curves.both[:5, 0, 1:] = 0
-    curves.both[0, 0, 1:181] = 300
+    curves.intersection[:5, 0, 1:] = 0
+    curves.intersection[0, 0, 1:181] = 300
     curves.probability[5:7, 0] = 0
     kaggle, inspection = tune_kaggle(curves), tune_inspection(curves)
     kept = [

@@ -57,7 +57,10 @@ def test_colour_weights_are_summed_for_grey(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
-    [("layer9.conv1", (1, 1, 1, 1), "does not have"), ("layer1.0.conv1", (64, 64, 1, 1), "is wanted")],
+    [
+        ("layer9.conv1", (1, 1, 1, 1), "this encoder lacks"),
+        ("layer1.0.conv1", (64, 64, 1, 1), "expected shape"),
+    ],
 )
 def test_foreign_weights_are_refused(tmp_path: Path, name: str, shape: tuple[int, ...], message: str) -> None:
     arrays = {f"{name}.weight": np.zeros(shape, np.float32), f"{name}.bias": np.zeros(1, np.float32)}
