@@ -71,7 +71,8 @@ sbom: $(TOOLS_ENV)/.installed ## list the Python packages that serve, as Cyclone
 	else \
 	  echo "no image steel-defect-service:$(EXTRA) here; of $(SERVE_ENV)"; \
 	  $(MAKE) --no-print-directory $(SERVE_ENV)/.installed && \
-	  $(TOOLS_ENV)/bin/cyclonedx-py environment $(SERVE_ENV) --pyproject pyproject.toml --output-file build/sbom.cdx.json; \
+	  sed "s/^dynamic = .*/$$(sed -n 's/^__version__/version/p' service/__init__.py)/" pyproject.toml >build/pyproject.toml && \
+	  $(TOOLS_ENV)/bin/cyclonedx-py environment $(SERVE_ENV) --pyproject build/pyproject.toml --output-file build/sbom.cdx.json; \
 	fi
 
 docs: $(DEV_ENV)/.installed ## write docs/settings.md from the code
