@@ -25,18 +25,18 @@ class Settings(BaseSettings):
     )
     device: Literal["auto", "cpu", "openvino", "cuda", "tensorrt"] = Field(
         "auto",
-        description="auto tries CUDA and falls back to the CPU, saying so; the others insist",
+        description="auto tries CUDA and falls back to the CPU, with a warning; any other must work",
     )
     threads: int = Field(
         1,
         ge=1,
-        description="processors for one inference on the CPU; strips run side by side on all that there are",
+        description="processors per inference on the CPU; strips run in parallel on all processors",
     )
     max_batch_size: int | None = Field(
         None,
         ge=1,
         le=256,
-        description="strips in one inference at most; default: 1 on the CPU, 16 on a GPU",
+        description="most strips in one inference; default: 1 on the CPU, 16 on a GPU",
     )
     cuda_graphs: bool = Field(
         False, description="on a GPU: replay each batch size as a CUDA graph (not verified on a GPU yet)"
@@ -44,57 +44,57 @@ class Settings(BaseSettings):
     engine_cache: Path | None = Field(
         None,
         description="folder of TensorRT's engines, filled by `python -m service.build_engines`; default: "
-        "they are built at every start",
+        "none, engines are built at every start",
     )
     batch_timeout_ms: float = Field(
         2.0,
         ge=0,
-        description="how long a strip may wait for others to fill a batch when the model is busy",
+        description="milliseconds that a strip waits for others to fill a batch while the model is busy",
     )
-    max_queue_size: int = Field(64, ge=1, description="strips that may wait; more are refused with 429")
+    max_queue_size: int = Field(64, ge=1, description="most strips in the queue; more are refused with 429")
     body_timeout_s: float = Field(
-        10.0, gt=0, description="time in which a request's body has to arrive; slower ones get 408"
+        10.0, gt=0, description="time within which a request's body has to arrive; a slower one gets 408"
     )
     head_timeout_s: float = Field(
-        10.0, gt=0, description="the same for the request line and headers, and for a connection's first byte"
+        10.0, gt=0, description="the same for request line and headers, and for a connection's first byte"
     )
     keep_alive_s: int = Field(
-        75, ge=1, description="how long a connection may be idle; longer than the pause between two strips"
+        75, ge=1, description="how long a connection may be idle; above the pause between two strips"
     )
-    max_connections: int = Field(512, ge=1, description="open connections; more are refused with 503")
+    max_connections: int = Field(512, ge=1, description="most open connections; more are refused with 503")
     max_head_bytes: int = Field(
-        32 * 1024, ge=1024, description="largest request line with headers; larger ones get 431"
+        32 * 1024, ge=1024, description="largest request line with headers; a larger one gets 431"
     )
     request_timeout_s: float = Field(
-        30.0, gt=0, description="longest time for a request; callers may ask for less"
+        30.0, gt=0, description="longest time for a request; callers may set a shorter one"
     )
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1, description="largest request body")
     max_file_bytes: int = Field(
         4 * 1024 * 1024, ge=1, description="largest image file; a raw strip has 0.4 MB, in colour 1.2 MB"
     )
     max_buffered_bytes: int = Field(
-        256 * 1024 * 1024, ge=1, description="bytes of all bodies held at once; more are refused with 503"
+        256 * 1024 * 1024, ge=1, description="most bytes of all bodies in memory; more are refused with 503"
     )
-    max_files: int = Field(32, ge=1, description="files in one request at most")
+    max_files: int = Field(32, ge=1, description="most files in one request")
     max_pixels: int = Field(
-        16_000_000, ge=1, description="largest image by its header; checked before decoding"
+        16_000_000, ge=1, description="largest image in pixels, by its header; checked before decoding"
     )
     api_key: SecretStr | None = Field(
         None,
         min_length=1,
-        description="a key; if one is set, here or in a file, X-API-Key must carry a valid one on every path "
-        "but the health checks and what the next settings open",
+        description="an API key; with one, here or in a file, every request needs a valid X-API-Key, except "
+        "health checks and the paths that the next settings leave open",
     )
     api_keys_file: Path | None = Field(
         None,
-        description="file with more keys, one a line, `#` begins a comment; read again by a reload",
+        description="file with more keys, one per line, `#` begins a comment; a reload reads it again",
     )
     metrics: Exposure = Field(
-        "open", description="/metrics: open to all, only with a key, or off (there is no such path)"
+        "open", description="/metrics: open to all, only with a key, or off (the path does not exist)"
     )
     docs: Exposure = Field("open", description="/docs and /openapi.json: as for metrics")
     page: Literal["open", "off"] = Field(
-        "open", description="the page at /; what it asks for wants a key like everybody's"
+        "open", description="the page at /; the requests that it sends need a key like all others"
     )
     cors_origins: str | None = Field(
         None,
@@ -106,44 +106,46 @@ class Settings(BaseSettings):
     )
     tls_key: Path | None = Field(None, description="PEM file with the certificate's private key, unencrypted")
     inference_timeout_s: float = Field(
-        60.0, gt=0, description="an inference that lasts longer hangs: the process ends, to be started again"
+        60.0,
+        gt=0,
+        description="longest inference; a longer one hangs: the process ends and has to be restarted",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
 
     @field_validator("cors_origins")
     @classmethod
-    def _origins_are_origins(cls, text: str | None) -> str | None:
+    def _check_origins(cls, text: str | None) -> str | None:
         wrong = [origin for origin in _split(text) if not _ORIGIN.fullmatch(origin)]
         if wrong or (text is not None and not _split(text)):
-            raise ValueError("origins such as https://mill.example, without a path, are wanted")
+            raise ValueError("expected origins such as https://mill.example, without a path")
         return text
 
     @model_validator(mode="after")
-    def _what_wants_a_key_has_one(self) -> Self:
+    def _check_key_exists(self) -> Self:
         for name in ("metrics", "docs"):
             if getattr(self, name) == "key" and self.api_key is None and self.api_keys_file is None:
-                raise ValueError(f"{name}=key wants STEEL_API_KEY or STEEL_API_KEYS_FILE to be set")
+                raise ValueError(f"{name}=key needs STEEL_API_KEY or STEEL_API_KEYS_FILE")
         return self
 
     @model_validator(mode="after")
-    def _tls_has_both(self) -> Self:
+    def _check_tls_is_complete(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key are wanted together")
+            raise ValueError("expected both tls_certificate and tls_key, got one of them")
         return self
 
     @model_validator(mode="after")
-    def _files_fit_the_queue(self) -> Self:
+    def _check_files_fit_the_queue(self) -> Self:
         if self.max_files > self.max_queue_size:
             raise ValueError(
-                f"max_files ({self.max_files}) must not exceed max_queue_size ({self.max_queue_size}): "
-                "such a request could never be taken"
+                f"expected max_files <= max_queue_size ({self.max_queue_size}), got {self.max_files}: "
+                "the queue could never hold such a request"
             )
         return self
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
-        """The origins of ``cors_origins``, one by one."""
+        """Return the origins in ``cors_origins``."""
         return _split(self.cors_origins)
 
 
@@ -152,7 +154,7 @@ def _split(text: str | None) -> tuple[str, ...]:
 
 
 def explain(error: ValidationError) -> str:
-    """Say line by line which setting is wrong, what is wanted, and what came."""
+    """Return one line for each wrong setting: its name, what was expected, what it got."""
     lines = []
     for problem in error.errors():
         name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])

@@ -215,7 +215,7 @@ async def test_metrics_docs_and_the_page_can_be_turned_off(tiny_session: OrtSess
 
 @pytest.mark.parametrize("name", ["metrics", "docs"])
 def test_a_door_that_wants_a_key_where_there_is_none_stops_the_start(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"{name}=key wants STEEL_API_KEY or STEEL_API_KEYS_FILE"):
+    with pytest.raises(ValidationError, match=f"{name}=key needs STEEL_API_KEY or STEEL_API_KEYS_FILE"):
         Settings(**{name: "key"})  # type: ignore[arg-type]  # one of two names
 
 

@@ -105,5 +105,5 @@ def test_a_wrong_certificate_ends_the_process_with_its_name(tiny_model: Path, fo
 
 
 def test_a_certificate_wants_its_key(pair: Pair) -> None:
-    with pytest.raises(ValidationError, match="tls_certificate and tls_key are wanted together"):
+    with pytest.raises(ValidationError, match="expected both tls_certificate and tls_key"):
         Settings(tls_certificate=pair.certificate)

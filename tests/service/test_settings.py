@@ -22,5 +22,5 @@ def test_wrong_settings_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, 
 
 
 def test_a_request_that_could_never_be_taken_is_refused_at_the_start() -> None:
-    with pytest.raises(ValidationError, match=r"max_files \(32\) must not exceed max_queue_size \(8\)"):
+    with pytest.raises(ValidationError, match=r"expected max_files <= max_queue_size \(8\), got 32"):
         Settings(max_queue_size=8)
