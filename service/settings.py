@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     inference_timeout_s: float = Field(
         60.0,
         gt=0,
-        description="longest inference; a longer one hangs: the process ends and has to be restarted",
+        description="longest inference; one that lasts longer hangs, and the process ends",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
