@@ -1,6 +1,6 @@
-"""The service in replicas: the same application and session, under Ray Serve's proxy, router and autoscaler.
+"""Ray Serve application: each replica is the whole service, behind Ray's proxy, router and autoscaler.
 
-What Ray adds is around the application; decoding, batching, limits and errors are the service's own.
+Decoding, batching, limits and errors are those of the service.
 """
 
 import asyncio
@@ -15,26 +15,24 @@ from service.app import create_app
 from service.inference.engine import Engine
 from service.observability.logs import configure_logs
 from service.settings import Settings
-from steel_ray.middleware import OneRequestId
+from steel_ray.middleware import DropRequestId
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class Arguments(BaseModel, extra="forbid"):
-    """What a configuration may say of the application."""
+    """Arguments of the application in a configuration file."""
 
-    settings: dict[str, str] = Field(
-        {}, description="of the service, as its environment variables: STEEL_MODEL, ..."
-    )
+    settings: dict[str, str] = Field({}, description="environment variables of the service: STEEL_MODEL, ...")
 
 
 class ReplicaFailedError(Exception):
-    """This replica cannot answer any more; Ray puts another in its place."""
+    """This replica cannot recover; Ray replaces it."""
 
 
 @serve.deployment(
-    # Below the service's own queue no replica refuses, and above it each answers 429 by itself. Ray's queue,
-    # in the proxy, is for the moment in which all replicas are that full.
+    # More than the service's queue holds, so that a replica refuses with its own 429. The proxy queues only
+    # while all replicas are that full.
     max_ongoing_requests=96,
     max_queued_requests=64,
     backpressure_config=BackpressureConfig(status_code=429, retry_after_s=1),
@@ -46,10 +44,10 @@ class ReplicaFailedError(Exception):
 )
 @serve.ingress()
 class Strips:
-    """One process of the service.
+    """Replica: one process of the service.
 
     Args:
-        settings: STEEL_* variables, before those of the environment.
+        settings: STEEL_* variables; they override the environment.
     """
 
     def __init__(self, settings: dict[str, str]) -> None:
@@ -59,26 +57,26 @@ class Strips:
         self._engine: Engine | None = None
 
     async def __serve_build_asgi_app__(self) -> FastAPI:
-        """Build the application; Ray runs its lifespan on the loop that answers."""
+        """Build the application; Ray runs its lifespan on the event loop that serves requests."""
         configure_logs(self._settings.log_level)
         app = create_app(self._settings, on_fatal=self._failures.append)
-        app.add_middleware(OneRequestId)
+        app.add_middleware(DropRequestId)
         self._engine = app.state.engine
         return app
 
     async def check_health(self) -> None:
-        """Return once strips can be answered: a replica gets none before.
+        """Return once the model is ready; Ray sends no request to the replica before.
 
         Raises:
-            ReplicaFailedError: if only another replica can help.
+            ReplicaFailedError: if the replica cannot recover.
         """
         engine = self._engine
         if engine is None:
-            raise AssertionError("asked before the application was built")
+            raise AssertionError("expected the application to be built before its health is checked")
         while (  # noqa: ASYNC110 - the engine announces no state
             not self._failures and engine.not_ready_reason is not None and not engine.draining
         ):
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
         if self._failures:
             raise ReplicaFailedError(str(self._failures[0]))
 
@@ -87,5 +85,5 @@ strips: serve.Deployment = Strips  # type: ignore[assignment]  # the decorator's
 
 
 def build(arguments: Arguments) -> serve.Application:
-    """Build the application; ``import_path`` in a configuration names this."""
+    """Build the application; a configuration file names this function as ``import_path``."""
     return strips.bind(arguments.settings)

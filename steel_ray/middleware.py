@@ -1,4 +1,4 @@
-"""What a replica changes in the application's answers."""
+"""Middleware of a replica."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -6,14 +6,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _NAME = b"x-request-id"
 
 
-class OneRequestId:
-    """Leaves out the id that Ray adds to every answer itself, so that callers see it once."""
+class DropRequestId:
+    """Drops a request's own X-Request-Id from its answer: Ray adds it, too, and callers see it once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+        """Handle an ASGI connection."""
         given = Headers(scope=scope).get(_NAME.decode()) if scope["type"] == "http" else None
         if given is None:
             await self._app(scope, receive, send)

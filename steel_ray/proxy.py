@@ -1,7 +1,7 @@
-"""What Ray's proxies do besides: a request whose replica dies gets an answer that says so.
+"""Middleware of Ray's proxies: a request whose replica dies is answered with 503.
 
-Ray by itself cuts the connection. In the environment of every node
-``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=steel_ray.proxy:middlewares`` puts this in.
+Ray alone cuts the connection. The environment of every node needs
+``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=steel_ray.proxy:middlewares``.
 """
 
 import uuid
@@ -16,32 +16,32 @@ _RETRY_SECONDS = 1
 
 
 class LostReplica:
-    """Answers 503 where nothing was answered."""
+    """Answers 503 if the application sent nothing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+        """Handle an ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = False
 
-        async def send_and_see(message: Message) -> None:
+        async def send_and_record(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
-        await self._app(scope, receive, send_and_see)
+        await self._app(scope, receive, send_and_record)
         if not started:
             error = UnavailableError(
                 "the replica that had this request is gone; send it again", _RETRY_SECONDS
             )
-            about = {"path": scope["path"], "state": {"request_id": uuid.uuid4().hex}}
-            await respond(error, about)(scope, receive, send)
+            request = {"path": scope["path"], "state": {"request_id": uuid.uuid4().hex}}
+            await respond(error, request)(scope, receive, send)
 
 
 def middlewares() -> list[Middleware]:
-    """Say what a proxy runs in front of Ray's own part."""
+    """Return the middleware that a proxy runs before Ray's own application."""
     return [Middleware(LostReplica)]
