@@ -1,1 +1,1 @@
-"""How many replicas a line needs: plain arithmetic, nothing of it serves."""
+"""Capacity calculator: how many replicas of the service a line needs."""

@@ -1,6 +1,6 @@
-"""``python -m steel_capacity``: how many strips a line makes, and how many replicas answer them in time.
+"""``python -m steel_capacity``: how many strips a line produces, and how many replicas answer them in time.
 
-What it is worked out by, with examples: docs/capacity.md.
+Formulas and examples: docs/capacity.md.
 """
 
 import argparse
@@ -15,7 +15,7 @@ _SMALLEST, _LARGEST = 1e-6, 1e6
 
 
 def report(plan: Plan, what: str, budget_ms: float | None) -> str:
-    """Write a plan as a table; the last columns are with the spare replicas and without."""
+    """Return a plan as a table; the last columns are with the spare replicas and without."""
     line, replica = plan.line, plan.replica
     counts = tuple(dict.fromkeys((plan.replicas, plan.needed)))
 
@@ -29,31 +29,31 @@ def report(plan: Plan, what: str, budget_ms: float | None) -> str:
     rows = [
         ["the line"],
         ["a tile", tile],
-        ["tiles across the strip", f"{line.columns}"],
-        ["rows of tiles a second", f"{line.rows_per_second:.1f}"],
-        ["strips a second, one side", f"{line.tiles_per_second / line.sides:.1f}"],
-        [f"strips a second, sides: {line.sides}", f"{line.tiles_per_second:.1f}"],
+        ["tiles across the steel", f"{line.columns}"],
+        ["rows of tiles per second", f"{line.rows_per_second:.1f}"],
+        ["strips per second, one side", f"{line.tiles_per_second / line.sides:.1f}"],
+        [f"strips per second, sides: {line.sides}", f"{line.tiles_per_second:.1f}"],
         [f"a replica: {what}"],
-        ["strips a second", f"{replica.strips_per_second:.1f}"],
-        [f"used to {plan.utilisation:g} of that", f"{replica.strips_per_second * plan.utilisation:.1f}"],
+        ["strips per second", f"{replica.strips_per_second:.1f}"],
+        [f"at a utilisation of {plan.utilisation:g}", f"{replica.strips_per_second * plan.utilisation:.1f}"],
         ["replicas"],
         ["needed", f"{plan.needed}", f"up to {plan.fastest:.1f} m/s"],
         ["spare", f"{plan.spare}"],
-        ["in all", f"{plan.replicas}"],
+        ["total", f"{plan.replicas}"],
         ["milliseconds"],
-        ["with replicas", *map(str, counts)],
-        ["used to", *with_each(plan.load, 2)],
+        ["replicas", *map(str, counts)],
+        ["utilisation", *with_each(plan.load, 2)],
         ["a tile passes the camera", *with_each(lambda _: line.tile_ms)],
-        ["it waits, mean", *with_each(lambda count: replica.mean_wait_ms(plan.load(count)))],
-        ["it waits, 99 of 100 less than", *with_each(lambda count: replica.late_wait_ms(plan.load(count)))],
-        ["the last of a row waits", *with_each(plan.row_wait_ms)],
-        ["the answer takes", *with_each(lambda _: replica.strip_ms)],
-        ["99 of 100 answered after", *with_each(plan.latency_ms)],
-        ["metres that the line moves", *with_each(moved, 2)],
+        ["wait, mean", *with_each(lambda count: replica.mean_wait_ms(plan.load(count)))],
+        ["wait, 99th percentile", *with_each(lambda count: replica.late_wait_ms(plan.load(count)))],
+        ["wait of the last in a row", *with_each(plan.row_wait_ms)],
+        ["processing", *with_each(lambda _: replica.strip_ms)],
+        ["latency, 99th percentile", *with_each(plan.latency_ms)],
+        ["line movement, metres", *with_each(moved, 2)],
     ]
     if budget_ms is not None:
         spare_ms = [budget_ms - plan.latency_ms(count) for count in counts]
-        rows.append([f"budget of {budget_ms:g}", *("kept" if left >= 0 else "MISSED" for left in spare_ms)])
+        rows.append([f"budget of {budget_ms:g}", *("met" if left >= 0 else "MISSED" for left in spare_ms)])
     return "\n".join(_written(*row) for row in rows)
 
 
@@ -61,23 +61,23 @@ def _written(name: str, *cells: str) -> str:
     return f"  {name:<30}" + "".join(f"  {cell:>14}" for cell in cells) if cells else name
 
 
-def _number(above: float, most: float) -> Callable[[str], float]:
-    """Return what reads a number of this range."""
+def _number(least: float, most: float) -> Callable[[str], float]:
+    """Return a parser of numbers in a range."""
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not above <= value <= most:
-            raise argparse.ArgumentTypeError(f"a number from {above:g} to {most:g} is wanted; got {text!r}")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected a number from {least:g} to {most:g}, got {text!r}")
         return value
 
     return read
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
-    """Return what reads a whole number of this range."""
+    """Return a parser of integers in a range."""
 
     def read(text: str) -> int:
         try:
@@ -85,7 +85,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         except ValueError:
             value = least - 1
         if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"a whole number from {least} to {most} is wanted; got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected an integer from {least} to {most}, got {text!r}")
         return value
 
     return read
@@ -97,47 +97,53 @@ def _parser() -> argparse.ArgumentParser:
     line = parser.add_argument_group("the line")
     line.add_argument("--speed", type=size, required=True, help="m/s")
     line.add_argument("--width", type=size, required=True, help="of the steel, mm")
-    line.add_argument("--sides", type=_whole(1, 2), default=2, help="that cameras look at; default: 2")
-    line.add_argument("--mm-across", type=size, required=True, help="millimetres of a pixel, across the line")
-    line.add_argument("--mm-along", type=size, help="the same along it; default: as across")
+    line.add_argument("--sides", type=_whole(1, 2), default=2, help="sides with cameras; default: 2")
+    line.add_argument("--mm-across", type=size, required=True, help="millimetres per pixel, across the line")
+    line.add_argument("--mm-along", type=size, help="the same along the line; default: as across")
     line.add_argument("--tile-across", type=pixels, default=WIDTH, help="pixels; default: %(default)s")
     line.add_argument("--tile-along", type=pixels, default=HEIGHT, help="pixels; default: %(default)s")
     line.add_argument(
-        "--overlap", type=_whole(0, 100_000), default=0, help="pixels that neighbours share; default: 0"
+        "--overlap",
+        type=_whole(0, 100_000),
+        default=0,
+        help="pixels shared by neighbouring tiles; default: 0",
     )
     line.add_argument(
         "--defective-share",
         type=_number(0, 1),
         default=1.0,
-        help="share of the strips for which the decoder runs; default: 1, since at the thresholds that ship "
-        "it runs for nearly all",
+        help="share of the strips for which the decoder runs; default: 1, because it runs for nearly all at "
+        "the thresholds that ship",
     )
     replica = parser.add_argument_group("a replica")
     machines = "; ".join(f"{name}: {found.what}" for name, found in MEASURED.items())
     replica.add_argument(
-        "--machine", choices=MEASURED, default="xeon", help=f"whose measured speed counts. {machines}"
+        "--machine",
+        choices=MEASURED,
+        default="xeon",
+        help=f"machine whose measured speed is used. {machines}",
     )
     replica.add_argument(
-        "--strips-per-second", type=size, help="your own measurement, at saturation, in place of --machine"
+        "--strips-per-second", type=size, help="your own measurement at saturation, instead of --machine"
     )
     replica.add_argument(
         "--parallel",
         type=_whole(1, 1024),
-        help="with it, and needed then: strips that run side by side, on a CPU as many as processors",
+        help="strips that run in parallel, on a CPU the number of processors; with --strips-per-second",
     )
-    wanted = parser.add_argument_group("what is wanted")
-    wanted.add_argument(
+    target = parser.add_argument_group("the target")
+    target.add_argument(
         "--utilisation", type=_number(0.01, 0.99), default=0.65, help="of a replica; default: %(default)s"
     )
-    wanted.add_argument(
-        "--spare", type=_whole(0, 1000), default=1, help="replicas more than needed; default: 1"
+    target.add_argument(
+        "--spare", type=_whole(0, 1000), default=1, help="replicas beyond those needed; default: 1"
     )
-    wanted.add_argument("--budget-ms", type=size, help="from a tile's first pixel to its answer")
+    target.add_argument("--budget-ms", type=size, help="from the first pixel of a tile to its answer")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Work out and print; return the exit code. Impossible input ends the process with code 2."""
+    """Print the plan; return the exit code. Impossible input ends the process with code 2."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
@@ -154,12 +160,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     if (options.strips_per_second is None) != (options.parallel is None):
-        parser.error("--strips-per-second and --parallel are wanted together")
+        parser.error("expected both --strips-per-second and --parallel, got one of them")
     if options.strips_per_second is None:
         measured = MEASURED[options.machine]
         replica, what = replica_of(measured, options.defective_share), measured.what
     elif options.defective_share < 1:
-        parser.error("--strips-per-second is of your mix of strips: leave --defective-share out")
+        parser.error("--strips-per-second includes your mix of strips: leave --defective-share out")
     else:
         replica, what = Replica(options.strips_per_second, options.parallel), "as given"
     print(report(Plan(line, replica, options.utilisation, options.spare), what, options.budget_ms))
