@@ -68,7 +68,7 @@ class Line:
 
     @property
     def columns(self) -> int:
-        """Tiles across the steel: the first covers its whole width, each further one that less the overlap."""
+        """Tiles across the steel: each after the first adds its width less the overlap."""
         pixels = self.width / self.mm_across - self.overlap
         return max(1, math.ceil(pixels / (self.tile_across - self.overlap) - _ROUNDING))
 
@@ -84,7 +84,7 @@ class Line:
 
     @property
     def tile_ms(self) -> float:
-        """Milliseconds that a tile takes to pass the camera: the age of its first pixels when the last arrive."""
+        """Milliseconds for a tile to pass the camera: age of its first pixels when the last arrive."""
         return self.tile_along * self.mm_along / self.speed
 
 
@@ -175,6 +175,6 @@ class Plan:
         return (math.ceil(together / (replicas * self.replica.parallel)) - 1) * self.replica.strip_ms
 
     def latency_ms(self, replicas: int) -> float:
-        """Return the time from the first pixel of a tile to its answer, exceeded by 1 tile in 100; no network."""
+        """Return the time from a tile's first pixel to its answer, without network; 1 tile in 100 is later."""
         waiting = max(self.row_wait_ms(replicas), self.replica.late_wait_ms(self.load(replicas)))
         return self.line.tile_ms + waiting + self.replica.strip_ms
