@@ -175,6 +175,6 @@ class Plan:
         return (math.ceil(together / (replicas * self.replica.parallel)) - 1) * self.replica.strip_ms
 
     def latency_ms(self, replicas: int) -> float:
-        """Return the time from a tile's first pixel to its answer, without network; 1 tile in 100 is later."""
+        """Return the time from a tile's first pixel to its answer, without network; 1 in 100 is later."""
         waiting = max(self.row_wait_ms(replicas), self.replica.late_wait_ms(self.load(replicas)))
         return self.line.tile_ms + waiting + self.replica.strip_ms
