@@ -113,13 +113,16 @@ def test_a_folder_gives_the_same_with_and_without_a_server(
             assert picture.mode == "RGB"
 
 
-def test_a_run_goes_on_where_it_was(steel: Steel, server: Server, folder: Path, tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_where_it_stopped(
+    steel: Steel, server: Server, folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     assert steel("predict", folder, "--server", server.url, "--out", out).returncode == 1
     journal = out / "predictions.jsonl"
     whole = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(whole[:3]) + whole[3][:40])  # killed while it wrote the fourth line
-    assert steel("predict", folder, "--server", server.url, "--out", out).returncode == 1
+    former_name = ("--at-once", 2)
+    assert steel("predict", folder, "--server", server.url, "--out", out, *former_name).returncode == 1
     again = lines(out)
     assert journal.read_bytes().splitlines(keepends=True)[:3] == whole[:3]
     assert sorted(line["file"] for line in again) == sorted(json.loads(line)["file"] for line in whole)
@@ -133,7 +136,7 @@ def test_a_run_goes_on_where_it_was(steel: Steel, server: Server, folder: Path, 
         (("{folder}", "--model", "/nowhere"), "the model cannot be served: there is no model at /nowhere"),
     ],
 )
-def test_what_cannot_be_done_is_said_once(
+def test_an_error_is_one_line(
     steel: Steel, server: Server, folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
@@ -144,7 +147,7 @@ def test_what_cannot_be_done_is_said_once(
     assert "Traceback" not in done.stderr
 
 
-def test_a_watched_folder_is_answered_as_files_come(server: Server, folder: Path, tmp_path: Path) -> None:
+def test_a_watched_folder_is_predicted_as_files_arrive(server: Server, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "steel_cli", "watch", str(folder), "--server", server.url]
     process = subprocess.Popen(
