@@ -6,7 +6,7 @@ from pathlib import Path
 from service.geometry import HEIGHT, WIDTH
 from service.images.decode import decode
 from service.masks.rle import encode
-from service.model.postprocess import segment
+from service.model.postprocess import apply_operating_point
 from service.model.session import OrtSession
 
 PROFILE = "inspection"
@@ -52,7 +52,7 @@ class Pipeline:
                 area=found.area,
                 rle="" if found.mask is None else encode(found.mask),
             )
-            for found in segment(probabilities.classes, probabilities.masks, self.point)
+            for found in apply_operating_point(probabilities.classes, probabilities.masks, self.point)
         ]
 
     def answer_json(self, data: bytes) -> dict[str, object]:

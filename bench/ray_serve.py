@@ -26,8 +26,8 @@ from bench.jobs import Job, write_jobs
 from bench.processes import ROOT, Server, free_port, pin, running_server
 from bench.tiny import tiny_files
 from bench.workload import answer_jobs, image_files
+from service.model.loading import open_session
 from service.model.repository import find_model
-from service.model.session import open_session
 from tests.support.tiny_model import write_tiny_model
 
 _OPEN_SHARE = 0.3

@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 from fastapi import FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from service import __version__
-from service.api import error_handlers
+from service.api.error_handlers import add_error_handlers
 from service.api.openapi import document
 from service.api.openapi.page import DOCS_PATHS, add_docs_page
 from service.api.openapi.problems import error_answers
@@ -19,19 +17,19 @@ from service.api.parameters import DEADLINE_HEADER
 from service.api.routes import (
     HEALTH_PATHS,
     METRICS_PATH,
-    UPLOAD_PATHS,
-    key_wanted,
+    key_required,
     metrics_route,
     protected,
     router,
     strips,
 )
-from service.api.v2.requests import HEADER
-from service.api.v2.routes import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
-from service.errors import DeviceError, ModelFileError, ServiceError
+from service.api.v2.requests import JSON_LENGTH_HEADER
+from service.api.v2.routes import V2_HEALTH_PATHS, v2_protected, v2_router
+from service.errors import DeviceError, ModelFileError
 from service.http.api_keys import ApiKeys
-from service.http.authentication import KEY_HEADER, Access
-from service.http.request_context import Admission, BodyLimit, RequestContext
+from service.http.authentication import KEY_HEADER, Authentication
+from service.http.body_limit import BodyLimit
+from service.http.request_context import RequestContext
 from service.inference.engine import Engine, ModelSource
 from service.model.providers import GpuOptions
 from service.model.session import Session
@@ -51,9 +49,9 @@ def create_app(
     """Build the application.
 
     Args:
-        settings: the only place where they are read.
+        settings: of the service; nothing else reads them.
         session: answers strips instead of the model file that the settings name; for tests.
-        on_fatal: told when the model cannot be loaded, or cannot answer any more; the process should end.
+        on_fatal: called when the model cannot be loaded, or can no longer answer; the process should end.
 
     Raises:
         ApiKeysError: if the keys that the settings name cannot be used.
@@ -89,7 +87,7 @@ def create_app(
             on_fatal(error)
 
     async def reload() -> bool:
-        """Read again what may change while the service runs: keys, then the model; see ``Engine.reload``."""
+        """Reload the keys, then the model; see ``Engine.reload``."""
         keys.reload()
         return await engine.reload()
 
@@ -124,14 +122,14 @@ def create_app(
     app.include_router(strips)
     app.include_router(protected)
     app.include_router(router)
-    app.include_router(v2_protected, dependencies=[key_wanted], responses=error_answers(401, v2=True))
+    app.include_router(v2_protected, dependencies=[key_required], responses=error_answers(401, v2=True))
     app.include_router(v2_router)
     open_paths = [*HEALTH_PATHS, *V2_HEALTH_PATHS]
     if settings.metrics == "open":
         app.include_router(metrics_route)
         open_paths.append(METRICS_PATH)
     elif settings.metrics == "key":
-        app.include_router(metrics_route, dependencies=[key_wanted], responses=error_answers(401))
+        app.include_router(metrics_route, dependencies=[key_required], responses=error_answers(401))
     if settings.docs != "off":
         add_docs_page(app)
     if settings.docs == "open":
@@ -139,25 +137,23 @@ def create_app(
     if settings.page == "open":
         add_operator_page(app)
         open_paths.extend(PAGE_PATHS)
-    app.add_exception_handler(ServiceError, error_handlers.on_service_error)
-    app.add_exception_handler(RequestValidationError, error_handlers.on_validation_error)
-    app.add_exception_handler(HTTPException, error_handlers.on_http_exception)
+    add_error_handlers(app)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
         max_buffered_bytes=settings.max_buffered_bytes,
         seconds=settings.body_timeout_s,
     )
-    app.add_middleware(Admission, paths=(*UPLOAD_PATHS, *INFER_PATHS), refusal=lambda: engine.refusal)
-    app.add_middleware(Access, keys=keys, open_paths=open_paths)
+    if keys.required:
+        app.add_middleware(Authentication, keys=keys, open_paths=open_paths)
     if settings.allowed_origins:
-        # In front of Access: a browser asks whether it may send the key without sending it.
+        # In front of Authentication: a browser's preflight request carries no key.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=("GET", "POST"),
-            allow_headers=(KEY_HEADER, DEADLINE_HEADER, "X-Filename", "X-Request-Id", HEADER),
-            expose_headers=("Retry-After", "Server-Timing", "X-Request-Id", HEADER),
+            allow_headers=(KEY_HEADER, DEADLINE_HEADER, "X-Filename", "X-Request-Id", JSON_LENGTH_HEADER),
+            expose_headers=("Retry-After", "Server-Timing", "X-Request-Id", JSON_LENGTH_HEADER),
         )
     app.add_middleware(RequestContext, metrics=metrics)
     describe = app.openapi

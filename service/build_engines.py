@@ -10,9 +10,9 @@ import time
 from pydantic import ValidationError
 
 from service.errors import DeviceError, ModelFileError
+from service.model.loading import open_session
 from service.model.providers import GpuOptions
 from service.model.repository import find_model
-from service.model.session import open_session
 from service.settings import Settings, explain
 
 

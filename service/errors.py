@@ -1,4 +1,4 @@
-"""Everything that the service can refuse, each with its HTTP status.
+"""The errors of the service, each with its HTTP status.
 
 ServiceError
 ├── BadRequestError            400
@@ -14,8 +14,8 @@ ServiceError
 ├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
 ├── HeadTooLargeError          431
-├── ClientLeftError            499  (nobody sees it but the log)
-├── InferenceError             500  (its message is for the log, never for the caller)
+├── ClientLeftError            499  (only the log shows it)
+├── InferenceError             500  (its message goes to the log, never to the caller)
 ├── UnavailableError           503  + Retry-After
 └── DeadlineExceededError      504
 
@@ -28,7 +28,7 @@ from typing import Self
 
 
 class ServiceError(Exception):
-    """A refusal with a message for the caller: what came and what is wanted."""
+    """A refusal with a message for the caller: what is expected and what came."""
 
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     title: str = "Internal error"
@@ -38,8 +38,8 @@ class ServiceError(Exception):
         self.detail = detail
 
     def about(self, what: str) -> Self:
-        """Return the same refusal with a message that says which of several things it is about."""
-        kind = type(self)  # copy.copy would call its constructor, which may want more than the message
+        """Return the same error with a message that names the one of several things that it is about."""
+        kind = type(self)  # copy.copy would call its constructor, which may need more than the message
         other = kind.__new__(kind)
         other.__dict__.update(self.__dict__)
         other.detail = f"{what}: {self.detail}"
@@ -48,14 +48,14 @@ class ServiceError(Exception):
 
 
 class BadRequestError(ServiceError):
-    """What came is not HTTP."""
+    """The bytes are not HTTP."""
 
     status = HTTPStatus.BAD_REQUEST
     title = "Bad Request"
 
 
 class NotFoundError(ServiceError):
-    """There is no model of the name or version that is asked for."""
+    """No model of this name or version serves."""
 
     status = HTTPStatus.NOT_FOUND
     title = "Not Found"
@@ -69,7 +69,7 @@ class RequestTimeoutError(ServiceError):
 
 
 class HeadTooLargeError(ServiceError):
-    """The request line and headers are longer than the service takes."""
+    """The request line and headers are longer than the limit."""
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     title = "Request Header Fields Too Large"
@@ -83,7 +83,7 @@ class UnauthorizedError(ServiceError):
 
 
 class ForbiddenError(ServiceError):
-    """Nobody may do this as the service is configured."""
+    """The configuration of the service allows this to no caller."""
 
     status = HTTPStatus.FORBIDDEN
     title = "Not allowed"
@@ -97,21 +97,21 @@ class ReloadRunningError(ServiceError):
 
 
 class ModelRefusedError(ServiceError):
-    """The model that should take over cannot be trusted or does not run; the old one goes on."""
+    """The new model cannot be trusted or does not run; the old one continues."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "Model refused"
 
 
 class PayloadTooLargeError(ServiceError):
-    """More bytes, files or pixels than the service takes."""
+    """More bytes, files or pixels than the limit."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     title = "Payload too large"
 
 
 class UnsupportedMediaTypeError(ServiceError):
-    """Not an image type that the service reads."""
+    """Not an image type that the service decodes."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     title = "Unsupported media type"
@@ -158,14 +158,14 @@ class UnavailableError(RetryableError):
 
 
 class DeadlineExceededError(ServiceError):
-    """The request's own deadline passed, or cannot be met any more."""
+    """The request's own deadline passed, or can no longer be met."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
     title = "Deadline exceeded"
 
 
 class ClientLeftError(ServiceError):
-    """The caller hung up before its answer; 499 is nginx's number for it."""
+    """The client disconnected before its answer; 499 is nginx's status for it."""
 
     status = 499
     title = "Client left"
@@ -180,19 +180,24 @@ class ModelFileError(Exception):
 
 
 class DeviceError(Exception):
-    """The wanted execution provider does not work on this machine."""
+    """The execution provider does not work on this machine."""
 
 
 class DeviceLostError(DeviceError):
-    """The device fails under a model that ran on it; it does not come back to this process."""
+    """The device fails under a running model; this process cannot get it back."""
 
 
 class EngineFailedError(Exception):
-    """Nothing more can be answered by this process."""
+    """This process can answer nothing more."""
 
 
 def unexpected(error: BaseException) -> InferenceError:
-    """Wrap what nobody foresaw: a bug, or no memory. One file's misfortune, nobody else's."""
+    """Wrap an unexpected exception, a bug or a lack of memory, so that only this file fails."""
     failure = InferenceError(repr(error))
     failure.__cause__ = error
     return failure
+
+
+def file_too_large(max_bytes: int) -> PayloadTooLargeError:
+    """Refuse an image file for its size."""
+    return PayloadTooLargeError(f"expected an image file of at most {max_bytes} bytes, got more")

@@ -16,7 +16,7 @@ import ray.data
 from ray.exceptions import RayError
 
 from service.model.cpu_quota import cpu_quota
-from service.model.session import ON_PROCESSORS
+from service.model.session import CPU_DEVICES
 from steel_bulk.parts import PartReport
 from steel_bulk.worker import PartWorker, WorkerConfig
 from steel_client.errors import SteelError
@@ -40,7 +40,7 @@ def predict_parts(
     Raises:
         SteelError: if there is no such cluster, or a part fails.
     """
-    on_gpus = config.device not in ON_PROCESSORS
+    on_gpus = config.device not in CPU_DEVICES
     _start(address, workers or cpu_quota())
     try:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # Ray has no type for it

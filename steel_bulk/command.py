@@ -10,13 +10,15 @@ import pyarrow as pa
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from service.api.schemas import ProfileUsed, SegmentQuery, operating_point
+from service.api.parameters import OperatingPointQuery, operating_point
+from service.api.schemas import ProfileUsed
 from service.errors import DeviceError, InvalidParameterError, ModelFileError
 from service.images.suffixes import IMAGE_SUFFIXES
+from service.model.loading import open_session
 from service.model.metadata import Profile
 from service.model.providers import CPU
 from service.model.repository import find_model
-from service.model.session import KnownDevice, open_session
+from service.model.session import KnownDevice
 from service.settings import Settings
 from steel_bulk.attempts import Attempts
 from steel_bulk.cluster import predict_parts
@@ -88,7 +90,9 @@ def _load_model(config: BulkConfig) -> _Model:
     """Load the model in this process first, so that its errors come before any worker starts."""
     settings = Settings() if config.model is None else Settings(model=config.model)
     try:
-        query = SegmentQuery(profile=config.profile, threshold=config.threshold, min_area=config.min_area)
+        query = OperatingPointQuery(
+            profile=config.profile, threshold=config.threshold, min_area=config.min_area
+        )
         path = find_model(settings.model)
         session = open_session(path, device=settings.device, threads=1)
         point = operating_point(session.metadata, query)

@@ -16,13 +16,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import fs
 
-from service.api.uploads import file_too_large
-from service.errors import ServiceError
-from service.inference.pipelines import run_jobs
-from service.inference.prediction import Job, Output, Wanted
+from service.errors import ServiceError, file_too_large
+from service.inference.prediction import Job, PredictOptions, run_jobs
+from service.model.loading import open_session
 from service.model.metadata import OperatingPoint
 from service.model.repository import checksum_file, gpu_variant
-from service.model.session import KnownDevice, OrtSession, open_session
+from service.model.session import KnownDevice, OrtSession
 from steel_bulk.attempts import Attempts
 from steel_bulk.listing import Listing, locate
 from steel_bulk.locations import open_location
@@ -82,7 +81,7 @@ class PartWorker:
         self._listing = Listing(self._out)
         self._attempts = Attempts(self._out)
         self._session = _open_model(config)
-        self._wanted = Wanted(config.point, Output("rle"))
+        self._options = PredictOptions(config.point, "rle")
         self._threads = ThreadPoolExecutor(_BATCH, thread_name_prefix="reading")
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
@@ -119,7 +118,7 @@ class PartWorker:
         yield names[-len(before) :], [future.result() for future in before]
 
     def _predict_batch(self, names: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Row]:
-        jobs = [Job(data, self._wanted) for data in loaded if isinstance(data, bytes)]
+        jobs = [Job(data, self._options) for data in loaded if isinstance(data, bytes)]
         predictions = iter(run_jobs(self._session, jobs, self._config.manifest.spec.max_pixels))
         for name, data in zip(names, loaded, strict=True):
             result = next(predictions) if isinstance(data, bytes) else data

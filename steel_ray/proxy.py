@@ -9,8 +9,8 @@ import uuid
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.error_handlers import respond
 from service.errors import UnavailableError
+from service.http.problem_response import error_response
 
 _RETRY_SECONDS = 1
 
@@ -39,7 +39,7 @@ class LostReplica:
                 "the replica that had this request is gone; send it again", _RETRY_SECONDS
             )
             request = {"path": scope["path"], "state": {"request_id": uuid.uuid4().hex}}
-            await respond(error, request)(scope, receive, send)
+            await error_response(error, request)(scope, receive, send)
 
 
 def middlewares() -> list[Middleware]:

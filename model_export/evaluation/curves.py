@@ -12,6 +12,7 @@ from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap
 from service.geometry import CLASS_COUNT
 from service.model.metadata import OperatingPoint
+from service.model.postprocess import byte_threshold
 from service.model.session import Probabilities
 
 LEVELS = 256
@@ -44,8 +45,8 @@ class ThresholdCurves:
         )
 
     def overlaps(self, point: OperatingPoint) -> list[list[Overlap]]:
-        """Return the overlaps that ``service.model.postprocess.segment`` has at an operating point."""
-        levels = [point.byte_threshold(index) for index in range(CLASS_COUNT)]
+        """Return the overlaps that ``service.model.postprocess`` has at an operating point."""
+        levels = [byte_threshold(point.threshold[index]) for index in range(CLASS_COUNT)]
         classes = np.arange(CLASS_COUNT)
         area = self.predicted[:, classes, levels]
         kept = (self.probability >= point.class_threshold) & (area >= np.maximum(1, point.min_area))

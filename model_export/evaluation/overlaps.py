@@ -9,7 +9,7 @@ from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap
 from service.model.metadata import OperatingPoint
-from service.model.postprocess import segment
+from service.model.postprocess import apply_operating_point
 from service.model.session import Probabilities
 
 
@@ -24,13 +24,16 @@ def predict_strips(
 
 def measure_overlaps(prediction: Probabilities, truth: Masks, point: OperatingPoint) -> list[Overlap]:
     """Return the overlap of predicted and true masks of one strip, per class."""
+    found = apply_operating_point(prediction.classes, prediction.masks, point)
     return [
         Overlap(
             predicted=one.area,
             true=int(np.count_nonzero(mask)),
             intersection=0 if one.mask is None else int(np.count_nonzero(one.mask & mask.T)),
         )
-        for one, mask in zip(segment(prediction.classes, prediction.masks, point), truth, strict=True)
+        for one, mask in zip(
+            apply_operating_point(prediction.classes, prediction.masks, point), truth, strict=True
+        )
     ]
 
 

@@ -10,7 +10,7 @@ from model_export.errors import DataError
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 from service.masks.submission import write_submission
-from service.model.postprocess import segment
+from service.model.postprocess import apply_operating_point
 from service.model.repository import find_model
 from service.model.session import OrtSession
 
@@ -52,7 +52,7 @@ def submit(config: SubmitConfig) -> None:
     rows: list[tuple[str, int, str]] = []
     for path in tqdm(paths, "predicting", unit="strip", dynamic_ncols=True):
         probabilities = session.infer([read_image(path)])[0]
-        for found in segment(probabilities.classes, probabilities.masks, point):
+        for found in apply_operating_point(probabilities.classes, probabilities.masks, point):
             rows.append((path.name, found.class_id, "" if found.mask is None else rle.encode(found.mask)))
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_submission(config.out, rows, old_form=config.old_form)

@@ -20,6 +20,7 @@ from model_export.onnx_export.quantize import quantize
 from model_export.training.checkpoint import Checkpoint, restore_network
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 from service.masks import rle
+from service.model.loading import prove
 from service.model.metadata import (
     FORMAT_VERSION,
     Calibration,
@@ -33,7 +34,8 @@ from service.model.metadata import (
     Profile,
     png_base64,
 )
-from service.model.session import OrtSession, prove
+from service.model.postprocess import byte_threshold
+from service.model.session import OrtSession
 
 _GOLDEN = DrawnStrip(seed=7, number=3)
 
@@ -151,7 +153,7 @@ class Draft:
     def _golden(self, point: OperatingPoint) -> Golden:
         classes, masks = self.session.infer([self._golden_strip])[0]
         first, second, third, fourth = (
-            rle.encode(masks[index] >= point.byte_threshold(index)) for index in range(CLASS_COUNT)
+            rle.encode(masks[index] >= byte_threshold(point.threshold[index])) for index in range(CLASS_COUNT)
         )
         a, b, c, d = (float(value) for value in classes)
         return Golden(

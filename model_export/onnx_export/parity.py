@@ -13,6 +13,7 @@ from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap, class_scores
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.model.metadata import OperatingPoint, Parity
+from service.model.postprocess import byte_threshold
 
 Arithmetic = Literal["fp32", "half weights", "fp16", "int8"]
 
@@ -63,7 +64,7 @@ def check_parity(
             int(np.abs(answer.masks.astype(np.int16) - expected.masks.astype(np.int16)).max()),
         )
         for index in range(CLASS_COUNT):
-            level = point.byte_threshold(index)
+            level = byte_threshold(point.threshold[index])
             equal_pixels += int(
                 np.count_nonzero((answer.masks[index] >= level) == (expected.masks[index] >= level))
             )

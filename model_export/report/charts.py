@@ -19,6 +19,7 @@ from model_export.metrics import rejection_at_recall
 from model_export.report.judged import Judged
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.masks.overlay import COLOURS
+from service.model.postprocess import byte_threshold
 
 INK, FAINT = "#222b33", "#c3ccd4"
 _CELL = 16
@@ -129,7 +130,7 @@ def threshold_curves(judged: Judged, names: Names) -> Figure:
             dice = judged.curves.dice()[holds, index, 1:].mean(axis=0)
             ax.plot(levels, dice, color=colour(index + 1))
             for point in judged.points:
-                level = point.byte_threshold(index)
+                level = byte_threshold(point.threshold[index])
                 ax.plot(level / 255, dice[max(level, 1) - 1], "o", color=INK, markersize=4)
         ax.set_ylim(0, 1)
         ax.set_title(f"{index + 1} {names[index]}")
@@ -146,7 +147,7 @@ def gate_curves(judged: Judged, names: Names) -> Figure:
         holds = judged.truth[:, index]
         area = np.array(
             [
-                judged.curves.predicted[row, index, judged.point(row).byte_threshold(index)]
+                judged.curves.predicted[row, index, byte_threshold(judged.point(row).threshold[index])]
                 >= max(1, judged.point(row).min_area[index])
                 for row in range(len(judged.strips))
             ]

@@ -17,7 +17,7 @@ from model_export.evaluation.out_of_fold import FOLDS, open_fold_sessions, predi
 from model_export.metrics import Overlap
 from service.geometry import Strip
 from service.model.metadata import Profile
-from service.model.postprocess import ClassMask, segment
+from service.model.postprocess import ClassMask, apply_operating_point
 from service.model.repository import find_model
 from service.model.session import OrtSession, Probabilities
 
@@ -76,7 +76,9 @@ class Judged:
         """Run a strip again."""
         image, truth = self.strips[row].load()
         answer = self.sessions[row].infer([image])[0]
-        return Looked(image, truth, answer, segment(answer.classes, answer.masks, self.point(row)))
+        return Looked(
+            image, truth, answer, apply_operating_point(answer.classes, answer.masks, self.point(row))
+        )
 
 
 def profile_of(session: OrtSession, name: str) -> Profile:

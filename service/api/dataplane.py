@@ -1,4 +1,4 @@
-"""What every route that answers strips shares: limits while the body comes, one way to the model, counts."""
+"""What all routes share that predict strips: deadlines, reading the body, the model server, metrics."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,9 @@ import structlog
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from service.api.parameters import OperatingPointQuery
 from service.api.schemas import TimingMs
+from service.api.uploads import Upload, UploadLimits, read_uploads
 from service.errors import (
     ClientLeftError,
     DeadlineExceededError,
@@ -20,8 +22,8 @@ from service.errors import (
     ServiceError,
 )
 from service.inference.engine import Engine
-from service.inference.model_server import Serving
-from service.inference.prediction import Output, Prediction, Wanted
+from service.inference.model_server import ModelServer
+from service.inference.prediction import Prediction, PredictOptions
 from service.model.metadata import Profile
 from service.model.session import Session
 from service.observability.metrics import Metrics
@@ -51,60 +53,86 @@ def settings_of(request: Request) -> Settings:
 
 
 @dataclass(frozen=True)
-class Segmented:
-    """What became of the files of a request, in their order."""
+class FileResults:
+    """The results of a request's files, in their order."""
 
     point: Profile
     session: Session
     results: Sequence[Prediction | ServiceError]
+    predictions: Sequence[Prediction]
+    """The results that are predictions."""
+    failures: Sequence[ServiceError]
+    """The results that are errors."""
     seconds: float
-
-    @property
-    def predictions(self) -> list[Prediction]:
-        """The answers of the files that have one."""
-        return [result for result in self.results if isinstance(result, Prediction)]
-
-    @property
-    def failures(self) -> list[ServiceError]:
-        """The errors of the files that have none."""
-        return [result for result in self.results if isinstance(result, ServiceError)]
 
 
 def deadline_of(request: Request, deadline_ms: int | None) -> float:
-    """Return the event-loop time by which a request that begins now has to be answered."""
+    """Return the event-loop time by which a request that begins now must be answered."""
     seconds = settings_of(request).request_timeout_s
     if deadline_ms is not None:
         seconds = min(seconds, deadline_ms / 1000)
     return asyncio.get_running_loop().time() + seconds
 
 
-async def segment(
+async def predict_uploads(
+    request: Request, query: OperatingPointQuery, deadline_ms: int | None, *, max_files: int | None = None
+) -> tuple[list[Upload], FileResults]:
+    """Read the files of a request and predict each, all by the same model.
+
+    Args:
+        request: whose body holds the files.
+        query: its parameters.
+        deadline_ms: milliseconds in which the caller wants the answer; None takes the service's limit.
+        max_files: fewer files than the service's limit.
+
+    Raises:
+        ServiceError: if the request as a whole is refused.
+    """
+    settings = settings_of(request)
+    deadline = deadline_of(request, deadline_ms)
+    with engine_of(request).hold() as server:
+        point, options = query.options(server.session.metadata)
+        # Before the body is read: under overload a refusal must cost next to nothing.
+        server.pipeline.check_room(1, deadline)
+        limits = UploadLimits(max_files or settings.max_files, settings.max_file_bytes)
+        uploads = await receive(request, deadline, read_uploads(request, limits))
+        files = [upload.data for upload in uploads]
+        return uploads, await predict_files(request, server, files, point, options, deadline)
+
+
+async def predict_files(
     request: Request,
-    serving: Serving,
+    server: ModelServer,
     files: Sequence[bytes],
     point: Profile,
-    output: Output,
+    options: PredictOptions,
     deadline: float,
-) -> Segmented:
-    """Answer each file with a prediction or its own error, all by a model that the caller holds.
+) -> FileResults:
+    """Predict files, each to a prediction or its own error, by a model server that the caller holds.
 
     Raises:
         QueueFullError: at once, if there is no room for all of them, or no time.
-        ClientLeftError: if the caller hangs up.
+        ClientLeftError: if the client disconnects.
     """
     started = time.perf_counter()
-    work = serving.predictor.predict(files, Wanted(point, output), deadline=deadline)
-    results = await _unless_left(request, work)
-    return Segmented(point, serving.session, results, time.perf_counter() - started)
+    results = await _unless_disconnected(request, server.predict(files, options, deadline=deadline))
+    return FileResults(
+        point,
+        server.session,
+        results,
+        predictions=[result for result in results if isinstance(result, Prediction)],
+        failures=[result for result in results if isinstance(result, ServiceError)],
+        seconds=time.perf_counter() - started,
+    )
 
 
 async def receive(request: Request, deadline: float, reading: Awaitable[T]) -> T:
-    """Read the body of a request while it comes, in the time that it has.
+    """Wait for the body of a request within its time limits.
 
     Raises:
         RequestTimeoutError: if it takes longer than any body may.
         DeadlineExceededError: if it takes longer than the deadline.
-        ClientLeftError: if the caller hangs up.
+        ClientLeftError: if the client disconnects.
     """
     settings = settings_of(request)
     body_deadline = asyncio.get_running_loop().time() + settings.body_timeout_s
@@ -116,39 +144,39 @@ async def receive(request: Request, deadline: float, reading: Awaitable[T]) -> T
             raise RequestTimeoutError(f"the body did not arrive in {settings.body_timeout_s:g} s") from error
         raise DeadlineExceededError("the deadline passed before the whole body had arrived") from error
     except ClientDisconnect as error:
-        raise _left(request) from error
+        raise _disconnected(request) from error
 
 
-async def _unless_left(request: Request, work: Awaitable[T]) -> T:
-    """Wait for work, but cancel it when the caller hangs up: uvicorn does not do that by itself."""
+async def _unless_disconnected(request: Request, work: Awaitable[T]) -> T:
+    """Wait for work and cancel it when the client disconnects: uvicorn does not do that by itself."""
 
     async def watch() -> None:
-        with contextlib.suppress(Exception):  # however it ends, nobody can be told an answer any more
+        with contextlib.suppress(Exception):  # however it ends, the client can no longer get an answer
             while (await request.receive())["type"] != "http.disconnect":
                 pass
-        presence.reschedule(asyncio.get_running_loop().time())
+        connection.reschedule(asyncio.get_running_loop().time())
 
     try:
-        async with asyncio.timeout(None) as presence:
+        async with asyncio.timeout(None) as connection:
             watcher = asyncio.ensure_future(watch())
             try:
                 return await work
             finally:
                 watcher.cancel()
     except TimeoutError as error:
-        if presence.expired():
-            raise _left(request) from error
+        if connection.expired():
+            raise _disconnected(request) from error
         raise
 
 
-def _left(request: Request) -> ClientLeftError:
+def _disconnected(request: Request) -> ClientLeftError:
     request.state.left = True
     metrics_of(request).disconnects.inc()
     return ClientLeftError("the caller left before the answer was ready")
 
 
 def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
-    """Count the files that failed beside others, and log what was our fault."""
+    """Count files that failed beside others, and log internal errors."""
     for failure in failures:
         metrics_of(request).refusals.labels(failure.title).inc()
         if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -156,13 +184,15 @@ def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
             _log.error("a file failed", request_id=request_id, error=str(failure), exc_info=failure)
 
 
-def note(request: Request, done: Segmented, timing: TimingMs) -> None:
-    """Count what was found and leave it for the request's log line."""
+def record_metrics(request: Request, done: FileResults, timing: TimingMs) -> None:
+    """Count what was found, and leave it for the request's log line."""
     metrics = metrics_of(request)
     found_classes: list[int] = []
     for prediction in done.predictions:
         for stage, meter in metrics.stages.items():
-            meter.record(getattr(prediction.timing, stage))
+            seconds, cpu_seconds = getattr(prediction.timing, stage)
+            meter.seconds.observe(seconds)
+            meter.cpu_seconds.inc(cpu_seconds)
         present = [found.class_id for found in prediction.classes if found.present]
         metrics.strips.labels(str(bool(present)).lower()).inc()
         for class_id in present:
@@ -170,7 +200,7 @@ def note(request: Request, done: Segmented, timing: TimingMs) -> None:
         found_classes.extend(present)
     request.state.log = {
         "files": len(done.results),
-        "refused": len(done.results) - len(done.predictions),
+        "refused": len(done.failures),
         "classes": found_classes,
         "timing_ms": timing.model_dump(),
     }

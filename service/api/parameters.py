@@ -1,62 +1,178 @@
-"""Query parameters and headers of a request, read without FastAPI, described by it all the same."""
+"""Parameters of a request: which there are, how each is parsed, and the operating point that they choose."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Header, Request, Response
-from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import InvalidParameterError
+from service.geometry import CLASS_COUNT
+from service.inference.prediction import PredictOptions
+from service.masks.formats import MaskFormat
+from service.model.metadata import ModelMetadata, Profile
 
 Q = TypeVar("Q", bound=BaseModel)
 
 DEADLINE_HEADER = "X-Deadline-Ms"
 DeadlineMs = Annotated[int, Field(ge=1, le=86_400_000)]
-Deadline = Annotated[
-    DeadlineMs | None,
-    Header(
-        alias=DEADLINE_HEADER,
-        description="Milliseconds in which the answer is wanted; strips that cannot make it are not run.",
-        examples=[500],
-    ),
-]
 
 _DEADLINE_MS: TypeAdapter[int] = TypeAdapter(DeadlineMs)
+_MAX_MM_PER_PX = 1000
+_ONE_OR_FOUR = f"one value or {CLASS_COUNT} separated by commas"
 
 
-class PlainRoute(APIRoute):
-    """A route whose function takes the request alone, and answers a Response.
-
-    Its dependencies describe parameters in the OpenAPI document; they never run, and must not guard anything.
-    To run them is a noticeable part of what a strip costs beside its model (docs/performance.md).
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the function itself."""
-        handler: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return handler
-
-
-def read_query(request: Request, model: type[Q]) -> Q:
-    """Read the query parameters; of one that comes twice, the last, as FastAPI does.
+def parse_thresholds(text: str) -> tuple[float, float, float, float]:
+    """Parse one fraction, which stands for all classes, or one for each.
 
     Raises:
-        InvalidParameterError: if one has a value that is not allowed, or is not known.
+        ValueError: with what is expected and what came.
+    """
+    values = _numbers(text)
+    if len(values) not in (1, CLASS_COUNT) or not all(0 <= value <= 1 for value in values):
+        raise ValueError(f"expected {_ONE_OR_FOUR}, each from 0 to 1, got {text!r}")
+    first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
+    return first, second, third, fourth
+
+
+def parse_areas(text: str) -> tuple[int, int, int, int]:
+    """Parse one whole number of pixels, which stands for all classes, or one for each.
+
+    Raises:
+        ValueError: with what is expected and what came.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (1, CLASS_COUNT) or not all(
+        part.isascii() and part.isdigit() and len(part) < 8 for part in parts
+    ):
+        raise ValueError(f"expected {_ONE_OR_FOUR}, each a whole number of pixels, got {text!r}")
+    values = [int(part) for part in parts]
+    first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
+    return first, second, third, fourth
+
+
+def parse_mm_per_px(text: str) -> tuple[float, float]:
+    """Parse the size of a pixel in millimetres: one number, or width and height.
+
+    Raises:
+        ValueError: with what is expected and what came.
+    """
+    values = _numbers(text)
+    if len(values) not in (1, 2) or not all(0 < value <= _MAX_MM_PER_PX for value in values):
+        raise ValueError(
+            "expected the millimetres of a pixel, one number or width and height separated by a comma, each "
+            f"above 0 and at most {_MAX_MM_PER_PX}, got {text!r}"
+        )
+    return values[0], values[-1]
+
+
+def _numbers(text: str) -> list[float]:
+    """Split numbers at commas; an empty list if one of them is not a number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+
+
+def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
+    """Validate a parameter with a parser and keep its text, so that the OpenAPI page shows a string."""
+
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+class OperatingPointQuery(BaseModel):
+    """Query parameters that choose thresholds and minimum areas."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    profile: str = Field(
+        "inspection",
+        description="The operating point: thresholds and minimum areas per class, measured on validation "
+        "and stored in the model file (`GET /model` lists them). `inspection` keeps a recall floor per "
+        "class; `kaggle` maximises mean Dice, which pays for missing rare defects.",
+        examples=["inspection", "kaggle"],
+    )
+    threshold: Annotated[str, _parsed_by(parse_thresholds)] | None = Field(
+        None,
+        description=f"Overrides the profile's pixel thresholds: {_ONE_OR_FOUR}, each from 0 to 1.",
+        examples=["0.5", "0.5,0.4,0.5,0.6"],
+    )
+    min_area: Annotated[str, _parsed_by(parse_areas)] | None = Field(
+        None,
+        description=f"Overrides the profile's minimum areas in pixels: {_ONE_OR_FOUR}.",
+        examples=["300", "200,200,300,500"],
+    )
+
+    def options(self, metadata: ModelMetadata) -> tuple[Profile, PredictOptions]:
+        """Return the operating point and the options of the predictions.
+
+        Raises:
+            InvalidParameterError: if the model has no such profile.
+        """
+        point = operating_point(metadata, self)
+        return point, PredictOptions(point)
+
+
+class PredictQuery(OperatingPointQuery):
+    """Query parameters of /predict."""
+
+    mask_format: MaskFormat = Field(
+        "rle",
+        description="How masks are written. `rle`: Kaggle's run-length code, pairs of start and length, "
+        "pixels numbered from 1, top to bottom, then left to right. `coco_rle`: as pycocotools writes it; "
+        "`coco_rle_uncompressed`: with a list of counts. `polygon`: a GeoJSON MultiPolygon along the edges "
+        "of pixels, with holes. `png`: one grey picture for all classes, in base64, bit `class_id - 1` of a "
+        "pixel being its class. `none` leaves masks out.",
+    )
+    instances: bool = Field(
+        False,
+        description="Also list every connected defect with class, score, bounding box, area and centroid.",
+    )
+    maps: bool = Field(
+        False,
+        description="Also give the probability of every pixel and class, to try thresholds without asking "
+        "again.",
+    )
+    mm_per_px: Annotated[str, _parsed_by(parse_mm_per_px)] | None = Field(
+        None,
+        description="Millimetres of a pixel, or its width and height separated by a comma: adds `_mm` and "
+        "`_mm2` to areas, boxes and centroids.",
+        examples=["0.5", "0.5,0.4"],
+    )
+
+    def options(self, metadata: ModelMetadata) -> tuple[Profile, PredictOptions]:
+        """Return the operating point and the options of the predictions; see ``OperatingPointQuery``."""
+        point = operating_point(metadata, self)
+        return point, PredictOptions(point, self.mask_format, self.instances, self.maps)
+
+    @property
+    def pixel_size(self) -> tuple[float, float] | None:
+        """Width and height of a pixel in millimetres, if the caller gives them."""
+        return None if self.mm_per_px is None else parse_mm_per_px(self.mm_per_px)
+
+
+def parse_query(parameters: Mapping[str, str], model: type[Q]) -> Q:
+    """Validate query parameters.
+
+    Raises:
+        InvalidParameterError: if a value is not allowed, or a parameter does not exist.
     """
     try:
-        return model.model_validate(dict(request.query_params))
+        return model.model_validate(dict(parameters))
     except ValidationError as error:
         raise invalid_parameter(error.errors()) from error
 
 
-def read_deadline(request: Request) -> int | None:
-    """Read the milliseconds in which the answer is wanted; None if the caller does not say.
+def parse_deadline_ms(headers: Mapping[str, str]) -> int | None:
+    """Parse ``X-Deadline-Ms``; None if the request has no such header.
 
     Raises:
-        InvalidParameterError: if that is no whole number, or out of range.
+        InvalidParameterError: if it is not a whole number, or out of range.
     """
-    text = request.headers.get(DEADLINE_HEADER)
+    text = headers.get(DEADLINE_HEADER)
     if text is None:
         return None
     try:
@@ -65,12 +181,30 @@ def read_deadline(request: Request) -> int | None:
         raise invalid_parameter(error.errors(), DEADLINE_HEADER) from error
 
 
+def operating_point(metadata: ModelMetadata, query: OperatingPointQuery) -> Profile:
+    """Return the profile that a query names, with the query's overrides.
+
+    Raises:
+        InvalidParameterError: if the model has no such profile.
+    """
+    profile = next((one for one in metadata.profiles if one.name == query.profile), None)
+    if profile is None:
+        names = ", ".join(one.name for one in metadata.profiles)
+        raise InvalidParameterError("profile", f"profile: expected one of {names}, got {query.profile!r}")
+    changes: dict[str, object] = {}
+    if query.threshold is not None:
+        changes["threshold"] = parse_thresholds(query.threshold)
+    if query.min_area is not None:
+        changes["min_area"] = parse_areas(query.min_area)
+    return profile.model_copy(update=changes) if changes else profile
+
+
 def invalid_parameter(errors: Any, name: str | None = None) -> InvalidParameterError:
-    """Say of the first of pydantic's errors what is allowed.
+    """Describe the first of pydantic's errors.
 
     Args:
         errors: as pydantic and FastAPI list them.
-        name: of the parameter, unless the error knows it.
+        name: of the parameter; None takes it from the error.
     """
     first = errors[0]
     name = str(first["loc"][-1]) if name is None else name

@@ -1,14 +1,16 @@
-"""From predictions, and from what the model says of itself, to the JSON that goes out."""
+"""From predictions and the model file's metadata to the JSON of answers."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from service.api.error_handlers import problem_of
 from service.api.schemas import (
     ClassResult,
     ImageResult,
     InstanceResult,
     ModelInfo,
     ModelSummary,
+    PredictResponse,
+    ProfileUsed,
     SplitInfo,
     TimingMs,
 )
@@ -18,10 +20,43 @@ from service.inference.prediction import Prediction
 from service.masks.regions import Instance
 from service.model.metadata import DefectClass
 from service.model.session import Session
+from service.problem import problem_of
+
+if TYPE_CHECKING:  # workers of steel_bulk build answers without a web framework
+    from service.api.dataplane import FileResults
+    from service.api.uploads import Upload
+
+
+def predict_response(
+    uploads: "Sequence[Upload]",
+    done: "FileResults",
+    timing: TimingMs,
+    request_id: str,
+    pixel_size: tuple[float, float] | None,
+) -> PredictResponse:
+    """Build the answer of /predict.
+
+    Args:
+        uploads: the files.
+        done: their results.
+        timing: of the request.
+        request_id: for problems.
+        pixel_size: width and height of a pixel in millimetres; None leaves millimetres out.
+    """
+    classes = done.session.metadata.classes
+    return PredictResponse(
+        model=model_summary(done.session),
+        profile=ProfileUsed.model_validate(done.point, from_attributes=True),
+        images=[
+            image_result(upload.filename, result, classes, request_id, pixel_size)
+            for upload, result in zip(uploads, done.results, strict=True)
+        ],
+        timing_ms=timing,
+    )
 
 
 def model_summary(session: Session) -> ModelSummary:
-    """Say which model answers, and where it runs."""
+    """Summarise the model that answers, and where it runs."""
     return ModelSummary(
         name=session.metadata.name,
         version=session.metadata.version,
@@ -33,7 +68,7 @@ def model_summary(session: Session) -> ModelSummary:
 
 
 def model_info(session: Session) -> ModelInfo:
-    """Say everything that the model file says of itself; of the split, numbers instead of names."""
+    """Return the model file's metadata, with the numbers of strips instead of their names."""
     metadata = session.metadata
     return ModelInfo(
         **model_summary(session).model_dump(),
@@ -57,18 +92,18 @@ def model_info(session: Session) -> ModelInfo:
 def image_result(
     filename: str | None,
     result: Prediction | ServiceError,
-    kinds: Sequence[DefectClass],
+    classes: Sequence[DefectClass],
     request_id: str,
-    mm_per_px: tuple[float, float] | None,
+    pixel_size: tuple[float, float] | None,
 ) -> ImageResult:
-    """Describe one file's answer.
+    """Build one file's part of the answer.
 
     Args:
         filename: as it came.
-        result: what became of the file.
-        kinds: the classes of the model that answered.
+        result: of the file.
+        classes: of the model that answered.
         request_id: for a problem.
-        mm_per_px: width and height of a pixel, to add millimetres.
+        pixel_size: width and height of a pixel in millimetres; None leaves millimetres out.
     """
     if isinstance(result, ServiceError):
         return ImageResult(filename=filename, status=result.status, problem=problem_of(result, request_id))
@@ -87,20 +122,20 @@ def image_result(
                 present=found.present,
                 probability=round(found.probability, 4),
                 area=found.area,
-                area_mm2=None if mm_per_px is None else _round(found.area * mm_per_px[0] * mm_per_px[1]),
+                area_mm2=None if pixel_size is None else _round(found.area * pixel_size[0] * pixel_size[1]),
                 **code,
             )
-            for kind, found, code in zip(kinds, result.classes, result.codes, strict=True)
+            for kind, found, code in zip(classes, result.classes, result.codes, strict=True)
         ],
         png=result.png,
         maps=result.maps,
         instances=None
         if result.instances is None
-        else [_instance_result(one, mm_per_px) for one in result.instances],
+        else [_instance_result(one, pixel_size) for one in result.instances],
     )
 
 
-def _instance_result(found: Instance, mm_per_px: tuple[float, float] | None) -> InstanceResult:
+def _instance_result(found: Instance, pixel_size: tuple[float, float] | None) -> InstanceResult:
     result = InstanceResult(
         class_id=found.class_id,
         score=round(found.score, 4),
@@ -108,8 +143,8 @@ def _instance_result(found: Instance, mm_per_px: tuple[float, float] | None) -> 
         area=found.area,
         centroid=(_round(found.centroid[0]), _round(found.centroid[1])),
     )
-    if mm_per_px is not None:
-        x, y = mm_per_px
+    if pixel_size is not None:
+        x, y = pixel_size
         left, top, width, height = found.bbox
         result.bbox_mm = (_round(left * x), _round(top * y), _round(width * x), _round(height * y))
         result.area_mm2 = _round(found.area * x * y)
@@ -122,7 +157,12 @@ def _round(value: float) -> float:
 
 
 def timing_ms(predictions: Sequence[Prediction], total: float) -> TimingMs:
-    """Give milliseconds of a request: each stage that of its slowest strip, ``total`` from seconds."""
+    """Return the timing of a request: for each stage, that of its slowest strip.
+
+    Args:
+        predictions: of its strips.
+        total: seconds.
+    """
 
     def slowest(stage: str) -> float:
         return round(1000 * max((getattr(p.timing, stage).seconds for p in predictions), default=0.0), 2)
@@ -137,5 +177,5 @@ def timing_ms(predictions: Sequence[Prediction], total: float) -> TimingMs:
 
 
 def server_timing(timing: TimingMs) -> str:
-    """Write timings as the Server-Timing header wants them (W3C Server Timing)."""
+    """Write timings as the Server-Timing header (W3C Server Timing)."""
     return ", ".join(f"{stage};dur={milliseconds:g}" for stage, milliseconds in timing)

@@ -1,4 +1,4 @@
-"""The routes: HTTP in, the engine asked, HTTP out."""
+"""Routes of /predict, /overlay, /model, /health and /metrics."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,54 +8,38 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.security import APIKeyHeader
 
 from service.api.dataplane import (
-    Segmented,
-    deadline_of,
     engine_of,
     metrics_of,
-    note,
-    receive,
+    predict_uploads,
+    record_metrics,
     report_failures,
-    segment,
-    settings_of,
 )
 from service.api.openapi import document
-from service.api.openapi.examples import predictions
+from service.api.openapi.examples import predict_examples
 from service.api.openapi.problems import error_answers, model_refused
-from service.api.parameters import Deadline, PlainRoute, read_deadline, read_query
-from service.api.responses import image_result, model_info, model_summary, server_timing, timing_ms
-from service.api.schemas import (
-    Health,
-    ModelInfo,
-    PredictQuery,
-    PredictResponse,
-    ProfileUsed,
-    ReloadResponse,
-    SegmentQuery,
-    operating_point,
-    parse_mm_per_px,
-)
-from service.api.uploads import Upload, read_uploads
+from service.api.parameters import OperatingPointQuery, PredictQuery, parse_deadline_ms, parse_query
+from service.api.plain_route import Deadline, PlainRoute
+from service.api.responses import model_info, model_summary, predict_response, server_timing, timing_ms
+from service.api.schemas import Health, ModelInfo, PredictResponse, ReloadResponse
 from service.errors import ForbiddenError, ServiceError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER
-from service.inference.prediction import Output
 from service.masks.overlay import draw_overlay
 from service.observability.metrics import Metrics
 
-UPLOAD_PATHS = ("/predict", "/overlay")
 HEALTH_PATHS = ("/health/live", "/health/ready")
 METRICS_PATH = "/metrics"
 
-# Only says so in the OpenAPI document: Access has checked the key long before.
-key_wanted = Depends(
+# Only describes the key in the OpenAPI document: Authentication has checked it before.
+key_required = Depends(
     APIKeyHeader(
         name=KEY_HEADER,
         auto_error=False,
         description="Only where the service was started with STEEL_API_KEY or STEEL_API_KEYS_FILE.",
     )
 )
-strips = APIRouter(dependencies=[key_wanted], route_class=PlainRoute)
-protected = APIRouter(dependencies=[key_wanted])
+strips = APIRouter(dependencies=[key_required], route_class=PlainRoute)
+protected = APIRouter(dependencies=[key_required])
 router = APIRouter()
 metrics_route = APIRouter()
 
@@ -64,7 +48,7 @@ def _predict_parameters(query: Annotated[PredictQuery, Query()], deadline_ms: De
     """Describe what ``predict`` reads."""
 
 
-def _overlay_parameters(query: Annotated[SegmentQuery, Query()], deadline_ms: Deadline = None) -> None:
+def _overlay_parameters(query: Annotated[OperatingPointQuery, Query()], deadline_ms: Deadline = None) -> None:
     """Describe what ``overlay`` reads."""
 
 
@@ -77,7 +61,7 @@ def _overlay_parameters(query: Annotated[SegmentQuery, Query()], deadline_ms: De
     responses={
         200: {
             "description": "An entry for each file. The examples show what parameters change.",
-            "content": {"application/json": {"examples": predictions()}},
+            "content": {"application/json": {"examples": predict_examples()}},
         },
         **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
     },
@@ -90,31 +74,18 @@ async def predict(request: Request) -> Response:
     One bad file never fails the others: its entry has its own `status` and `problem`. A request with
     a single bad file is answered with that status itself.
     """
-    query = read_query(request, PredictQuery)
-    mm_per_px = None if query.mm_per_px is None else parse_mm_per_px(query.mm_per_px)
-    output = Output(query.mask_format, query.instances, query.maps)
-    uploads, done = await _segment(request, query, output)
-    failures = done.failures
-    if len(failures) == len(done.results) and (len(failures) == 1 or _same_refusal(failures)):
-        raise failures[0]
-    report_failures(request, failures)
+    query = parse_query(request.query_params, PredictQuery)
+    pixel_size, deadline_ms = query.pixel_size, parse_deadline_ms(request.headers)
+    uploads, done = await predict_uploads(request, query, deadline_ms)
+    if done.failures:
+        if len(done.failures) == len(done.results) and _same_refusal(done.failures):
+            raise done.failures[0]
+        report_failures(request, done.failures)
     timing = timing_ms(done.predictions, done.seconds)
-    kinds, request_id = done.session.metadata.classes, request.state.request_id
-    answer = PredictResponse(
-        model=model_summary(done.session),
-        profile=ProfileUsed.model_validate(done.point, from_attributes=True),
-        images=[
-            image_result(upload.filename, result, kinds, request_id, mm_per_px)
-            for upload, result in zip(uploads, done.results, strict=True)
-        ],
-        timing_ms=timing,
-    )
-    note(request, done, timing)
-    return Response(
-        answer.model_dump_json(exclude_none=True),
-        media_type="application/json",
-        headers={"Server-Timing": server_timing(timing)},
-    )
+    answer = predict_response(uploads, done, timing, request.state.request_id, pixel_size)
+    headers = {"Server-Timing": server_timing(timing)}
+    record_metrics(request, done, timing)
+    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json", headers=headers)
 
 
 @strips.post(
@@ -134,7 +105,9 @@ async def predict(request: Request) -> Response:
 )
 async def overlay(request: Request) -> Response:
     """Answer a PNG: the strip with coloured masks. Takes one image."""
-    _, done = await _segment(request, read_query(request, SegmentQuery), Output(), max_files=1)
+    query = parse_query(request.query_params, OperatingPointQuery)
+    deadline_ms = parse_deadline_ms(request.headers)
+    _, done = await predict_uploads(request, query, deadline_ms, max_files=1)
     result = done.results[0]
     if isinstance(result, ServiceError):
         raise result
@@ -147,7 +120,7 @@ async def overlay(request: Request) -> Response:
         engine_of(request).threads, draw_overlay, result.strip, masks, captions
     )
     timing = timing_ms(done.predictions, done.seconds)
-    note(request, done, timing)
+    record_metrics(request, done, timing)
     return Response(picture, media_type="image/png", headers={"Server-Timing": server_timing(timing)})
 
 
@@ -215,27 +188,6 @@ async def metrics(request: Request) -> Response:
     return Response(metrics_of(request).render(), media_type=Metrics.content_type)
 
 
-async def _segment(
-    request: Request, query: SegmentQuery, output: Output, *, max_files: int | None = None
-) -> tuple[list[Upload], Segmented]:
-    """Read the files and answer each with a prediction or its own error, all by the same model."""
-    settings = settings_of(request)
-    deadline = deadline_of(request, read_deadline(request))
-    with engine_of(request).hold() as serving:
-        point = operating_point(serving.session.metadata, query)
-        # Before the body is read: under overload a refusal must cost next to nothing.
-        serving.predictor.check_room(1, deadline)
-        reading = read_uploads(
-            request,
-            max_files=max_files or settings.max_files,
-            max_file_bytes=settings.max_file_bytes,
-            max_bytes=settings.max_body_bytes,
-        )
-        uploads = await receive(request, deadline, reading)
-        files = [upload.data for upload in uploads]
-        return uploads, await segment(request, serving, files, point, output, deadline)
-
-
 def _same_refusal(failures: Sequence[ServiceError]) -> bool:
-    """Whether the service, not the files, is why nothing was answered."""
-    return {failure.status for failure in failures} in ({429}, {500}, {503}, {504})
+    """Return whether one error answers for all files: of a single file, or of the service."""
+    return len(failures) == 1 or {failure.status for failure in failures} in ({429}, {500}, {503}, {504})

@@ -1,13 +1,17 @@
-"""The files of a request: multipart, or the image itself as the body."""
+"""The image files of a request: parts of ``multipart/form-data`` (RFC 7578), or the body itself."""
 
-import re
 from dataclasses import dataclass
 
-from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from service.errors import InvalidParameterError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.errors import (
+    InvalidParameterError,
+    PayloadTooLargeError,
+    UnsupportedMediaTypeError,
+    file_too_large,
+)
 
 RAW_TYPES = (
     "image/jpeg",
@@ -18,115 +22,145 @@ RAW_TYPES = (
     "application/octet-stream",
 )
 _FIELD = "file"
-_CHARSET = re.compile(r";\s*charset=[^;]*", re.IGNORECASE)
-"""Names are read as UTF-8, whatever else the caller announces: some charsets raise, or make surrogates."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """How many files a request may hold, and of which size."""
+
+    files: int
+    file_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file as it came."""
+    """One file of a request."""
 
     filename: str | None
     data: bytes
 
 
-async def read_uploads(
-    request: Request, *, max_files: int, max_file_bytes: int, max_bytes: int
-) -> list[Upload]:
-    """Read the files of a request, in order; they stay in memory.
+async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
+    """Read the files of a request, in order, into memory; ``BodyLimit`` bounds the body as a whole.
 
     Raises:
         InvalidParameterError: if there is no file, a part of another name, or broken multipart.
-        PayloadTooLargeError: if there are too many files, or one is too large, as soon as that is seen
-            (the body as a whole is limited by BodyLimit).
-        UnsupportedMediaTypeError: if the body is of a type that is not read.
+        PayloadTooLargeError: if there are too many files, or one is too large, as soon as that is seen.
+        UnsupportedMediaTypeError: if the body is of another type.
     """
     content_type = request.headers.get("content-type", RAW_TYPES[-1])
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _read_multipart(request, max_files, max_file_bytes, max_bytes)
+        return await _read_multipart(request, content_type, limits)
     if kind in RAW_TYPES:
-        return [Upload(_header_text(request.headers.get("x-filename")), await _body(request, max_file_bytes))]
+        data = await _read_body(request, limits.file_bytes)
+        return [Upload(_header_text(request.headers.get("x-filename")), data)]
     raise UnsupportedMediaTypeError(
-        f"the body is {kind!r}; multipart/form-data with parts named '{_FIELD}', or one of "
-        f"{', '.join(RAW_TYPES)} is wanted (with curl: -F file=@strip.jpg)"
+        f"expected a body of multipart/form-data with parts named '{_FIELD}', or of one of "
+        f"{', '.join(RAW_TYPES)}, got {kind!r} (with curl: -F file=@strip.jpg)"
     )
 
 
-async def _body(request: Request, max_file_bytes: int) -> bytes:
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > max_file_bytes:
-            raise file_too_large(max_file_bytes)
+        if size > max_bytes:
+            raise file_too_large(max_bytes)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def file_too_large(max_file_bytes: int) -> PayloadTooLargeError:
-    """Refuse a file for its size."""
-    return PayloadTooLargeError(f"a file has more than {max_file_bytes} bytes, the most taken for an image")
-
-
 def _header_text(value: str | None) -> str | None:
-    """Read a header as UTF-8 if it is that; headers arrive as latin-1."""
-    if value is None:
-        return None
-    return value.encode("latin-1").decode("utf-8", "replace")
+    """Decode a header as UTF-8; headers arrive as latin-1."""
+    return None if value is None else value.encode("latin-1").decode("utf-8", "replace")
 
 
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser with files that never go to disk, of limited size, closed whatever happens."""
-
-    max_file_bytes = 0
-    _part_bytes = 0
-
-    def on_part_begin(self) -> None:
-        self._part_bytes = 0
-        super().on_part_begin()
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._part_bytes += end - start
-        if self._part_bytes > self.max_file_bytes:
-            raise file_too_large(self.max_file_bytes)
-        super().on_part_data(data, start, end)
-
-    async def parse(self) -> FormData:
-        try:
-            return await super().parse()
-        except BaseException:
-            # Starlette does this for its own errors, but not when the body ends in one of ours.
-            for file in self._files_to_close_on_error:
-                file.close()
-            raise
-
-
-async def _read_multipart(
-    request: Request, max_files: int, max_file_bytes: int, max_bytes: int
-) -> list[Upload]:
-    headers = Headers({"content-type": _CHARSET.sub("", request.headers["content-type"])})
-    parser = _InMemoryParser(headers, request.stream(), max_files=max_files, max_fields=max_files)
-    parser.spool_max_size = max_bytes  # BodyLimit bounds what is held
-    parser.max_file_bytes = max_file_bytes
+async def _read_multipart(request: Request, content_type: str, limits: UploadLimits) -> list[Upload]:
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise _broken("its content type has no boundary")
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if error.message.startswith("Too many"):
-            raise PayloadTooLargeError(f"at most {max_files} files are taken in one request") from error
-        raise InvalidParameterError(_FIELD, f"the multipart body cannot be read: {error.message}") from error
-    try:
-        uploads = [await _upload(name, part) for name, part in form.multi_items()]
-    finally:
-        await form.close()
-    if not uploads:
+        reader = _MultipartReader(boundary, limits)
+        async for chunk in request.stream():
+            reader.write(chunk)
+    except FormParserError as error:
+        raise _broken(str(error)) from error
+    if not reader.parts:
         raise InvalidParameterError(_FIELD, f"the request holds no part named '{_FIELD}'")
-    return uploads
+    return [Upload(filename or None, bytes(data)) for filename, data in reader.parts]
 
 
-async def _upload(name: str, part: UploadFile | str) -> Upload:
-    name = name.encode("utf-8", "replace").decode()
-    if name != _FIELD or not isinstance(part, UploadFile):
-        what = "a file" if isinstance(part, UploadFile) else "text"
-        raise InvalidParameterError(name, f"parts are files named '{_FIELD}'; got {what} named {name!r}")
-    return Upload(part.filename or None, await part.read())
+def _broken(reason: str) -> InvalidParameterError:
+    return InvalidParameterError(_FIELD, f"the multipart body cannot be read: {reason}")
+
+
+class _MultipartReader(MultipartParser):
+    """Collects the files of a multipart body while it arrives; the parser calls the callbacks.
+
+    Names are decoded as UTF-8, or else as latin-1, whatever charset the request names.
+    """
+
+    def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
+        self.parts: list[tuple[str, bytearray]] = []
+        """Name and content of each file, the last one incomplete."""
+        self._limits = limits
+        self._header = bytearray()
+        self._value = bytearray()
+        self._disposition = b""
+        super().__init__(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_field": self._add_header,
+                "on_header_value": self._add_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._begin_file,
+                "on_part_data": self._add_data,
+            },
+        )
+
+    def _begin_part(self) -> None:
+        self._disposition = b""
+
+    def _add_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _add_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+        self._header.clear()
+        self._value.clear()
+
+    def _begin_file(self) -> None:
+        options = parse_options_header(self._disposition)[1]
+        if b"name" not in options:
+            raise _broken("a part has no name in its Content-Disposition header")
+        name, filename = _text(options[b"name"]), options.get(b"filename")
+        if name != _FIELD or filename is None:
+            kind = "text" if filename is None else "a file"
+            raise InvalidParameterError(
+                name, f"expected parts that are files named '{_FIELD}', got {kind} named {name!r}"
+            )
+        self.parts.append((_text(filename), bytearray()))
+        if len(self.parts) > self._limits.files:
+            raise PayloadTooLargeError(
+                f"expected at most {self._limits.files} files in one request, got more"
+            )
+
+    def _add_data(self, data: bytes, start: int, end: int) -> None:
+        content = self.parts[-1][1]
+        content += data[start:end]
+        if len(content) > self._limits.file_bytes:
+            raise file_too_large(self._limits.file_bytes)
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

@@ -1,4 +1,4 @@
-"""The API keys that callers may show: from the environment, from a file, replaced while the service runs."""
+"""The API keys that are valid: from the environment and from a file that can be reloaded."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ _log = structlog.get_logger()
 
 
 class ApiKeysError(Exception):
-    """The configured keys cannot be used; says which setting is wrong, never what the key is."""
+    """The configured keys cannot be used; the message names the setting, never the key."""
 
 
 class ApiKeys:
@@ -31,11 +31,11 @@ class ApiKeys:
 
     @property
     def required(self) -> bool:
-        """Whether callers have to show a key at all."""
+        """Whether any key is configured."""
         return bool(self._digests)
 
     def accepts(self, given: bytes) -> bool:
-        """Tell whether a key is valid, in a time that depends neither on it nor on which key it equals."""
+        """Return whether a key is valid, in a time that does not depend on the key."""
         digest = hashlib.sha256(given).digest()
         valid = False
         for known in self._digests:
@@ -43,7 +43,7 @@ class ApiKeys:
         return valid
 
     def reload(self) -> bool:
-        """Read the file again and forget the keys that it no longer holds.
+        """Read the file again and drop the keys that it no longer holds.
 
         Returns:
             False if it cannot be used: the log has the reason, and the keys from before stay valid.
@@ -76,12 +76,12 @@ def _read_file(path: Path) -> list[bytes]:
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not keys:
-        raise ApiKeysError(f"{setting} holds no key; one a line is wanted")
+        raise ApiKeysError(f"{setting}: expected one key a line, got none")
     return keys
 
 
 def _checked(key: str, where: str) -> bytes:
-    # A blank would make a comment behind a key, or two keys on a line, pass for one key.
+    # With a blank allowed, a comment behind a key, or two keys on a line, would pass as one key.
     if not key.isprintable() or " " in key or not key:
         raise ApiKeysError(f"{where}: a key is printable characters without blanks")
     return key.encode()

@@ -1,29 +1,29 @@
-"""Who may come in: whoever shows a key, and anyone on the few paths that are open."""
+"""API-key authentication; every path needs a key unless it is listed as open."""
 
 from collections.abc import Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.error_handlers import respond
 from service.errors import UnauthorizedError
 from service.http.api_keys import ApiKeys
+from service.http.problem_response import error_response
 
 KEY_HEADER = "X-API-Key"
 
 _RAW_KEY_HEADER = KEY_HEADER.lower().encode()
 
 
-class Access:
-    """Answers 401 to callers without a valid key, before anything is read, looked up or queued for them.
+class Authentication:
+    """ASGI middleware that answers 401 to callers without a valid key, before anything is read for them.
 
-    Every path wants a key unless it is named as open, so that a new route cannot be forgotten and an unknown
-    caller does not learn which routes there are.
+    Every path needs a key unless it is listed as open, so that a new route cannot be forgotten, and callers
+    without a key do not learn which routes exist.
 
     Args:
-        app: what comes behind.
-        keys: the keys that are valid now.
-        open_paths: want no key; one that ends in ``/`` stands for all that begins with it, ``/`` itself for
-            itself alone.
+        app: the next application.
+        keys: the keys that are valid now; at least one.
+        open_paths: need no key; a path that ends in ``/`` stands for all paths that begin with it, ``/``
+            alone for itself only.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, open_paths: Collection[str]) -> None:
@@ -34,12 +34,12 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] == "http" and self._keys.required and not self._is_open(scope["path"]):
+        if scope["type"] == "http" and not self._is_open(scope["path"]):
             given = next((value for name, value in scope["headers"] if name == _RAW_KEY_HEADER), b"")
             if not self._keys.accepts(given):
                 error = UnauthorizedError(f"{KEY_HEADER} is missing or wrong")
                 scope["state"]["error"] = error
-                await respond(error, scope)(scope, receive, send)
+                await error_response(error, scope)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

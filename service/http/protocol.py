@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.api.error_handlers import respond
 from service.errors import (
     BadRequestError,
     HeadTooLargeError,
@@ -18,37 +17,38 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
-from service.http.security_headers import add_security_headers
+from service.http.problem_response import error_response
+from service.http.security_headers import SECURITY_HEADERS
 from service.observability.metrics import Metrics
 
 _log = structlog.get_logger()
 _LINGER_SECONDS = 2
-"""To read on after a refusal: a connection closed with unread bytes is reset, and the answer with it."""
+"""Time to read on after a refusal: to close with unread bytes resets the connection, and loses the answer."""
 _MAX_PIPELINED = 16
-"""Requests that came before their turn; uvicorn keeps whatever one read brought, some 10,000."""
+"""Most pipelined requests per connection; uvicorn queues all that one read brings, about 10,000."""
 
 
 @dataclass(frozen=True)
 class ConnectionLimits:
-    """What one connection, and all of them, may take; times in seconds."""
+    """Limits of one connection, and of all together; times in seconds."""
 
     max_connections: int
     """More are refused with 503."""
     max_head_bytes: int
     """Request line and headers; more is refused with 431. The same holds for a trailer."""
     head_seconds: float
-    """In which a request's head has to arrive; also for the first byte of a new connection."""
+    """Time for a request's head to arrive, and for the first byte of a new connection."""
     body_seconds: float
-    """For the rest of a body whose request was answered before it had come."""
+    """Time for the rest of a body whose request was answered before it had arrived."""
     idle_seconds: float
-    """Between an answer and the next request."""
+    """Time between an answer and the next request."""
 
 
 def guarded_protocol(limits: ConnectionLimits, metrics: Metrics) -> type[HttpToolsProtocol]:
     """Build the protocol class for ``uvicorn.Config(http=…)``.
 
-    uvicorn itself waits for ever for a head that does not end, in any length, and answers broken requests
-    in plain text.
+    uvicorn itself waits for ever for a head that does not end, whatever its length, and answers broken
+    requests in plain text.
     """
 
     class Guarded(GuardedProtocol):
@@ -63,7 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """One connection; see ``guarded_protocol``.
 
     One timer runs at any moment, except while the application works on a request (its body has a limit of its
-    own). Bytes never extend it; only a head that begins, or ends, does.
+    own). Bytes never extend it; only the beginning or end of a head does.
     """
 
     limits: ConnectionLimits
@@ -97,18 +97,18 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless the connection was refused already."""
+        """Parse data, unless the connection was refused already."""
         if self._refusal is not None:
             return
         self._progress = False
         super().data_received(data)
-        # The parser keeps a header, or a trailer, until its end: it must not grow for ever.
+        # The parser buffers a header, or a trailer, until its end: it must not grow for ever.
         self._stalled_bytes = 0 if self._progress else self._stalled_bytes + len(data)
         if self._stalled_bytes > self.limits.max_head_bytes and self._refusal is None:
             self._refuse(self._too_large())
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser, or one of the checks below, stumbled over."""
+        """Refuse a request that the parser, or one of the checks below, rejected."""
         error = sys.exception()
         cause = error.__context__ if error is not None else None
         if isinstance(cause, ServiceError):
@@ -125,7 +125,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._allow(self.limits.head_seconds)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; drop a trailer, which nobody reads and uvicorn would keep."""
+        """Keep a header; drop a trailer, which the application never reads and uvicorn would keep."""
         if self._in_head:
             super().on_header(name, value)
             return
@@ -134,7 +134,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._too_large()
 
     def on_headers_complete(self) -> None:
-        """Check a whole head and hand it on."""
+        """Check a whole head and pass it on."""
         self._progress, self._in_head = True, False
         self._check_head()
         if not self._answering():
@@ -145,16 +145,16 @@ class GuardedProtocol(HttpToolsProtocol):
         self._close_after = not self.cycle.keep_alive
         self.cycle.keep_alive = True
         if self.expect_100_continue:
-            # Refused without a 100, the caller may or may not send the body: nothing can follow it.
+            # Refused without a 100, the client may or may not send the body: no request can follow.
             self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
-        """Hand on a piece of a body."""
+        """Pass on a piece of a body."""
         self._progress = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that a request came whole."""
+        """Record that a request has arrived whole."""
         self._progress, self._body_open = True, False
         super().on_message_complete()
         if not self.cycle.response_complete:
@@ -182,7 +182,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._allow(self.limits.head_seconds if self._in_head else self.limits.idle_seconds)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: a request that asks for another protocol is answered in this one."""
+        """Log nothing: a request for another protocol is answered in this one."""
 
     def _check_head(self) -> None:
         size, hosts = len(self.url), 0
@@ -193,18 +193,20 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._too_large()
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            raise BadRequestError(f"this is HTTP/{version}; HTTP/1.1 is wanted")
+            raise BadRequestError(f"expected HTTP/1.1, got HTTP/{version}")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise BadRequestError(f"{hosts} Host headers came; exactly 1 is wanted")
+            raise BadRequestError(f"expected exactly 1 Host header, got {hosts}")
         if len(self.pipeline) >= _MAX_PIPELINED:
-            raise BadRequestError(f"more than {_MAX_PIPELINED} requests came before their answers")
+            raise BadRequestError(
+                f"expected at most {_MAX_PIPELINED} requests before their answers, got more"
+            )
 
     def _too_large(self) -> HeadTooLargeError:
         most = self.limits.max_head_bytes
-        return HeadTooLargeError(f"the request line and headers have more than {most} bytes, the most taken")
+        return HeadTooLargeError(f"expected a request line and headers of at most {most} bytes, got more")
 
     def _answering(self) -> bool:
-        """Whether a request that came whole, or one before it, still waits for its answer."""
+        """Return whether a request that arrived whole, or one before it, still waits for its answer."""
         return (self._unanswered() and not self._body_open) or bool(self.pipeline)
 
     def _unanswered(self) -> bool:
@@ -229,7 +231,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: ServiceError) -> None:
-        """Read no further; answer now, or behind the requests that came whole."""
+        """Read no further; answer now, or after the requests that arrived whole."""
         self._refusal = error
         if not self._answering():
             self._answer(error)
@@ -239,14 +241,13 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()  # the request had its answer; this is about the rest of its body
             return
         request_id = uuid.uuid4().hex
-        response = respond(error, {"state": {"request_id": request_id}})
-        headers = add_security_headers(
-            [
-                *((name, value) for name, value in response.raw_headers if name != b"connection"),
-                (b"x-request-id", request_id.encode()),
-                (b"connection", b"close"),
-            ]
-        )
+        response = error_response(error, {"state": {"request_id": request_id}})
+        headers = [
+            *((name, value) for name, value in response.raw_headers if name != b"connection"),
+            (b"x-request-id", request_id.encode()),
+            (b"connection", b"close"),
+            *SECURITY_HEADERS,
+        ]
         head = f"HTTP/1.1 {int(error.status)} {HTTPStatus(error.status).phrase}\r\n".encode()
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(head + lines + b"\r\n" + bytes(response.body))

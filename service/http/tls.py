@@ -21,8 +21,8 @@ def check_certificate(certificate: Path, key: Path) -> None:
             raise TlsError(f"{setting}: {path} cannot be read: {error.strerror}") from error
 
     def no_password() -> str:
-        # OpenSSL would ask on the terminal, and a service has none.
-        raise TlsError(f"STEEL_TLS_KEY: {key} is encrypted; a key without a passphrase is wanted")
+        # OpenSSL would prompt on the terminal, and a service has none.
+        raise TlsError(f"STEEL_TLS_KEY: expected a key without a passphrase, got an encrypted one: {key}")
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, no_password)

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to a grey strip, or a clear refusal."""
+"""Decode image files into grey strips."""
 
 import io
 
@@ -36,24 +36,24 @@ def format_of(data: bytes) -> str:
         UnsupportedMediaTypeError: if it is none of them.
     """
     if not data:
-        raise InvalidImageError("the file is empty (0 bytes); send an image of 1600x256 pixels")
+        raise InvalidImageError(f"expected an image of {WIDTH}x{HEIGHT} pixels, got an empty file (0 bytes)")
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
     for magic, name in _MAGIC.items():
         if data.startswith(magic):
             return name
     raise UnsupportedMediaTypeError(
-        f"the file is not an image of a type read here ({', '.join(FORMATS)}); "
-        f"it begins with the bytes {data[:8].hex(' ')}"
+        f"expected an image of type {', '.join(FORMATS)}, got a file that begins with the bytes "
+        f"{data[:8].hex(' ')}"
     )
 
 
 def decode(data: bytes, *, max_pixels: int) -> Strip:
     """Decode one image file into a grey strip, uint8 ``[256, 1600]``.
 
-    Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is taken as it is), 16-bit grey
-    is divided by 257. Pixels are taken as the camera stored them: EXIF rotation is ignored, and a TIFF
-    that asks for it is refused. Of JPEGs one behind the other the first is read, as viewers do.
+    Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is used as it is), 16-bit grey is
+    divided by 257. Pixels stay as the camera stored them: EXIF orientation is ignored, and a TIFF that has
+    one is refused. Of several JPEGs in one file the first is read, as viewers do.
 
     Raises:
         UnsupportedMediaTypeError: see ``format_of``.
@@ -66,7 +66,7 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
         strip = _decode_jpeg(data, max_pixels) if kind == "JPEG" else _decode_other(data, kind, max_pixels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PayloadTooLargeError(
-            f"the {kind} header announces too many pixels; at most {max_pixels} are taken"
+            f"expected at most {max_pixels} pixels, got a {kind} header that announces more"
         ) from error
     except (PayloadTooLargeError, InvalidImageError, MemoryError):
         raise
@@ -82,11 +82,11 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
 def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise PayloadTooLargeError(
-            f"the {kind} is {width}x{height} = {width * height} pixels; at most {max_pixels} are taken"
+            f"expected at most {max_pixels} pixels, got a {kind} of {width}x{height} = {width * height}"
         )
     if (width, height) != (WIDTH, HEIGHT):
         raise InvalidImageError(
-            f"the {kind} is {width} wide and {height} high; {WIDTH} wide and {HEIGHT} high is wanted"
+            f"expected an image of {WIDTH}x{HEIGHT} pixels, got a {kind} of {width}x{height}"
         )
 
 
@@ -102,7 +102,7 @@ def _decode_other(data: bytes, kind: str, max_pixels: int) -> Strip:
 
 def _check_content(image: Image.Image, kind: str) -> None:
     if _has_more_frames(image, kind):
-        raise InvalidImageError(f"the {kind} holds several frames; exactly 1 is wanted")
+        raise InvalidImageError(f"expected exactly 1 frame, got a {kind} with several")
     if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
         raise _wrong_pixels(kind, image.mode)
     if kind == "TIFF":
@@ -111,14 +111,14 @@ def _check_content(image: Image.Image, kind: str) -> None:
 
 def _wrong_pixels(kind: str, pixels: str) -> InvalidImageError:
     return InvalidImageError(
-        f"the {kind} has pixels of type {pixels!r}; 8-bit grey or RGB or 16-bit grey is wanted"
+        f"expected pixels of 8-bit grey or RGB or 16-bit grey, got a {kind} with pixels of type {pixels!r}"
     )
 
 
 def _has_more_frames(image: Image.Image, kind: str) -> bool:
     if kind != "TIFF":
         return bool(getattr(image, "n_frames", 1) != 1)
-    # A TIFF's frames are a list to be walked; one step is enough and cannot be made to last.
+    # The frames of a TIFF are a linked list; one step is enough, and no file can make it last.
     try:
         image.seek(1)
     except EOFError:
@@ -127,30 +127,30 @@ def _has_more_frames(image: Image.Image, kind: str) -> bool:
 
 
 def _check_tiff(image: Image.Image) -> None:
-    """Refuse what Pillow would turn, or read with another meaning than the numbers have."""
+    """Refuse files that Pillow would rotate, or whose numbers it would misread."""
     if image.getexif().get(_ORIENTATION, 1) != 1:
-        raise InvalidImageError("the TIFF asks to be turned; send it as the camera saw it")
+        raise InvalidImageError("expected pixels as the camera stored them, got a TIFF with an orientation")
     tags = getattr(image, "tag_v2", {})
     if image.mode in _SIXTEEN_BIT and (
         set(tags.get(_BITS_PER_SAMPLE, (16,))) != {16} or tags.get(_PHOTOMETRIC, 1) != 1
     ):
         raise InvalidImageError(
-            "the TIFF's grey values are not 16 bits with black at 0; 8-bit grey or RGB or 16-bit grey "
-            "is wanted"
+            "expected 16-bit grey values with black at 0, got a TIFF with other bits or photometric "
+            "interpretation"
         )
 
 
 def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
-    """Decode the luma channel, without Pillow's copies; corrupt data, which Pillow fills up, is refused."""
-    if count_scans(data) > _MAX_SCANS:
-        raise InvalidImageError(f"the JPEG has more than {_MAX_SCANS} scans")
+    """Decode the luma channel without Pillow's copies; refuse corrupt data, which Pillow fills up."""
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     _check_size("JPEG", width, height, max_pixels)
     if colours not in _JPEG_COLOURS:
         raise _wrong_pixels("JPEG", colours)
+    if count_scans(data) > _MAX_SCANS:
+        raise InvalidImageError(f"expected a JPEG of at most {_MAX_SCANS} scans, got more")
     bits = bits_per_sample(data)
     if bits != 8:
-        raise _wrong_pixels("JPEG", f"{bits} bits")  # the decoder takes fewer, and leaves them dark
+        raise _wrong_pixels("JPEG", f"{bits} bits")  # the decoder takes fewer, and does not scale them
     strip: Strip = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
     return strip
 

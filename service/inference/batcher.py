@@ -3,15 +3,15 @@
 One queue, one task, no polling; one thread on a GPU, one per processor on a CPU. The rules:
 
 * An idle thread never waits: the first input runs at once.
-* After a busy spell a batch closes when it is full, or when its oldest input has waited
+* When all threads are busy, a batch closes once it is full, or once its oldest input has waited
   ``batch_timeout`` seconds since it arrived.
 * A full queue refuses at once.
-* A caller that has gone is dropped before the model runs and cannot hurt its batch-mates; so is one
-  whose deadline is nearer than the fastest run seen. A batch that waits for a thread counts as waiting.
-* An exception, or a wrong number of outputs, reaches every caller of that batch; the loop goes on.
+* An input whose caller has gone is dropped before the model runs, without harm to its batch; so is one whose
+  deadline is nearer than the fastest run so far. A batch that waits for a thread counts as waiting.
+* An exception, or a wrong number of outputs, reaches every caller of the batch; the loop continues.
 * An output that is a ServiceError is raised to its own caller.
-* A run that does not end, a device that is gone, or an end of the loop itself is a failure that is
-  reported once: the process has to be replaced.
+* A run that does not end, a lost device, or an end of the loop itself is a failure that is reported once: the
+  process has to be replaced.
 * Closing finishes what was accepted, then refuses.
 """
 
@@ -46,18 +46,18 @@ class _Item(Generic[X, Y]):
     arrived: float
     """Event-loop time; some loops count whole milliseconds only."""
     expires: float | None
-    """The deadline on the clock of ``time.perf_counter``, which threads can read, too."""
+    """The deadline on the clock of ``time.perf_counter``, which threads can read as well."""
 
 
 @dataclass(eq=False, slots=True)
 class _Run(Generic[X, Y]):
-    """A batch that was handed to the threads."""
+    """A batch that was submitted to the threads."""
 
     batch: list[_Item[X, Y]]
     began: float | None = None
     """When a thread took it, on the clock of ``time.perf_counter``."""
-    wanted: list[_Item[X, Y]] = field(default_factory=list)
-    """Those of the batch whose callers were there, and had time left, when it began."""
+    live: list[_Item[X, Y]] = field(default_factory=list)
+    """Items of the batch whose callers still waited, and had time left, when it began."""
     seconds: float = 0.0
     watchdog: asyncio.TimerHandle | None = None
 
@@ -67,16 +67,16 @@ class Batcher(Generic[X, Y]):
 
     Args:
         run: maps a batch to as many outputs, in order; blocking.
-        threads: where it runs; of ``max_parallel_runs`` threads.
+        threads: where it runs; ``max_parallel_runs`` threads.
         max_parallel_runs: batches that run at the same time at most.
-        max_waiting_runs: batches that wait there for a thread: one that has ended its batch has the next at
-            hand, without the event loop. They grow no more, so this is for batches of one.
+        max_runs_ahead: batches that are submitted ahead, so that a thread starts the next one without a round
+            trip through the event loop. They cannot grow; use only with batches of one.
         max_batch_size: inputs in one batch at most.
         batch_timeout: seconds; see the rules above.
-        max_queue_size: inputs that may wait, those in batches that run not counted.
-        max_run_seconds: a run that lasts longer hangs.
-        on_batch: told the size of every batch that ran.
-        on_failure: told why no more answers can be had from here.
+        max_queue_size: inputs that may wait, not counting batches that run.
+        max_run_seconds: a run that lasts longer counts as hanging.
+        on_batch: called with the size of every batch that ran.
+        on_failure: called with the reason why no more inputs can be answered.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Batcher(Generic[X, Y]):
         threads: Executor,
         *,
         max_parallel_runs: int = 1,
-        max_waiting_runs: int = 0,
+        max_runs_ahead: int = 0,
         max_batch_size: int,
         batch_timeout: float,
         max_queue_size: int,
@@ -106,7 +106,7 @@ class Batcher(Generic[X, Y]):
         self._task: asyncio.Task[None] | None = None
         self._threads = threads
         self._max_parallel_runs = max_parallel_runs
-        self._max_started_runs = max_parallel_runs + max_waiting_runs
+        self._max_started_runs = max_parallel_runs + max_runs_ahead
         self._free = asyncio.Semaphore(self._max_started_runs)
         self._runs: list[_Run[X, Y]] = []
         """In the order in which threads take them."""
@@ -114,7 +114,7 @@ class Batcher(Generic[X, Y]):
         self._fastest_seconds = 0.0
 
     def start(self) -> None:
-        """Begin to answer; ``close`` ends it, as the end of ``async with`` does."""
+        """Start the loop; ``close``, or the end of ``async with``, ends it."""
         self._task = asyncio.create_task(self._serve(), name="batcher")
 
     async def __aenter__(self) -> Self:
@@ -136,47 +136,81 @@ class Batcher(Generic[X, Y]):
 
     @property
     def queue_size(self) -> int:
-        """Inputs that wait, those that wait for a thread included."""
-        at_hand = self._runs[self._max_parallel_runs :]
-        return len(self._queue) + sum(len(run.batch) for run in at_hand)
-
-    @property
-    def full(self) -> bool:
-        """Whether the next input would be refused."""
-        return self.queue_size >= self.max_queue_size
+        """Inputs that wait, including those in batches that wait for a thread."""
+        ahead = self._runs[self._max_parallel_runs :]
+        return len(self._queue) + sum(len(run.batch) for run in ahead)
 
     def expected_seconds(self, inputs: int) -> float:
-        """Estimate how long so many inputs take, from recent batches; 0 before the first."""
+        """Estimate how long so many inputs take, from recent batches; 0 before the first batch."""
         batches = math.ceil(inputs / self._max_batch_size)
         return batches * self._batch_seconds / self._max_parallel_runs
-
-    def full_error(self) -> QueueFullError:
-        """Build the refusal for a full queue, with the seconds until there should be room."""
-        return QueueFullError(
-            f"{self.max_queue_size} strips are waiting already", self.retry_after(self.max_queue_size)
-        )
 
     def retry_after(self, inputs: int) -> int:
         """Return whole seconds, at least one, after which so many inputs should be answered."""
         return max(1, math.ceil(self.expected_seconds(inputs)))
 
+    def check_room(self, inputs: int, deadline: float, *, upstream: int = 0) -> None:
+        """Check that so many inputs fit into the queue, and can probably be answered before the deadline.
+
+        An empty queue takes every input: an estimate from a slow spell must not lock it.
+
+        Args:
+            inputs: how many.
+            deadline: event-loop time.
+            upstream: inputs on their way into the queue, which count as waiting.
+
+        Raises:
+            QueueFullError: if there is no room, or no time.
+        """
+        waiting = self.queue_size + upstream
+        if waiting + inputs > self.max_queue_size:
+            raise self._full_error()
+        left = deadline - asyncio.get_running_loop().time()
+        if waiting and self.expected_seconds(waiting + inputs) > left:
+            raise QueueFullError(
+                f"{waiting} strips are waiting, too many for an answer before the deadline in {left:.2f} s",
+                self.retry_after(waiting),
+            )
+
+    def _full_error(self) -> QueueFullError:
+        return QueueFullError(
+            f"{self.max_queue_size} strips are waiting already", self.retry_after(self.max_queue_size)
+        )
+
+    def put_all(self, inputs: Sequence[X], deadline: float) -> list[asyncio.Future[Y]]:
+        """Queue all inputs or none; see ``put``.
+
+        Raises:
+            QueueFullError: at once, as ``check_room`` does.
+            UnavailableError: at once, if the batcher is closing or has died.
+        """
+        self._check_alive()
+        self.check_room(len(inputs), deadline)
+        return [self._enqueue(x, deadline) for x in inputs]
+
     def put(self, x: X, deadline: float | None = None) -> asyncio.Future[Y]:
-        """Queue an input; what comes back holds its output, and cancelling that takes it off the queue.
+        """Queue an input; the future holds its output, and to cancel it takes the input off the queue.
 
         Args:
             x: the input.
-            deadline: event-loop time after which nobody wants the output.
+            deadline: event-loop time after which the output is of no use.
 
         Raises:
             QueueFullError: at once, if the queue is full.
             UnavailableError: at once, if the batcher is closing or has died.
-            DeadlineExceededError: later, if the deadline cannot be met any more when the model is free.
+            DeadlineExceededError: later, if the deadline can no longer be met when a thread is free.
             InferenceError: later, if the model failed.
         """
+        self._check_alive()
+        if self.queue_size >= self.max_queue_size:
+            raise self._full_error()
+        return self._enqueue(x, deadline)
+
+    def _check_alive(self) -> None:
         if not self.alive:
             raise UnavailableError("the service takes no more strips", self.retry_after(1))
-        if self.full:
-            raise self.full_error()
+
+    def _enqueue(self, x: X, deadline: float | None) -> asyncio.Future[Y]:
         loop = asyncio.get_running_loop()
         expires = None if deadline is None else time.perf_counter() + deadline - loop.time()
         item: _Item[X, Y] = _Item(x, loop.create_future(), loop.time(), expires)
@@ -197,7 +231,7 @@ class Batcher(Generic[X, Y]):
             await asyncio.wait([self._task])
 
     def abandon(self) -> None:
-        """Stop at once: what waits is refused, nothing new is handed to the threads."""
+        """Stop at once: refuse what waits, and submit nothing more to the threads."""
         self._closing = True
         if self._task is not None:
             self._task.cancel()
@@ -215,9 +249,9 @@ class Batcher(Generic[X, Y]):
                 else:
                     self._free.release()
             for _ in range(self._max_started_runs):
-                await self._free.acquire()  # given back by each run that ends
+                await self._free.acquire()  # released by each run that ends
         finally:
-            # Reached with a queue only if this task was cancelled: nobody may be left waiting.
+            # The queue holds items only if this task was cancelled: no caller may be left waiting.
             for item in self._queue:
                 _settle(item, _stopped())
             self._queue.clear()
@@ -225,7 +259,7 @@ class Batcher(Generic[X, Y]):
                 self._on_failure("the batcher has stopped")
 
     async def _next_input(self) -> bool:
-        """Wait for an input; False when there will be none."""
+        """Wait for an input; return False when there will be none."""
         while not self._queue:
             if self._closing:
                 return False
@@ -234,7 +268,7 @@ class Batcher(Generic[X, Y]):
         return True
 
     async def _fill(self) -> None:
-        """After a run, let a batch grow until it is full or its oldest input has waited enough."""
+        """Let a batch grow until it is full or its oldest input has waited for ``batch_timeout``."""
         loop = asyncio.get_running_loop()
         while self._queue and len(self._queue) < self._max_batch_size and not self._closing:
             closes = self._queue[0].arrived + self._batch_timeout
@@ -248,7 +282,7 @@ class Batcher(Generic[X, Y]):
                 return
 
     def _take(self) -> list[_Item[X, Y]]:
-        """Take a batch off the queue without those who have gone or would come too late."""
+        """Take a batch off the queue, without items whose callers have gone or that would be late."""
         batch: list[_Item[X, Y]] = []
         while self._queue and len(batch) < self._max_batch_size:
             item = self._queue.popleft()
@@ -262,14 +296,14 @@ class Batcher(Generic[X, Y]):
         return item.expires is not None and time.perf_counter() + self._fastest_seconds > item.expires
 
     def _start(self, batch: list[_Item[X, Y]]) -> None:
-        # A callback and not a task for each run: every step of a task is a wait for the event loop.
+        # A callback instead of a task for each run: every step of a task waits for the event loop.
         run = _Run(batch)
         try:
             running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed_run, run)
         except RuntimeError as error:
             self._free.release()
             _fail(batch, error)
-            self._on_failure(f"the inference threads take no work: {error}")
+            self._on_failure(f"the inference threads accept no work: {error}")
             return
         self._runs.append(run)
         self._watch(run, self._max_run_seconds)
@@ -279,7 +313,7 @@ class Batcher(Generic[X, Y]):
         run.watchdog = asyncio.get_running_loop().call_later(seconds, self._check, run)
 
     def _check(self, run: _Run[X, Y]) -> None:
-        """Give a run that began late, or has not begun, the rest of its time; a hanging one is a failure."""
+        """Give a run that began late, or has not begun, the rest of its time; report one that hangs."""
         lasted = 0.0 if run.began is None else time.perf_counter() - run.began
         if lasted < self._max_run_seconds - 0.001:
             self._watch(run, self._max_run_seconds - lasted)
@@ -287,17 +321,18 @@ class Batcher(Generic[X, Y]):
             self._on_failure(f"an inference has not ended after {self._max_run_seconds:g} s")
 
     def _timed_run(self, run: _Run[X, Y]) -> Sequence[Y | ServiceError]:
-        """Answer those of a batch who still want it; on a thread."""
+        """Run the live items of a batch; on a thread."""
         run.began = time.perf_counter()
-        run.wanted = [item for item in run.batch if not item.future.done() and not self._is_late(item)]
-        if not run.wanted:
+        run.live = [item for item in run.batch if not item.future.done() and not self._is_late(item)]
+        if not run.live:
             return []
         try:
-            outputs = self._run([item.input for item in run.wanted])
+            outputs = self._run([item.input for item in run.live])
         except StopIteration as error:
-            raise InferenceError(repr(error)) from error  # no future can carry it: its waiter would wait on
-        if len(outputs) != len(run.wanted):
-            raise InferenceError(f"the model gave {len(outputs)} outputs for {len(run.wanted)} inputs")
+            # A future cannot carry StopIteration; its awaiter would hang.
+            raise InferenceError(repr(error)) from error
+        if len(outputs) != len(run.live):
+            raise InferenceError(f"expected {len(run.live)} outputs of the model, got {len(outputs)}")
         run.seconds = time.perf_counter() - run.began
         return outputs
 
@@ -306,30 +341,30 @@ class Batcher(Generic[X, Y]):
             run.watchdog.cancel()
         self._runs.remove(run)
         self._free.release()
-        if running.cancelled():  # the threads were let go before it began
+        if running.cancelled():  # the threads were shut down before it began
             for item in run.batch:
                 _settle(item, _stopped())
             return
         for item in run.batch:
-            if item not in run.wanted:
+            if item not in run.live:
                 _settle(item, _too_late())
         error = running.exception()
-        if error is not None:  # also a thread's SystemExit: no reason to end anything here
-            _fail(run.wanted, error)
+        if error is not None:  # a thread's SystemExit as well: it must not end the event loop
+            _fail(run.live, error)
             if isinstance(error, DeviceLostError):
                 self._on_failure(str(error))
             return
-        for item, output in zip(run.wanted, running.result(), strict=True):
+        for item, output in zip(run.live, running.result(), strict=True):
             _settle(item, output)
-        if run.wanted:
+        if run.live:
             average = self._batch_seconds or run.seconds
             self._batch_seconds = 0.8 * average + 0.2 * run.seconds
             self._fastest_seconds = min(self._fastest_seconds or run.seconds, run.seconds)
-            self._on_batch(len(run.wanted))
+            self._on_batch(len(run.live))
 
 
 def _settle(item: _Item[X, Y], output: Y | ServiceError) -> None:
-    """Give a caller who is still there an output, or an error."""
+    """Give the caller an output or an error, unless it has gone."""
     if item.future.done():
         return
     if isinstance(output, ServiceError):
@@ -339,7 +374,7 @@ def _settle(item: _Item[X, Y], output: Y | ServiceError) -> None:
 
 
 def _too_late() -> DeadlineExceededError:
-    return DeadlineExceededError("the deadline could not be met any more; the model was not run")
+    return DeadlineExceededError("the deadline could no longer be met; the model was not run")
 
 
 def _stopped() -> UnavailableError:
@@ -347,7 +382,7 @@ def _stopped() -> UnavailableError:
 
 
 def _fail(batch: Sequence[_Item[X, Y]], error: BaseException) -> None:
-    """Give each caller an error of its own: a traceback grows wherever its error is raised."""
+    """Give each caller an error of its own: every raise of one error adds to its traceback."""
     for item in batch:
         failure = InferenceError(f"the model failed: {error!r}")
         failure.__cause__ = error

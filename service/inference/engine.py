@@ -1,4 +1,4 @@
-"""The running model and its replacement: loaded, proven, warmed up, switched, drained."""
+"""The engine: loads a model, proves it, warms it up, serves it, replaces it and drains it."""
 
 import asyncio
 import contextlib
@@ -18,23 +18,24 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
-from service.inference.model_server import QueueOptions, Serving
+from service.inference.model_server import ModelServer, QueueOptions
 from service.model.cpu_quota import cpu_quota
+from service.model.loading import open_session, serves
 from service.model.providers import GpuOptions
 from service.model.repository import find_model
-from service.model.session import Device, OrtSession, Session, open_session, serves
+from service.model.session import Device, OrtSession, Session
 from service.observability.metrics import Metrics
 
 _log = structlog.get_logger()
 _RETRY_SECONDS = 2
 _RESTART_SECONDS = 10
 _CLOSE_SECONDS = 3.0
-"""Callers have gone by then; a model that hangs must not keep the process."""
+"""All callers have gone by then; a model that hangs must not keep the process alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where the model lies, and how it is opened."""
+    """The model's path, and how it is opened."""
 
     path: Path
     """A file or a folder; see ``find_model``."""
@@ -44,7 +45,7 @@ class ModelSource:
     gpu: GpuOptions
 
     def open(self) -> OrtSession:
-        """Open what lies there now, proven and warmed up; blocking.
+        """Open the model that is there now, prove it and warm it up; blocking.
 
         Raises:
             ModelFileError: if the file cannot be trusted.
@@ -59,26 +60,26 @@ class ModelSource:
         )
 
     def is_served_by(self, session: Session) -> bool:
-        """Tell whether a session answers from what lies there now; blocking.
+        """Return whether a session runs the model that is there now; blocking.
 
         Raises:
-            ModelFileError: if there is no file that could be trusted.
+            ModelFileError: if there is no file that can be trusted.
         """
         return serves(session, find_model(self.path))
 
 
 class Engine:
-    """Owns the model that serves, and the one that takes its place.
+    """Owns the model server, and the one that replaces it.
 
     Args:
-        metrics: where batches and reloads are counted.
-        source: what to load.
+        metrics: counts batches and reloads.
+        source: of the model.
         max_queue_size: strips that may wait.
         batch_timeout: seconds that a strip waits for others when the model is busy.
         max_pixels: largest image, by its header.
-        max_run_seconds: longest inference; one that lasts longer hangs.
-        on_fatal: told once when only a new process can help: an inference that hangs, a GPU that is
-            gone, a dead queue.
+        max_run_seconds: longest inference; one that lasts longer counts as hanging.
+        on_fatal: called once when only a new process can help: an inference hangs, a GPU is lost, or the
+            queue has died.
     """
 
     def __init__(
@@ -104,16 +105,16 @@ class Engine:
         )
         self._on_fatal = on_fatal
         self._threads = ThreadPoolExecutor(cpu_quota(), thread_name_prefix="images")
-        self._serving: Serving | None = None
-        self._retiring: Serving | None = None
+        self._server: ModelServer | None = None
+        self._retiring: ModelServer | None = None
         self._retirement: asyncio.Task[None] | None = None
         self._reload = asyncio.Lock()
         self.failure: str | None = None
-        """Why only a new process can help, if it is so."""
+        """The reason why only a new process can help; None if there is none."""
         self.draining = False
         metrics.watch(
             ready=lambda: self.not_ready_reason is None,
-            queue_size=lambda: self._serving.batcher.queue_size if self._serving else 0,
+            queue_size=lambda: self._server.batcher.queue_size if self._server else 0,
         )
 
     async def load(self) -> None:
@@ -128,17 +129,22 @@ class Engine:
     async def serve(self, session: Session, *, max_batch_size: int) -> None:
         """Start answering with a session that is ready."""
         inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
-        self._switch(await Serving.start(session, inference, self._threads, self._options, max_batch_size))
+        self._switch(
+            await ModelServer.start(session, inference, self._threads, self._options, max_batch_size)
+        )
 
     async def reload(self) -> bool:
-        """Look at the source again; if another model lies there, load it beside the old and switch.
+        """Look at the source again; if another model is there, load it beside the old one and switch.
 
-        Requests that the old one accepted are finished by it. Returns whether another model answers now.
+        The old model finishes the requests that it accepted.
+
+        Returns:
+            Whether another model answers now.
 
         Raises:
             UnavailableError: if no model serves.
-            ReloadRunningError: if a reload is under way.
-            ModelRefusedError: if the new model cannot be trusted or does not run; the old one goes on.
+            ReloadRunningError: if another reload is running.
+            ModelRefusedError: if the new model cannot be trusted or does not run; the old one continues.
         """
         try:
             changed = await self._reload_once()
@@ -156,7 +162,7 @@ class Engine:
 
     async def _reload_once(self) -> bool:
         self.check_ready()
-        if self._serving is None:
+        if self._server is None:
             raise AssertionError("ready without a model")
         if self._reload.locked():
             raise ReloadRunningError("another reload is under way; ask again when it is done")
@@ -164,7 +170,7 @@ class Engine:
             if self._retirement is not None:
                 await asyncio.wait([self._retirement])  # never more than two models in memory
             try:
-                if await asyncio.to_thread(self._source.is_served_by, self._serving.session):
+                if await asyncio.to_thread(self._source.is_served_by, self._server.session):
                     return False
                 new = await self._open()
             except (ModelFileError, DeviceError) as error:
@@ -180,7 +186,7 @@ class Engine:
             known = isinstance(error, ServiceError)
             _log.error("reload", outcome=outcome, error=str(error), exc_info=None if known else error)
 
-    async def _open(self) -> Serving:
+    async def _open(self) -> ModelServer:
         # On the thread that will serve: CUDA's libraries keep handles and memory per thread.
         inference = ThreadPoolExecutor(1, thread_name_prefix="inference")
         try:
@@ -190,11 +196,13 @@ class Engine:
             raise
         if session.fallback_reason:
             _log.warning("running on the CPU instead of a GPU", reason=session.fallback_reason)
-        return await Serving.start(session, inference, self._threads, self._options, session.batch_sizes[-1])
+        return await ModelServer.start(
+            session, inference, self._threads, self._options, session.batch_sizes[-1]
+        )
 
-    def _switch(self, new: Serving) -> None:
-        """Give all requests to come to another model; those that the old one has stay with it."""
-        old, self._serving = self._serving, new
+    def _switch(self, new: ModelServer) -> None:
+        """Send new requests to another model; the old one keeps those that it has."""
+        old, self._server = self._server, new
         if old is not None:
             self._retiring = old
             self._retirement = asyncio.create_task(self._retire(old), name="retirement")
@@ -216,12 +224,12 @@ class Engine:
             provider=session.provider,
         )
 
-    async def _retire(self, old: Serving) -> None:
+    async def _retire(self, old: ModelServer) -> None:
         await old.retire()
-        self._retiring = None  # the last that knows it: its memory is free
+        self._retiring = None  # drop the last reference, so that the model's memory is freed
 
     def _fail(self, reason: str) -> None:
-        """Note that only a new process can help; on the event loop."""
+        """Record that only a new process can help; on the event loop."""
         if self.failure is not None:
             return
         self.failure = reason
@@ -230,50 +238,43 @@ class Engine:
 
     @property
     def not_ready_reason(self) -> str | None:
-        """Why strips cannot be answered now; None when they can."""
+        """The reason why strips cannot be answered now; None if they can."""
         if self.draining:
             return "the service is shutting down"
-        return self.failure or ("the model is being loaded" if self._serving is None else None)
+        return self.failure or ("the model is being loaded" if self._server is None else None)
 
     @property
     def threads(self) -> ThreadPoolExecutor:
-        """Where image work runs."""
+        """The threads for image work."""
         return self._threads
 
     @property
     def session(self) -> Session:
-        """The session that serves.
+        """The session of the model that serves.
 
         Raises:
-            UnavailableError: if there is none yet, none any more, or it is going.
+            UnavailableError: if the service is not ready.
         """
-        with self.hold() as serving:
-            return serving.session
+        with self.hold() as server:
+            return server.session
 
     @contextlib.contextmanager
-    def hold(self) -> Iterator[Serving]:
-        """Take the model that serves for one request: it stays until the block ends, whatever comes after.
+    def hold(self) -> Iterator[ModelServer]:
+        """Hold the model server for one request: it stays until the block ends, even if another replaces it.
 
         Raises:
-            UnavailableError: if there is none yet, none any more, or it is going.
+            UnavailableError: if the service is not ready.
         """
         self.check_ready()
-        if self._serving is None:
+        if self._server is None:
             raise AssertionError("ready without a model")
-        with self._serving.hold() as serving:
-            yield serving
-
-    @property
-    def refusal(self) -> ServiceError | None:
-        """Why no strip can be taken now, for every caller alike; None when some can."""
-        if self._serving is not None and self.not_ready_reason is None and self._serving.batcher.full:
-            return self._serving.batcher.full_error()
-        return None
+        with self._server.hold() as server:
+            yield server
 
     @property
     def busy(self) -> bool:
         """Whether a request is being answered."""
-        return any(one is not None and one.held for one in (self._serving, self._retiring))
+        return any(one is not None and one.held for one in (self._server, self._retiring))
 
     def check_live(self) -> None:
         """Raise UnavailableError with the reason once only a new process can help."""
@@ -287,16 +288,16 @@ class Engine:
             raise UnavailableError(reason, _RETRY_SECONDS)
 
     async def close(self) -> None:
-        """Finish what was accepted, within seconds, then let go of everything."""
+        """Finish accepted requests, within seconds, then shut everything down."""
         self.draining = True
         closing = [] if self._retirement is None else [self._retirement]
-        if self._serving is not None:
-            closing.append(asyncio.create_task(self._serving.retire(), name="retirement"))
+        if self._server is not None:
+            closing.append(asyncio.create_task(self._server.retire(), name="retirement"))
         if closing:
             _, hanging = await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
             for task in hanging:
                 task.cancel()
-        for serving in (self._serving, self._retiring):
-            if serving is not None:
-                serving.abandon()
+        for server in (self._server, self._retiring):
+            if server is not None:
+                server.abandon()
         self._threads.shutdown(wait=False, cancel_futures=True)

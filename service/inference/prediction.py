@@ -1,59 +1,74 @@
-"""One strip's way from a file to its answer: decode, infer, postprocess."""
+"""A strip's way from an image file to its prediction: decode, infer, postprocess."""
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from service.errors import InferenceError, ServiceError, unexpected
 from service.geometry import Strip
 from service.images.decode import decode
-from service.masks.formats import MaskFormat, maps_png, png, write
+from service.masks.formats import CODECS, MaskFormat, maps_png, png
 from service.masks.regions import Instance, instances
 from service.model.metadata import OperatingPoint
-from service.model.postprocess import ClassMask, segment
-from service.model.session import Probabilities
-from service.observability.stopwatch import Spent, Stopwatch
+from service.model.postprocess import ClassMask, apply_operating_point
+from service.model.session import Probabilities, Session
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """What is wanted besides the masks themselves."""
+class PredictOptions:
+    """What a caller chooses about the predictions of a request."""
 
+    point: OperatingPoint
     mask_format: MaskFormat = "none"
     instances: bool = False
     """Whether to list connected defects."""
     maps: bool = False
-    """Whether to give the probabilities that the masks were made of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is wanted of an image."""
-
-    point: OperatingPoint
-    output: Output
+    """Whether to give the probabilities that the masks are made of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An image file and what is wanted of it."""
+    """An image file to predict."""
 
     data: bytes
-    wanted: Wanted
+    options: PredictOptions
     queued: float = field(default_factory=time.perf_counter)
     """When it joined the queue."""
 
 
+class Elapsed(NamedTuple):
+    """What a stage took: seconds on the clock, and seconds during which its thread ran."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+class Stopwatch:
+    """Measures from its construction on; read it on the thread that made it."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self._cpu_started = time.thread_time()
+
+    def read(self) -> Elapsed:
+        """Return what has elapsed."""
+        return Elapsed(time.perf_counter() - self.started, time.thread_time() - self._cpu_started)
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What one strip spent in each stage."""
+    """What one strip took in each stage."""
 
-    decode: Spent
-    queue: Spent
-    inference: Spent
+    decode: Elapsed
+    queue: Elapsed
+    inference: Elapsed
     """Seconds of the whole batch; of its processor seconds, this strip's share."""
-    postprocess: Spent
+    postprocess: Elapsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,49 +80,78 @@ class Prediction:
     """Of the bytes that came."""
     classes: Sequence[ClassMask]
     codes: Sequence[dict[str, Any]]
-    """Per class the fields of the answer that hold its mask, as the job's format wants it."""
+    """For each class, the field of the answer that holds its mask in the format of the options."""
     png: str | None
-    """The masks of all classes, if the format is png; see ``mask_formats.png``."""
+    """The masks of all classes, if the format is png; see ``masks.formats.png``."""
     maps: str | None
-    """Probability maps, see ``mask_formats.maps_png``; None if they were not asked for."""
+    """Probability maps, see ``masks.formats.maps_png``; None unless the options ask for them."""
     instances: Sequence[Instance] | None
-    """None if they were not asked for."""
+    """None unless the options ask for them."""
     timing: Timing
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A job's file, read."""
+    """A job's file as a strip."""
 
     strip: Strip
     sha256: str
-    spent: Spent
+    elapsed: Elapsed
 
 
-def read(job: Job, max_pixels: int) -> Decoded:
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """The model's probabilities of a strip, and what they took."""
+
+    probabilities: Probabilities
+    started: float
+    """When its batch began to run, on the clock of ``time.perf_counter``."""
+    elapsed: Elapsed
+    """Seconds of the whole batch; of its processor seconds, this strip's share."""
+
+
+def decode_job(job: Job, max_pixels: int) -> Decoded:
     """Decode a job's file.
 
     Raises:
-        ServiceError: of the kinds of ``preprocess.decode``.
+        ServiceError: as ``images.decode.decode`` does.
     """
     watch = Stopwatch()
     strip = decode(job.data, max_pixels=max_pixels)
     return Decoded(strip, hashlib.sha256(job.data).hexdigest(), watch.read())
 
 
-def finish(
-    job: Job, decoded: Decoded, probabilities: Probabilities, queue: Spent, inference: Spent
-) -> Prediction:
-    """Turn probabilities into masks and codes."""
+def infer(session: Session, strips: Sequence[Strip]) -> list[Inferred]:
+    """Run the model on a batch of strips and measure it; blocking.
+
+    Raises:
+        InferenceError: if the number of outputs differs, since no output could be told from another.
+    """
     watch = Stopwatch()
-    classes = segment(probabilities.classes, probabilities.masks, job.wanted.point)
-    output = job.wanted.output
-    codes = [write(found.mask, output.mask_format) for found in classes]
-    picture = png([found.mask for found in classes]) if output.mask_format == "png" else None
-    maps = maps_png(probabilities.masks) if output.maps else None
-    defects = _instances(classes, probabilities) if output.instances else None
-    timing = Timing(decoded.spent, queue, inference, watch.read())
-    return Prediction(decoded.strip, decoded.sha256, classes, codes, picture, maps, defects, timing)
+    probabilities = session.infer(strips)
+    seconds, cpu_seconds = watch.read()
+    if len(probabilities) != len(strips):
+        raise InferenceError(f"expected {len(strips)} outputs of the model, got {len(probabilities)}")
+    elapsed = Elapsed(seconds, cpu_seconds / len(strips))
+    return [Inferred(one, watch.started, elapsed) for one in probabilities]
+
+
+def finish_job(job: Job, decoded: Decoded, inferred: Inferred, queue: Elapsed) -> Prediction:
+    """Turn probabilities into masks and their codes."""
+    watch = Stopwatch()
+    options, masks = job.options, inferred.probabilities.masks
+    classes = apply_operating_point(inferred.probabilities.classes, masks, options.point)
+    codec = CODECS.get(options.mask_format)
+    return Prediction(
+        decoded.strip,
+        decoded.sha256,
+        classes,
+        codes=[{} if codec is None else {codec.field: codec.encode(found.mask)} for found in classes],
+        png=png([found.mask for found in classes]) if options.mask_format == "png" else None,
+        maps=maps_png(masks) if options.maps else None,
+        instances=_instances(classes, inferred.probabilities) if options.instances else None,
+        timing=Timing(decoded.elapsed, queue, inferred.elapsed, watch.read()),
+    )
 
 
 def _instances(classes: Sequence[ClassMask], probabilities: Probabilities) -> list[Instance]:
@@ -117,3 +161,26 @@ def _instances(classes: Sequence[ClassMask], probabilities: Probabilities) -> li
         if found.mask is not None
         for one in instances(found.class_id, found.mask, pixels)
     ]
+
+
+def run_jobs(session: Session, jobs: Sequence[Job], max_pixels: int) -> list[Prediction | ServiceError]:
+    """Run jobs through all stages on this thread, each to its prediction or its own error; blocking."""
+    started = time.perf_counter()
+    decoded = [_or_error(decode_job, job, max_pixels) for job in jobs]
+    strips = [one.strip for one in decoded if isinstance(one, Decoded)]
+    inferred = iter(infer(session, strips) if strips else [])
+    return [
+        one
+        if isinstance(one, ServiceError)
+        else _or_error(finish_job, job, one, next(inferred), Elapsed(started - job.queued, 0.0))
+        for job, one in zip(jobs, decoded, strict=True)
+    ]
+
+
+def _or_error(stage: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | ServiceError:
+    try:
+        return stage(*args, **kwargs)
+    except ServiceError as error:
+        return error
+    except Exception as error:
+        return unexpected(error)

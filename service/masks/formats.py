@@ -1,9 +1,9 @@
-"""Masks written as callers want them."""
+"""The formats in which an answer carries its masks."""
 
 import base64
 import io
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +17,44 @@ from service.masks.regions import outline
 MaskFormat = Literal["rle", "coco_rle", "coco_rle_uncompressed", "polygon", "png", "none"]
 
 
-def write(mask: ColumnMask | None, mask_format: MaskFormat) -> dict[str, Any]:
-    """Write one class's mask, bool ``[1600, 256]``, or None if there is none, as the fields of its answer."""
-    if mask is None:
-        if mask_format == "rle":  # most classes of most strips
-            return {"rle": ""}
-        mask = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
-    match mask_format:
-        case "rle":
-            return {"rle": rle.encode(mask)}
-        case "coco_rle":
-            return {"coco_rle": _coco_rle(mask)}
-        case "coco_rle_uncompressed":
-            return {"coco_rle": _uncompressed_coco_rle(mask)}
-        case "polygon":
-            return {"polygon": outline(mask)}
-        case "png" | "none":
-            return {}
+def coco_rle(mask: ColumnMask) -> dict[str, Any]:
+    """Encode a mask as pycocotools does: ``size`` and compressed ``counts``, a string."""
+    code = pycocotools.mask.encode(mask.T.astype(np.uint8, order="F"))
+    return {"size": list(code["size"]), "counts": code["counts"].decode("ascii")}
+
+
+def uncompressed_coco_rle(mask: ColumnMask) -> dict[str, Any]:
+    """Encode a mask as lengths of runs, column by column, the first of background, as COCO annotates crowds.
+
+    Source: ``maskApi.h`` of pycocotools.
+    """
+    pixels = mask.reshape(-1)
+    edges = np.flatnonzero(np.diff(pixels, prepend=False))
+    counts = np.diff(edges, prepend=0, append=pixels.size)
+    return {"size": [mask.shape[1], mask.shape[0]], "counts": counts.tolist()}
+
+
+class Codec(NamedTuple):
+    """How one class's mask is written."""
+
+    field: str
+    """Of the class in the answer."""
+    encode: Callable[[ColumnMask | None], object]
+    """Takes None for a class that is not present."""
+
+
+def _or_empty(encode: Callable[[ColumnMask], object]) -> Callable[[ColumnMask | None], object]:
+    """Encode None as a mask without pixels."""
+    return lambda mask: encode(np.zeros((WIDTH, HEIGHT), dtype=np.bool_) if mask is None else mask)
+
+
+CODECS = {
+    "rle": Codec("rle", rle.encode),
+    "coco_rle": Codec("coco_rle", _or_empty(coco_rle)),
+    "coco_rle_uncompressed": Codec("coco_rle", _or_empty(uncompressed_coco_rle)),
+    "polygon": Codec("polygon", _or_empty(outline)),
+}
+"""The formats that write each class by itself."""
 
 
 def png(masks: Sequence[ColumnMask | None]) -> str:
@@ -44,7 +65,7 @@ def png(masks: Sequence[ColumnMask | None]) -> str:
 
 
 def class_bits(masks: Sequence[ColumnMask | None]) -> npt.NDArray[np.uint8]:
-    """Write masks as one picture, uint8 ``[256, 1600]``: bit ``n`` of a pixel is the ``n``-th mask's."""
+    """Join masks into one picture, uint8 ``[256, 1600]``: bit ``n`` of a pixel is the ``n``-th mask's."""
     bits = np.zeros((WIDTH, HEIGHT), dtype=np.uint8)
     for number, mask in enumerate(masks):
         if mask is not None:
@@ -61,19 +82,3 @@ def maps_png(masks: npt.NDArray[np.uint8]) -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(rows)).save(buffer, "PNG", compress_level=1)
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _coco_rle(mask: ColumnMask) -> dict[str, Any]:
-    code = pycocotools.mask.encode(mask.T.astype(np.uint8, order="F"))
-    return {"size": list(code["size"]), "counts": code["counts"].decode("ascii")}
-
-
-def _uncompressed_coco_rle(mask: ColumnMask) -> dict[str, Any]:
-    """Write lengths of runs, column by column, the first of background, as COCO annotates crowds.
-
-    Source: ``maskApi.h`` of pycocotools.
-    """
-    pixels = mask.reshape(-1)
-    edges = np.flatnonzero(np.diff(pixels, prepend=False))
-    counts = np.diff(edges, prepend=0, append=pixels.size)
-    return {"size": [mask.shape[1], mask.shape[0]], "counts": counts.tolist()}

@@ -20,7 +20,7 @@ _LENGTH_BITS = (3, 4, 8, 16)
 
 
 def encode(mask: ColumnMask) -> list[int]:
-    """Write a column-major mask, bool ``[width, height]``, as bytes."""
+    """Encode a mask as bytes."""
     pixels = np.ascontiguousarray(mask.T, dtype=np.bool_).reshape(-1)
     edges = np.flatnonzero(np.diff(pixels)) + 1
     starts = np.concatenate([[0], edges]) if pixels.size else edges
@@ -42,10 +42,10 @@ def _blocks(length: int, value: bool) -> Iterator[str]:
 
 
 def decode(code: Sequence[int], *, height: int, width: int) -> ColumnMask:
-    """Read bytes into a column-major mask, bool ``[width, height]``: where the picture is not transparent.
+    """Decode bytes into a mask: True where the picture is not transparent.
 
     Raises:
-        RleError: if the bytes are no such code, or one of a picture of another size.
+        RleError: if the bytes are not such a code, or have another size of picture.
     """
     values = _Bits(code).values(height * width * _CHANNELS)
     return np.ascontiguousarray(values.reshape(height, width, _CHANNELS)[:, :, _CHANNELS - 1].T > 0)
@@ -70,13 +70,13 @@ class _Bits:
         self._place += bits
         return int(word, 2)
 
-    def values(self, wanted: int) -> npt.NDArray[np.uint8]:
-        """Read the header and all values, uint8 ``[wanted]``."""
+    def values(self, expected: int) -> npt.NDArray[np.uint8]:
+        """Read the header and all values, uint8 ``[expected]``."""
         count, value_bits = self._read(32), self._read(5) + 1
-        if count != wanted or value_bits != _VALUE_BITS:
+        if count != expected or value_bits != _VALUE_BITS:
             raise RleError(
-                f"the brush code has {count} values of {value_bits} bits; "
-                f"{wanted} of {_VALUE_BITS} are wanted"
+                f"expected a brush code of {expected} values of {_VALUE_BITS} bits, "
+                f"got {count} of {value_bits} bits"
             )
         length_bits = [self._read(4) + 1 for _ in _LENGTH_BITS]
         out = np.zeros(count, dtype=np.uint8)

@@ -16,8 +16,10 @@ class RleError(ValueError):
     """The string is not a run-length code of a mask of this size."""
 
 
-def encode(mask: ColumnMask) -> str:
-    """Write a column-major mask, bool ``[width, height]``, as runs."""
+def encode(mask: ColumnMask | None) -> str:
+    """Encode a mask; None, a mask that does not exist, is the empty string."""
+    if mask is None:
+        return ""
     pixels = np.ascontiguousarray(mask, dtype=np.bool_).reshape(-1)
     if pixels.size == 0:
         return ""

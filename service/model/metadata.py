@@ -2,7 +2,6 @@
 
 import base64
 import io
-import math
 from typing import Annotated
 
 import numpy as np
@@ -63,10 +62,6 @@ class OperatingPoint(_Frozen):
     min_area: FourAreas = Field(
         description="a class whose mask has fewer pixels than this in all is not present"
     )
-
-    def byte_threshold(self, index: int) -> int:
-        """Return the smallest byte b with b / 255 >= the pixel threshold of class ``index`` + 1."""
-        return math.ceil(self.threshold[index] * 255 - 1e-9)
 
 
 class Profile(OperatingPoint):

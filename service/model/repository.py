@@ -62,13 +62,13 @@ def read_model(path: Path) -> ModelFile:
         raise ModelFileError(
             f"{beside} is not one line as sha256sum writes it: hash, two blanks, {path.name}"
         )
-    wanted, name = line[1].lower(), Path(line[2]).name
+    expected, name = line[1].lower(), Path(line[2]).name
     if name != path.name:
         raise ModelFileError(f"{beside} is the checksum of {name}, not of {path.name}")
     found = hashlib.sha256(data).hexdigest()
-    if found != wanted:
+    if found != expected:
         raise ModelFileError(
-            f"{path} is not the file that {beside.name} names: sha256 {wanted} is wanted, {found} was found"
+            f"{path} is not the file that {beside.name} names: expected sha256 {expected}, got {found}"
         )
     return ModelFile(path, data, found)
 

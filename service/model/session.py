@@ -1,4 +1,4 @@
-"""The loaded model: onnxruntime behind a small protocol, proven before it serves."""
+"""A loaded model: onnxruntime behind a small protocol."""
 
 import contextlib
 import math
@@ -14,18 +14,17 @@ from pydantic import ValidationError
 
 from service.errors import DeviceLostError, ModelFileError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
-from service.masks.rle import decode
 from service.model.cpu_quota import cpu_quota
 from service.model.io_binding import BoundRuns
 from service.model.metadata import METADATA_KEY, ModelMetadata
-from service.model.providers import CPU, OPENVINO, GpuOptions, open_cpu, open_gpu, open_openvino
-from service.model.repository import gpu_variant, read_model
+from service.model.providers import GpuOptions, open_cpu, open_gpu, open_openvino
+from service.model.repository import read_model
 
 KnownDevice = Literal["cpu", "openvino", "cuda", "tensorrt"]
 Device = KnownDevice | Literal["auto"]
 
-ON_PROCESSORS = ("cpu", "openvino")
-"""Devices on which strips run side by side rather than in batches."""
+CPU_DEVICES = ("cpu", "openvino")
+"""Devices on which strips run side by side, not in batches."""
 
 _INPUT = ("image", "tensor(uint8)", [HEIGHT, WIDTH])
 _OUTPUTS = (
@@ -35,7 +34,7 @@ _OUTPUTS = (
 
 
 class Probabilities(NamedTuple):
-    """What the model answers for one strip."""
+    """The model's outputs for one strip."""
 
     classes: npt.NDArray[np.float32]
     """float32 ``[4]``: probability that the strip holds a defect of the class."""
@@ -44,11 +43,11 @@ class Probabilities(NamedTuple):
 
 
 class Session(Protocol):
-    """Whatever answers strips with probabilities."""
+    """Answers strips with probabilities."""
 
     @property
     def metadata(self) -> ModelMetadata:
-        """What the model says of itself."""
+        """The model file's metadata."""
         ...
 
     @property
@@ -63,7 +62,12 @@ class Session(Protocol):
 
     @property
     def fallback_reason(self) -> str | None:
-        """Why it is not the provider that was hoped for, if it is not."""
+        """Why it is not the preferred provider; None if it is."""
+        ...
+
+    @property
+    def batches(self) -> bool:
+        """Whether strips run in batches on one thread, as on a GPU, or side by side, as on a CPU."""
         ...
 
     @property
@@ -84,14 +88,14 @@ class OrtSession:
         device: where to run; ``open_session`` also takes ``auto``.
         threads: processors for one inference on the CPU or OpenVINO; None takes the container's quota.
         max_batch_size: strips in one call at most; None takes 1 on the CPU, 16 on a GPU. Calls run in
-            fixed sizes (1, 2, 4, ... and this one) filled up with black strips, so that memory does not
+            fixed sizes (1, 2, 4, ... and this one), padded with black strips, so that memory does not
             grow with new shapes.
         gpu: options of a GPU.
-        fallback_reason: why this is not the device that was hoped for.
+        fallback_reason: why this is not the preferred device.
 
     Raises:
-        ModelFileError: if the file is missing, not what its checksum names, broken, of another contract or
-            without metadata.
+        ModelFileError: if the file is missing, differs from its checksum, is broken, has another contract or
+            has no metadata.
         DeviceError: if the device does not work here.
     """
 
@@ -109,13 +113,14 @@ class OrtSession:
         self.sha256 = file.sha256
         self.fallback_reason = fallback_reason
         threads = threads or cpu_quota()
+        self.batches = device not in CPU_DEVICES
         # On a CPU a batch takes as long as its strips one by one; on a GPU it does not.
-        self.batch_sizes = batch_sizes(max_batch_size or (1 if device in ON_PROCESSORS else 16))
+        self.batch_sizes = batch_sizes(max_batch_size or (16 if self.batches else 1))
         options = gpu or GpuOptions()
         if device == "tensorrt" and options.engine_cache is not None:
-            # TensorRT tells engines apart by names in the graph, which two versions of a model share.
+            # TensorRT distinguishes engines by names in the graph, which two versions of a model share.
             engines = options.engine_cache / file.sha256[:16]
-            with contextlib.suppress(OSError):  # TensorRT says what it misses
+            with contextlib.suppress(OSError):  # TensorRT reports what is missing
                 engines.mkdir(parents=True, exist_ok=True)
             options = replace(options, engine_cache=engines)
         if device == "cpu":
@@ -128,12 +133,12 @@ class OrtSession:
         self.metadata = _read_metadata(self._session, path)
         _check_contract(self._session, path)
         self._bound = (
-            None
-            if device in ON_PROCESSORS
-            else bind(self._session, device="cuda", batch_sizes=self.batch_sizes, graphs=options.graphs)
+            bind(self._session, device="cuda", batch_sizes=self.batch_sizes, graphs=options.graphs)
+            if self.batches
+            else None
         )
         # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
-        self.max_parallel_runs = math.ceil(cpu_quota() / threads) if device in ON_PROCESSORS else 1
+        self.max_parallel_runs = 1 if self.batches else math.ceil(cpu_quota() / threads)
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
         """Answer every strip, in order; see ``Session.infer``."""
@@ -144,7 +149,7 @@ class OrtSession:
         return answers
 
     def warm_up(self) -> None:
-        """Run every batch size once, so that no request pays for first-run work."""
+        """Run every batch size once, so that no request pays for the first run."""
         for size in self.batch_sizes:
             self._run(np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8))
 
@@ -172,7 +177,7 @@ class OrtSession:
 
 
 def _is_lost(error: Exception) -> bool:
-    """Tell CUDA's own failures, after which it answers nothing in this process, from a want of memory."""
+    """Return whether CUDA itself failed, which this process cannot recover from, and not an allocation."""
     text = str(error).lower()
     return ("cuda" in text or "cudnn" in text or "cublas" in text) and not (
         "out of memory" in text or "failed to allocate memory" in text
@@ -197,91 +202,12 @@ def bind(
     )
 
 
-def prove(session: Session) -> None:
-    """Run the golden strip and compare with the answer stored in the model file.
-
-    Raises:
-        ModelFileError: if the golden strip cannot be read, a class probability differs by more than 0.05,
-            or more than 1 pixel in 1,000 of a mask differs: more than float16 and int8 arithmetic explain.
-    """
-    golden = session.metadata.golden
-    point = session.metadata.profiles[0]
-    try:
-        strip = golden.strip()
-        wanted = [decode(code, height=HEIGHT, width=WIDTH) for code in golden.rle]
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"the golden strip cannot be read: {error}") from error
-    if strip.shape != (HEIGHT, WIDTH):
-        raise ModelFileError(f"the golden strip cannot be read: its shape is {strip.shape}")
-    classes, masks = session.infer([strip])[0]
-    for index in range(CLASS_COUNT):
-        difference = abs(float(classes[index]) - golden.class_probability[index])
-        agreement = float(np.mean((masks[index] >= point.byte_threshold(index)) == wanted[index]))
-        # Written so that a NaN fails too.
-        if not (difference <= 0.05 and agreement >= 0.999):
-            raise ModelFileError(
-                f"the golden strip is answered wrongly for class {index + 1} on {session.provider}: "
-                f"probability differs by {difference:.3f}, {agreement:.4%} of the pixels agree"
-            )
-
-
 def batch_sizes(largest: int) -> tuple[int, ...]:
     """Return the powers of two below ``largest``, and ``largest``."""
     sizes = [1]
     while sizes[-1] * 2 < largest:
         sizes.append(sizes[-1] * 2)
     return tuple(sizes) if largest <= sizes[-1] else (*sizes, largest)
-
-
-def open_session(
-    path: Path,
-    *,
-    device: Device,
-    threads: int | None = None,
-    max_batch_size: int | None = None,
-    gpu: GpuOptions | None = None,
-) -> OrtSession:
-    """Open a model file, prove it on its golden strip and warm it up.
-
-    On a GPU, the file for GPUs beside it is opened instead, if there is one.
-
-    ``auto`` tries CUDA and falls back to the CPU, whatever it is that does not work there; the session
-    then carries the reason.
-
-    Raises:
-        ModelFileError: if the file cannot be trusted.
-        DeviceError: if the wanted device does not work here.
-    """
-
-    def ready(device: KnownDevice, reason: str | None = None) -> OrtSession:
-        session = OrtSession(
-            path if device in ON_PROCESSORS else gpu_variant(path),
-            device=device,
-            threads=threads,
-            max_batch_size=max_batch_size,
-            gpu=gpu,
-            fallback_reason=reason,
-        )
-        prove(session)
-        session.warm_up()
-        return session
-
-    if device != "auto":
-        return ready(device)
-    try:
-        return ready("cuda")
-    except Exception as error:  # a GPU that opens may still fail to run: no memory, no kernel for it
-        return ready("cpu", f"no GPU: {error}")
-
-
-def serves(session: Session, path: Path) -> bool:
-    """Tell whether a session answers from what now lies at ``path``, or beside it for GPUs.
-
-    Raises:
-        ModelFileError: if what lies there is not what its checksum names.
-    """
-    file = path if session.provider in (CPU, OPENVINO) else gpu_variant(path)
-    return read_model(file).sha256 == session.sha256
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:
@@ -293,7 +219,7 @@ def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMe
     try:
         return ModelMetadata.model_validate_json(text)
     except ValidationError as error:
-        raise ModelFileError(f"the metadata of {path} is not understood: {error}") from error
+        raise ModelFileError(f"the metadata of {path} cannot be read: {error}") from error
 
 
 def _check_contract(session: onnxruntime.InferenceSession, path: Path) -> None:
@@ -301,6 +227,6 @@ def _check_contract(session: onnxruntime.InferenceSession, path: Path) -> None:
         [(node.name, node.type, list(node.shape[1:])) for node in nodes]
         for nodes in (session.get_inputs(), session.get_outputs())
     ]
-    wanted = [[_INPUT], list(_OUTPUTS)]
-    if found != wanted:
-        raise ModelFileError(f"{path} has inputs and outputs {found}; {wanted} are wanted")
+    expected = [[_INPUT], list(_OUTPUTS)]
+    if found != expected:
+        raise ModelFileError(f"{path}: expected inputs and outputs {expected}, got {found}")

@@ -1,4 +1,4 @@
-"""What Prometheus may read at /metrics."""
+"""The metrics that Prometheus reads at /metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +12,6 @@ from prometheus_client import (
     generate_latest,
 )
 
-from service.observability.stopwatch import Spent
-
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 _STAGES = ("decode", "queue", "inference", "postprocess")
@@ -21,19 +19,14 @@ _STAGES = ("decode", "queue", "inference", "postprocess")
 
 @dataclass(frozen=True, slots=True)
 class StageMeter:
-    """Where the time of one stage is counted; looked up once, not for every strip."""
+    """The metrics of one stage, looked up once and not for every strip."""
 
     seconds: Histogram
     cpu_seconds: Counter
 
-    def record(self, spent: Spent) -> None:
-        """Count one strip."""
-        self.seconds.observe(spent.seconds)
-        self.cpu_seconds.inc(spent.cpu_seconds)
-
 
 class Metrics:
-    """The service's own metrics in a registry of their own."""
+    """The metrics of one application, in a registry of their own."""
 
     content_type = CONTENT_TYPE_LATEST
 

@@ -149,6 +149,7 @@ class Broken:
     """The tiny session until it is broken."""
 
     max_parallel_runs = 1
+    batches = True
 
     def __init__(self, session: OrtSession, error: BaseException) -> None:
         self.metadata, self.sha256 = session.metadata, session.sha256
@@ -180,10 +181,10 @@ async def test_inference_threads_that_are_gone_end_the_process(tiny_session: Ort
     fatal = list[Exception]()
     app = create_app(Settings(), session=tiny_session, on_fatal=fatal.append)
     async with running_app(app) as client:
-        app.state.engine._serving._inference.shutdown()
+        app.state.engine._server._inference.shutdown()
         assert (await client.post("/predict", content=STRIP, headers=PNG)).status_code == 500
         for route in ("/health/ready", "/health/live"):
-            assert "the inference threads take no work" in (await client.get(route)).json()["detail"]
+            assert "the inference threads accept no work" in (await client.get(route)).json()["detail"]
         assert (await client.post("/predict", content=STRIP, headers=PNG)).status_code == 503
     assert len(fatal) == 1
 
@@ -195,7 +196,7 @@ async def test_a_gpu_that_disappears_turns_readiness_off(
     """A session with buffers bound as on a GPU, whose run then fails with CUDA's words."""
     session, fatal = OrtSession(tiny_model), list[Exception]()
     bound = bind(open_cpu(read_model(tiny_model), 1), device="cpu", batch_sizes=(1,), graphs=False)
-    session._bound, session.max_parallel_runs = bound, 1
+    session._bound, session.max_parallel_runs, session.batches = bound, 1, True
     async with running_app(create_app(Settings(), session=session, on_fatal=fatal.append)) as client:
 
         async def status() -> int:

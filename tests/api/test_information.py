@@ -12,11 +12,12 @@ import shapely.geometry
 from fastapi import FastAPI
 from PIL import Image
 
-from service.api.schemas import ClassResult, PredictResponse, Problem
+from service.api.schemas import ClassResult, PredictResponse
 from service.app import create_app
 from service.errors import ModelFileError
 from service.masks import rle
 from service.model.session import OrtSession
+from service.problem import Problem
 from service.settings import Settings
 from tests.support.images import png
 from tests.support.tiny_model import block_strip

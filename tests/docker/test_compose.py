@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from service.images.decode import decode
-from service.model.postprocess import segment
+from service.model.postprocess import apply_operating_point
 from service.model.repository import find_model
 from service.model.session import OrtSession
 from tests.docker.engine import URL, docker, running_container, works
@@ -33,7 +33,7 @@ def container() -> Iterator[str]:
 def test_the_answer_is_that_of_the_model(container: str) -> None:
     session = OrtSession(find_model(ROOT / "models/steel-unet-resnet18-fast"))
     probabilities = session.infer([decode(EXAMPLE, max_pixels=409_600)])[0]
-    expected = segment(probabilities.classes, probabilities.masks, session.metadata.profiles[0])
+    expected = apply_operating_point(probabilities.classes, probabilities.masks, session.metadata.profiles[0])
     answer = httpx.post(f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60).json()
     assert answer["model"]["sha256"] == session.sha256
     classes = answer["images"][0]["classes"]

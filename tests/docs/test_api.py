@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from PIL import Image
 
 from service import errors
-from service.api.schemas import PredictQuery
+from service.api.parameters import PredictQuery
 from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.anyio

@@ -163,7 +163,7 @@ def _protocol() -> list[Row]:
     return [
         Row("noise", bytes(range(128, 256)) * 8, 400, "Invalid HTTP"),
         Row("line feeds", b"\n" * 50, None, "", half_closed=True),
-        Row("http/0.9", b"GET /health/live\r\n\r\n", 400, "HTTP/1.1 is wanted"),
+        Row("http/0.9", b"GET /health/live\r\n\r\n", 400, "expected HTTP/1.1"),
         Row("http/2 preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "Invalid HTTP"),
         Row("http/3.0", b"GET /health/live HTTP/3.0\r\n\r\n", 400, "Invalid HTTP"),
         Row(
@@ -289,7 +289,7 @@ def _tensors() -> list[Row]:
         row("a number of a million digits", b'{"id":' + b"9" * 1_000_000 + b"}", 422, ""),
         row("a long name", _inputs(name="n" * 500_000, shape=[1]), 422, "…"),
         binary("a large file, by its length", struct.pack("<I", 4_194_305), 413, "at most 4194304"),
-        row("a shape of a billion", _inputs(shape=[10**9], data=[strip]), 413, "at most 32 images"),
+        row("a shape of a billion", _inputs(shape=[10**9], data=[strip]), 413, "expected at most 32 images"),
         row(
             "no base64", _inputs(shape=[1], data=["!" * 1_000_000]), 422, "image[0]: an image file in base64"
         ),

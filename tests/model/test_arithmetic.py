@@ -25,9 +25,10 @@ from model_export.training.cross_validate import CrossValidateConfig, cross_vali
 from model_export.training.teacher import Teacher
 from model_export.training.train import train
 from service.geometry import Strip
+from service.model.loading import prove
 from service.model.providers import open_cpu
 from service.model.repository import read_model, write_checksum
-from service.model.session import OrtSession, Probabilities, prove
+from service.model.session import OrtSession, Probabilities
 from tests.support.quick_training import QUICK
 
 STRIPS = [DrawnStrip(9, number).load()[0] for number in range(4)]

@@ -18,7 +18,8 @@ from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.training.checkpoint import load_checkpoint
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate, run_folder
-from service.model.session import OrtSession, prove
+from service.model.loading import prove
+from service.model.session import OrtSession
 from tests.support.quick_training import QUICK
 
 FOLDS = 2

@@ -12,9 +12,10 @@ from model_export.evaluation.out_of_fold import open_fold_sessions, predict_out_
 from model_export.metrics import class_scores
 from service.app import create_app
 from service.masks import rle
-from service.model.postprocess import segment
+from service.model.loading import prove
+from service.model.postprocess import apply_operating_point
 from service.model.repository import find_model
-from service.model.session import OrtSession, prove
+from service.model.session import OrtSession
 from service.settings import Settings
 from tests.support.serving import ROOT, running_app
 
@@ -68,7 +69,7 @@ async def test_the_service_gives_the_masks_that_evaluate_uses(
     masks = 0
     for strip in read_kaggle(severstal)[:30]:
         answer = session.infer([read_image(strip.path)])[0]
-        expected = segment(answer.classes, answer.masks, point)
+        expected = apply_operating_point(answer.classes, answer.masks, point)
         response = await client.post(
             "/predict", content=strip.path.read_bytes(), headers={"Content-Type": "image/jpeg"}
         )

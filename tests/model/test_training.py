@@ -29,7 +29,8 @@ from model_export.training.config import TrainConfig
 from model_export.training.train import train
 from service.errors import ModelFileError
 from service.masks import rle
-from service.model.session import OrtSession, prove
+from service.model.loading import prove
+from service.model.session import OrtSession
 from tests.support.arrays import save_arrays
 from tests.support.quick_training import QUICK
 from tests.support.serving import ROOT
@@ -237,9 +238,7 @@ def test_evaluate_leaves_out_what_the_model_has_seen(
 def test_evaluate_wants_strips_and_a_profile_that_exists(exported: Path) -> None:
     with pytest.raises(DataError, match="--data FOLDER or --drawn COUNT"):
         evaluate(EvaluateConfig(model=exported))
-    with pytest.raises(
-        DataError, match=r"expected a profile .* \(inspection, kaggle\), got 'best'"
-    ):
+    with pytest.raises(DataError, match=r"expected a profile .* \(inspection, kaggle\), got 'best'"):
         evaluate(EvaluateConfig(model=exported, drawn=1, profile="best"))
 
 

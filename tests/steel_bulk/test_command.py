@@ -264,7 +264,7 @@ def test_a_strip_that_crashes_every_worker_is_named(
         ({"source": "{archive}/000.png"}, "got the image "),
         ({"source": "{archive}/empty"}, "holds no image"),
         ({"model": Path("/nowhere")}, "the model cannot be used: there is no model at /nowhere"),
-        ({"profile": "best"}, "profile: one of inspection, kaggle is wanted"),
+        ({"profile": "best"}, "profile: expected one of inspection, kaggle"),
         ({"threshold": "2"}, "threshold: "),
         ({"workers": 0}, "at least 1"),
         ({"out": "{archive}/000.png"}, "cannot be read or written"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from service.errors import ModelFileError
-from service.model.session import open_session
+from service.model.loading import open_session
 
 
 def refusal(path: Path) -> str:

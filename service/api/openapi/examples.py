@@ -10,11 +10,18 @@ from service.api.responses import image_result
 from service.api.schemas import ImageResult, ModelSummary, PredictResponse, ProfileUsed, TimingMs
 from service.errors import InvalidImageError, ServiceError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
-from service.inference.prediction import Decoded, Job, Output, Prediction, Wanted, finish
+from service.inference.prediction import (
+    Decoded,
+    Elapsed,
+    Inferred,
+    Job,
+    Prediction,
+    PredictOptions,
+    finish_job,
+)
 from service.masks.formats import MaskFormat
 from service.model.metadata import DefectClass, OperatingPoint
 from service.model.session import Probabilities
-from service.observability.stopwatch import Spent
 
 _CLASSES = tuple(
     DefectClass(id=number, name=name)
@@ -28,22 +35,27 @@ _POINT = OperatingPoint(
 _FORMATS: tuple[MaskFormat, ...] = ("coco_rle", "coco_rle_uncompressed", "polygon", "png")
 
 
-def predictions() -> dict[str, dict[str, Any]]:
-    """Give answers of /predict by name, for each case that a caller meets."""
-    small = InvalidImageError("the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted")
-    two = [_image("cam3-0042.jpg", _strip(True, Output("rle"))), _image("cam3-0043.jpg", small)]
-    both = Output("none", instances=True)
+def predict_examples() -> dict[str, dict[str, Any]]:
+    """Return answers of /predict by name, for each case that a caller meets."""
+    small = InvalidImageError("expected an image of 1600x256 pixels, got a PNG of 800x600")
+    options = PredictOptions(_POINT, "rle")
+    defect = [_image("cam3-0042.jpg", _strip(True, options))]
+    listed = PredictOptions(_POINT, "none", instances=True)
     return {
-        "defect": _example("a defect", [_image("cam3-0042.jpg", _strip(True, Output("rle")))]),
-        "clean": _example("a clean strip", [_image("cam3-0041.jpg", _strip(False, Output("rle")))]),
-        "one of two refused": _example("two files, one of them refused", two),
+        "defect": _example("a defect", defect),
+        "clean": _example("a clean strip", [_image("cam3-0041.jpg", _strip(False, options))]),
+        "one of two refused": _example(
+            "two files, one of them refused", [*defect, _image("cam3-0043.jpg", small)]
+        ),
         **{
-            name: _example(f"mask_format={name}", [_image("cam3-0042.jpg", _strip(True, Output(name)))])
+            name: _example(
+                f"mask_format={name}", [_image("cam3-0042.jpg", _strip(True, PredictOptions(_POINT, name)))]
+            )
             for name in _FORMATS
         },
         "instances": _example(
             "mask_format=none, instances=true, mm_per_px=0.5",
-            [_image("cam3-0042.jpg", _strip(True, both), (0.5, 0.5))],
+            [_image("cam3-0042.jpg", _strip(True, listed), (0.5, 0.5))],
         ),
     }
 
@@ -70,17 +82,17 @@ def _image(
     return image_result(filename, result, _CLASSES, EXAMPLE_ID, mm_per_px)
 
 
-def _strip(defect: bool, output: Output) -> Prediction:
-    """Answer a strip with a scratch of 200 x 6 pixels, with a hole, or a clean one."""
+def _strip(defect: bool, options: PredictOptions) -> Prediction:
+    """Predict a strip with a scratch of 200 x 6 pixels, with a hole, or a clean one."""
     classes = np.array([0.004, 0.011, 0.973 if defect else 0.021, 0.002], dtype=np.float32)
     masks = np.zeros((CLASS_COUNT, WIDTH, HEIGHT), dtype=np.uint8)
     if defect:
         masks[2, 400:600, 120:126] = 240
         masks[2, 500:504, 122:124] = 20
-    spent = Spent(0.0, 0.0)
-    decoded = Decoded(np.zeros((HEIGHT, WIDTH), dtype=np.uint8), _sha256("strip"), spent)
-    job = Job(b"", Wanted(_POINT, output))
-    return finish(job, decoded, Probabilities(classes, masks), spent, spent)
+    elapsed = Elapsed(0.0, 0.0)
+    decoded = Decoded(np.zeros((HEIGHT, WIDTH), dtype=np.uint8), _sha256("strip"), elapsed)
+    inferred = Inferred(Probabilities(classes, masks), 0.0, elapsed)
+    return finish_job(Job(b"", options), decoded, inferred, elapsed)
 
 
 def _sha256(text: str) -> str:

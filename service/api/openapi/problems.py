@@ -1,9 +1,7 @@
-"""Errors on the OpenAPI page, each with examples, made by the code that answers them."""
+"""Documented errors, with examples made by the code that answers them."""
 
 from typing import Any
 
-from service.api.error_handlers import MEDIA_TYPE, problem_of
-from service.api.schemas import Problem
 from service.errors import (
     DeadlineExceededError,
     ForbiddenError,
@@ -21,9 +19,10 @@ from service.errors import (
     UnavailableError,
     UnsupportedMediaTypeError,
 )
+from service.problem import MEDIA_TYPE, Problem, problem_of
 
 EXAMPLE_ID = "5b1f0b0c9d5e4f1f8a3c2d1e0f9a8b7c"
-"""What requests of the examples are called."""
+"""The request id of the examples."""
 
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
@@ -49,29 +48,29 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
     ),
     ("slow sender", RequestTimeoutError("the body did not arrive in 10 s")),
     ("two at once", ReloadRunningError("another reload is under way; ask again when it is done")),
-    ("too many bytes", PayloadTooLargeError("the body has 50000000 bytes; at most 33554432 are taken")),
-    ("too many files", PayloadTooLargeError("at most 32 files are taken in one request")),
+    ("too many bytes", PayloadTooLargeError("expected a body of at most 33554432 bytes, got 50000000")),
+    ("too many files", PayloadTooLargeError("expected at most 32 files, got more")),
     (
         "too many pixels",
-        PayloadTooLargeError("the PNG is 16000x2560 = 40960000 pixels; at most 16000000 are taken"),
+        PayloadTooLargeError("expected at most 16000000 pixels, got a PNG of 16000x2560 = 40960000"),
     ),
     (
         "no image",
         UnsupportedMediaTypeError(
-            "the file is not an image of a type read here (JPEG, PNG, BMP, TIFF, WEBP); it begins with the "
-            "bytes 25 50 44 46 2d 31 2e 37"
+            "expected an image of type JPEG, PNG, BMP, TIFF, WEBP, got a file that begins with the bytes "
+            "25 50 44 46 2d 31 2e 37"
         ),
     ),
     (
         "wrong size",
-        InvalidImageError("the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"),
+        InvalidImageError("expected an image of 1600x256 pixels, got a PNG of 800x600"),
     ),
     ("truncated", InvalidImageError("the JPEG cannot be decoded: Premature end of JPEG file")),
     (
         "wrong parameter",
         InvalidParameterError(
             "threshold",
-            "threshold: one value, or 4 separated by commas, each from 0 to 1, is wanted; got '0.5,2'",
+            "threshold: expected one value or 4 separated by commas, each from 0 to 1, got '0.5,2'",
         ),
     ),
     ("busy", QueueFullError("64 strips are waiting already", 2)),
@@ -83,7 +82,7 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
 
 
 def error_answers(*statuses: int, v2: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Document error answers, each with an example for every reason that there is.
+    """Document error answers, each with an example for every reason.
 
     Args:
         statuses: HTTP statuses.

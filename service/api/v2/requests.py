@@ -1,4 +1,4 @@
-"""Infer requests of the Open Inference Protocol: from the body to image files and what is wanted of them."""
+"""Infer requests of the Open Inference Protocol: from the body to image files and options."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,49 +7,42 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from service.api.uploads import UploadLimits
 from service.api.v2.schemas import InferRequest, RequestInput, RequestOutput, TensorMetadata
 from service.api.v2.tensors import INPUT, OUTPUTS, from_base64, shown, split_bytes, wrong
 from service.errors import PayloadTooLargeError
 
-HEADER = "Inference-Header-Content-Length"
-"""Says how long the JSON is where binary data follow it."""
+JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
+"""Carries the length of the JSON, in bytes, where binary data follows it."""
 
-_MOST_JSON_VALUES = 256
-"""In a request, besides its images. Every value costs memory, many times the byte or two that it came in."""
-_MOST_PARAMETER_CHARACTERS = 256
+_MAX_JSON_VALUES = 256
+"""In a request, besides its images. A value of one or two bytes takes many times that in memory."""
+_MAX_PARAMETER_CHARACTERS = 256
 _POINT_PARAMETERS = ("profile", "threshold", "min_area")
 _KNOWN_PARAMETERS = {*_POINT_PARAMETERS, "timeout", "binary_data_output"}
-_IDLE_PARAMETERS = {"priority", "sequence_id", "sequence_start", "sequence_end", "content_type"}
-"""Clients of other servers send them; strips have no sequence and no priority."""
+_IGNORED_PARAMETERS = {"priority", "sequence_id", "sequence_start", "sequence_end", "content_type"}
+"""Accepted and ignored: clients of other servers send them; strips have no sequence and no priority."""
 _REFUSED_PARAMETERS = ("classification", "shared_memory_region")
-"""Of a tensor: who asks for them could not use what is answered without."""
-_MOST_WHOLE = 2**63
+"""Tensor parameters that are refused: ignoring them would give the client an answer that it cannot use."""
+_MAX_INTEGER = 2**63
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a request may hold."""
-
-    files: int
-    file_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An infer request, read."""
+class ParsedRequest:
+    """An infer request."""
 
     id: str | None
     files: Sequence[bytes]
     """The image files."""
     point: dict[str, str]
-    """Parameters about the masks, unchecked."""
+    """Parameters about masks, not validated."""
     seconds: float | None
-    """In which the answer is wanted."""
+    """Time limit for the answer; None if the request has none."""
     outputs: Sequence[tuple[TensorMetadata, bool]]
-    """What is wanted, and whether as binary data."""
+    """The requested tensors, and whether as binary data."""
 
 
-def read_request(body: bytes, json_bytes: int | None, limits: Limits) -> Asked:
+def read_request(body: bytes, json_bytes: int | None, limits: UploadLimits) -> ParsedRequest:
     """Read the body of an infer request.
 
     Args:
@@ -58,29 +51,29 @@ def read_request(body: bytes, json_bytes: int | None, limits: Limits) -> Asked:
         limits: of the files.
 
     Raises:
-        InvalidParameterError: if it is not what the protocol wants, or wants what is not done here.
+        InvalidParameterError: if it does not follow the protocol, or asks for what is not supported.
         PayloadTooLargeError: if there are too many files, or one is too large.
     """
     if json_bytes is not None and json_bytes > len(body):
-        raise wrong(HEADER, f"is {json_bytes}, but the body has {len(body)} bytes")
+        raise wrong(JSON_LENGTH_HEADER, f"is {json_bytes}, but the body has {len(body)} bytes")
     text = body[:json_bytes]
     binary = None if json_bytes is None else memoryview(body)[json_bytes:]
     request = _parse(text, limits)
     parameters = request.parameters
     for name in parameters:
-        if name not in _KNOWN_PARAMETERS | _IDLE_PARAMETERS:
+        if name not in _KNOWN_PARAMETERS | _IGNORED_PARAMETERS:
             raise wrong(f"parameters.{shown(name)}", "there is no such parameter")
-    return Asked(
+    return ParsedRequest(
         request.id,
         _files(request.inputs[0], binary, limits),
         {name: _point_text(name, parameters[name]) for name in _POINT_PARAMETERS if name in parameters},
         _seconds(parameters.get("timeout", 0)),
-        _wanted(request.outputs, _flag(parameters, "binary_data_output", "parameters", default=False)),
+        _requested(request.outputs, _flag(parameters, "binary_data_output", "parameters", default=False)),
     )
 
 
-def _parse(text: bytes, limits: Limits) -> InferRequest:
-    most = _MOST_JSON_VALUES + limits.files
+def _parse(text: bytes, limits: UploadLimits) -> InferRequest:
+    most = _MAX_JSON_VALUES + limits.files
     if sum(text.count(mark) for mark in b",[{") > most:
         raise PayloadTooLargeError(
             f"the JSON holds more than {most} values; images are elements of one BYTES tensor, at most "
@@ -94,11 +87,11 @@ def _parse(text: bytes, limits: Limits) -> InferRequest:
         raise wrong(where.removeprefix(".") or "body", str(first["msg"])) from error
 
 
-def _files(tensor: RequestInput, binary: memoryview | None, limits: Limits) -> list[bytes]:
+def _files(tensor: RequestInput, binary: memoryview | None, limits: UploadLimits) -> list[bytes]:
     if (tensor.name, tensor.datatype) != (INPUT.name, INPUT.datatype):
         raise wrong(
             "inputs[0]",
-            f"a {INPUT.datatype} tensor named {INPUT.name!r} is wanted; got {shown(tensor.datatype)} named "
+            f"expected a {INPUT.datatype} tensor named {INPUT.name!r}, got {shown(tensor.datatype)} named "
             f"{shown(tensor.name)!r}",
         )
     _check_parameters(tensor.parameters, "inputs[0]")
@@ -106,19 +99,19 @@ def _files(tensor: RequestInput, binary: memoryview | None, limits: Limits) -> l
     if tensor.shape[1:] not in ([], [1]):
         raise wrong(
             "inputs[0].shape",
-            f"[n] or [n, 1], n being the number of images, is wanted; got {tensor.shape}",
+            f"expected [n] or [n, 1], n being the number of images, got {tensor.shape}",
         )
     if count > limits.files:
-        raise PayloadTooLargeError(f"at most {limits.files} images are taken in one request")
+        raise PayloadTooLargeError(f"expected at most {limits.files} images, got more")
     size = tensor.parameters.get("binary_data_size")
     if size is None:
         if binary:
             raise wrong("inputs[0].parameters.binary_data_size", "is missing, but bytes follow the JSON")
         return _from_json(tensor.data, count, limits)
     if tensor.data is not None:
-        raise wrong("inputs[0].data", "stands beside binary_data_size; one of the two is wanted")
+        raise wrong("inputs[0].data", "expected either data or binary_data_size, got both")
     if binary is None:
-        raise wrong(HEADER, "is missing; with binary data it says how long the JSON is")
+        raise wrong(JSON_LENGTH_HEADER, "is missing; with binary data it says how long the JSON is")
     size = _whole("inputs[0].parameters.binary_data_size", size)
     if size != len(binary):
         raise wrong(
@@ -127,32 +120,32 @@ def _files(tensor: RequestInput, binary: memoryview | None, limits: Limits) -> l
     return split_bytes(binary, count, limits.file_bytes)
 
 
-def _from_json(data: list[Any] | None, count: int, limits: Limits) -> list[bytes]:
+def _from_json(data: list[Any] | None, count: int, limits: UploadLimits) -> list[bytes]:
     if data is None:
-        raise wrong("inputs[0].data", "is missing: image files in base64, or binary_data_size, are wanted")
+        raise wrong("inputs[0].data", "expected image files in base64, or binary_data_size, got neither")
     # The protocol allows tensors as nested lists, too.
     flat = list(itertools.chain.from_iterable(row if isinstance(row, list) else [row] for row in data))
     if len(flat) != count:
-        raise wrong("inputs[0].data", f"has {len(flat)} elements; {count} by its shape are wanted")
+        raise wrong("inputs[0].data", f"expected {count} elements by its shape, got {len(flat)}")
     return [from_base64(f"{INPUT.name}[{index}]", text, limits.file_bytes) for index, text in enumerate(flat)]
 
 
 def _check_parameters(parameters: dict[str, Any], where: str) -> None:
     for name in _REFUSED_PARAMETERS:
         if name in parameters:
-            raise wrong(f"{where}.parameters.{name}", "is not done here")
+            raise wrong(f"{where}.parameters.{name}", "is not supported")
 
 
 def _point_text(name: str, value: object) -> str:
     """Write a parameter as the query has it: numbers are text there."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise wrong(f"parameters.{name}", "text or a number is wanted")
+        raise wrong(f"parameters.{name}", "expected text or a number")
     try:
         text = str(value)
     except ValueError as error:  # Python writes no integer of thousands of digits
-        raise wrong(f"parameters.{name}", "a number of fewer digits is wanted") from error
-    if len(text) > _MOST_PARAMETER_CHARACTERS:
-        raise wrong(f"parameters.{name}", f"at most {_MOST_PARAMETER_CHARACTERS} characters are wanted")
+        raise wrong(f"parameters.{name}", "expected a number of fewer digits") from error
+    if len(text) > _MAX_PARAMETER_CHARACTERS:
+        raise wrong(f"parameters.{name}", f"expected at most {_MAX_PARAMETER_CHARACTERS} characters")
     return text
 
 
@@ -161,12 +154,12 @@ def _seconds(microseconds: object) -> float | None:
 
 
 def _whole(where: str, value: object) -> int:
-    if type(value) is not int or not 0 <= value < _MOST_WHOLE:
-        raise wrong(where, f"a whole number from 0 to {_MOST_WHOLE - 1} is wanted")
+    if type(value) is not int or not 0 <= value < _MAX_INTEGER:
+        raise wrong(where, f"expected a whole number from 0 to {_MAX_INTEGER - 1}")
     return value
 
 
-def _wanted(outputs: Sequence[RequestOutput] | None, binary: bool) -> list[tuple[TensorMetadata, bool]]:
+def _requested(outputs: Sequence[RequestOutput] | None, binary: bool) -> list[tuple[TensorMetadata, bool]]:
     if not outputs:
         return [(tensor, binary) for tensor in OUTPUTS]
     known = {tensor.name: tensor for tensor in OUTPUTS}
@@ -175,7 +168,7 @@ def _wanted(outputs: Sequence[RequestOutput] | None, binary: bool) -> list[tuple
         where = f"outputs[{index}]"
         if output.name not in known:
             names = ", ".join(tensor.name for tensor in OUTPUTS)
-            raise wrong(f"{where}.name", f"one of {names}, each once, is wanted; got {shown(output.name)!r}")
+            raise wrong(f"{where}.name", f"expected one of {names}, each once, got {shown(output.name)!r}")
         _check_parameters(output.parameters, where)
         binary_data = _flag(output.parameters, "binary_data", f"{where}.parameters", default=binary)
         found.append((known.pop(output.name), binary_data))
@@ -185,5 +178,5 @@ def _wanted(outputs: Sequence[RequestOutput] | None, binary: bool) -> list[tuple
 def _flag(parameters: dict[str, Any], name: str, where: str, *, default: bool) -> bool:
     value = parameters.get(name, default)
     if not isinstance(value, bool):
-        raise wrong(f"{where}.{name}", "true or false is wanted")
+        raise wrong(f"{where}.{name}", "expected true or false")
     return value

@@ -1,7 +1,7 @@
-"""The Open Inference Protocol, version 2, as KServe and Triton speak it: the same engine, other words."""
+"""Routes of the Open Inference Protocol, version 2: the same engine, for clients of KServe and Triton."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -10,21 +10,22 @@ from pydantic import ValidationError
 
 from service import __version__
 from service.api.dataplane import (
-    Segmented,
+    FileResults,
     deadline_of,
     engine_of,
-    note,
+    predict_files,
     receive,
+    record_metrics,
     report_failures,
-    segment,
     settings_of,
 )
 from service.api.openapi import document
 from service.api.openapi.problems import error_answers
-from service.api.parameters import Deadline, invalid_parameter
+from service.api.parameters import OperatingPointQuery, invalid_parameter, operating_point
+from service.api.plain_route import Deadline
 from service.api.responses import server_timing, timing_ms
-from service.api.schemas import SegmentQuery, operating_point
-from service.api.v2.requests import HEADER, Asked, Limits, read_request
+from service.api.uploads import UploadLimits
+from service.api.v2.requests import JSON_LENGTH_HEADER, ParsedRequest, read_request
 from service.api.v2.schemas import (
     InferResponse,
     ModelReady,
@@ -35,7 +36,7 @@ from service.api.v2.schemas import (
 )
 from service.api.v2.tensors import INPUT, OUTPUTS, Tensor, Values, write_response
 from service.errors import NotFoundError, UnsupportedMediaTypeError
-from service.inference.prediction import Output, Prediction
+from service.inference.prediction import Prediction, PredictOptions
 from service.masks.formats import class_bits
 from service.model.metadata import ModelMetadata
 
@@ -44,14 +45,14 @@ T = TypeVar("T")
 _MODEL = "/v2/models/{name}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
 
-INFER_PATHS = (f"{_MODEL}/infer", f"{_VERSION}/infer")
+_INFER_PATHS = (f"{_MODEL}/infer", f"{_VERSION}/infer")
 V2_HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 _OCTETS = "application/octet-stream"
 _JsonBytes = Annotated[
     int | None,
     Header(
-        alias=HEADER,
+        alias=JSON_LENGTH_HEADER,
         ge=1,
         lt=2**31,
         description="Length of the JSON where binary data follow it (Triton's binary tensor data extension).",
@@ -121,7 +122,7 @@ async def v2_model_version_ready(request: Request, name: str, version: str) -> M
     return ModelReady(name=_served(request, name, version).name, ready=True)
 
 
-@v2_protected.post(INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
+@v2_protected.post(_INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
 async def v2_infer(
     request: Request, name: str, deadline_ms: Deadline = None, json_bytes: _JsonBytes = None
 ) -> Response:
@@ -133,7 +134,7 @@ async def v2_infer(
     return await _infer(request, name, None, deadline_ms, json_bytes)
 
 
-@v2_protected.post(INFER_PATHS[1], summary="Find defects, as tensors, by a version", **_INFER)
+@v2_protected.post(_INFER_PATHS[1], summary="Find defects, as tensors, by a version", **_INFER)
 async def v2_infer_version(
     request: Request,
     name: str,
@@ -149,68 +150,67 @@ async def _infer(
     request: Request, name: str, version: str | None, deadline_ms: int | None, json_bytes: int | None
 ) -> Response:
     began, deadline = asyncio.get_running_loop().time(), deadline_of(request, deadline_ms)
-    with engine_of(request).hold() as serving:
-        metadata = serving.session.metadata
+    with engine_of(request).hold() as server:
+        metadata = server.session.metadata
         _check_model(metadata, name, version)
         encoding = request.headers.get("content-encoding", "identity")
         if encoding != "identity":
-            raise UnsupportedMediaTypeError(
-                f"the body is encoded as {encoding!r}; it is wanted without Content-Encoding"
-            )
+            raise UnsupportedMediaTypeError(f"expected a body without Content-Encoding, got {encoding!r}")
         # Before the body is read: under overload a refusal must cost next to nothing.
-        serving.predictor.check_room(1, deadline)
-        asked = await _read(request, deadline, json_bytes)
-        if asked.seconds is not None:
-            deadline = min(deadline, began + asked.seconds)
-        point = operating_point(metadata, _query(asked))
-        wants_codes = any(tensor.name == "rle" for tensor, _ in asked.outputs)
-        output = Output("rle" if wants_codes else "none")
-        done = await segment(request, serving, asked.files, point, output, deadline)
+        server.pipeline.check_room(1, deadline)
+        parsed = await _read(request, deadline, json_bytes)
+        if parsed.seconds is not None:
+            deadline = min(deadline, began + parsed.seconds)
+        point = operating_point(metadata, _query(parsed))
+        with_codes = any(tensor.name == "rle" for tensor, _ in parsed.outputs)
+        options = PredictOptions(point, "rle" if with_codes else "none")
+        done = await predict_files(request, server, parsed.files, point, options, deadline)
         for index, failure in enumerate(done.results):
             if not isinstance(failure, Prediction):
                 report_failures(request, done.failures[1:])
                 raise failure.about(f"{INPUT.name}[{index}]") from failure
-        # Still held: a service that drains does not end before the answer is written.
-        answer, length = await _aside(
-            request, lambda: _write(metadata, asked, request.state.request_id, done)
+        # Still held: a draining service must not end before the answer is written.
+        answer, length = await _on_thread(
+            request, lambda: _write(metadata, parsed, request.state.request_id, done)
         )
     timing = timing_ms(done.predictions, done.seconds)
     headers = {"Server-Timing": server_timing(timing)}
     if length is not None:
-        headers[HEADER] = str(length)
-    note(request, done, timing)
+        headers[JSON_LENGTH_HEADER] = str(length)
+    record_metrics(request, done, timing)
     return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
 
 
 def _write(
-    metadata: ModelMetadata, asked: Asked, request_id: str, done: Segmented
+    metadata: ModelMetadata, parsed: ParsedRequest, request_id: str, done: FileResults
 ) -> tuple[bytes, int | None]:
     tensors = [
-        Tensor(tensor, _VALUES[tensor.name](done.predictions), binary) for tensor, binary in asked.outputs
+        Tensor(tensor, _VALUES[tensor.name](done.predictions), binary) for tensor, binary in parsed.outputs
     ]
     model = (metadata.name, metadata.version)
-    return write_response(model, asked.id if asked.id is not None else request_id, tensors, len(done.results))
+    answer_id = parsed.id if parsed.id is not None else request_id
+    return write_response(model, answer_id, tensors, len(done.results))
 
 
-async def _read(request: Request, deadline: float, json_bytes: int | None) -> Asked:
+async def _read(request: Request, deadline: float, json_bytes: int | None) -> ParsedRequest:
     async def chunks() -> bytes:
         return b"".join([chunk async for chunk in request.stream()])
 
     body = await receive(request, deadline, chunks())
     settings = settings_of(request)
-    limits = Limits(settings.max_files, settings.max_file_bytes)
-    return await _aside(request, lambda: read_request(body, json_bytes, limits))
+    limits = UploadLimits(settings.max_files, settings.max_file_bytes)
+    return await _on_thread(request, lambda: read_request(body, json_bytes, limits))
 
 
-async def _aside(request: Request, work: Callable[[], T]) -> T:
-    """Do what may take milliseconds, megabytes of base64 or masks, where it delays nobody else's request."""
+async def _on_thread(request: Request, work: Callable[[], T]) -> T:
+    """Run work of milliseconds, on megabytes of base64 or masks, where it delays no other request."""
     return await asyncio.get_running_loop().run_in_executor(engine_of(request).threads, work)
 
 
-def _query(asked: Asked) -> SegmentQuery:
-    """Check the parameters about the masks as /predict does."""
+def _query(parsed: ParsedRequest) -> OperatingPointQuery:
+    """Validate the parameters about masks as /predict does."""
     try:
-        return SegmentQuery.model_validate(asked.point)
+        return OperatingPointQuery.model_validate(parsed.point)
     except ValidationError as error:
         errors = error.errors()
         raise invalid_parameter(errors, f"parameters.{errors[0]['loc'][-1]}") from error
@@ -224,9 +224,9 @@ def _served(request: Request, name: str, version: str | None = None) -> ModelMet
 
 def _check_model(metadata: ModelMetadata, name: str, version: str | None) -> None:
     if name != metadata.name or version not in (None, metadata.version):
-        asked = f"model {name!r}" if version is None else f"version {version!r} of a model {name!r}"
+        missing = f"model {name!r}" if version is None else f"version {version!r} of a model {name!r}"
         raise NotFoundError(
-            f"there is no {asked} here; {metadata.name!r}, version {metadata.version!r}, serves"
+            f"there is no {missing} here; {metadata.name!r}, version {metadata.version!r}, serves"
         )
 
 
@@ -240,26 +240,26 @@ def _tensors(metadata: ModelMetadata) -> ModelTensors:
     )
 
 
-def _probabilities(predictions: list[Prediction]) -> Values:
+def _probabilities(predictions: Sequence[Prediction]) -> Values:
     return np.array([[found.probability for found in one.classes] for one in predictions], dtype=np.float32)
 
 
-def _present(predictions: list[Prediction]) -> Values:
+def _present(predictions: Sequence[Prediction]) -> Values:
     return np.array([[found.present for found in one.classes] for one in predictions], dtype=np.bool_)
 
 
-def _masks(predictions: list[Prediction]) -> Values:
+def _masks(predictions: Sequence[Prediction]) -> Values:
     return np.stack([class_bits([found.mask for found in one.classes]) for one in predictions])
 
 
-def _codes(predictions: list[Prediction]) -> Values:
+def _codes(predictions: Sequence[Prediction]) -> Values:
     return [str(code["rle"]).encode("ascii") for one in predictions for code in one.codes]
 
 
-_VALUES: dict[str, Callable[[list[Prediction]], Values]] = {
+_VALUES: dict[str, Callable[[Sequence[Prediction]], Values]] = {
     "class_probability": _probabilities,
     "present": _present,
     "mask": _masks,
     "rle": _codes,
 }
-"""How each output is made; names as in ``OUTPUTS``."""
+"""Makes the values of each output; names as in ``OUTPUTS``."""

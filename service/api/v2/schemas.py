@@ -1,4 +1,4 @@
-"""The JSON of the Open Inference Protocol, version 2, as far as it is spoken here.
+"""The JSON of the Open Inference Protocol, version 2, as far as the service supports it.
 
 Source: https://github.com/kserve/open-inference-protocol, ``specification/protocol/inference_rest.md``.
 """
@@ -16,14 +16,14 @@ Parameters = Annotated[
 ]
 
 
-class _Asked(BaseModel):
-    """Numbers are numbers, text is text; members of extensions that are not known here are passed over."""
+class _RequestModel(BaseModel):
+    """Strict types; members of unknown extensions are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
-class RequestInput(_Asked):
-    """A tensor that comes in."""
+class RequestInput(_RequestModel):
+    """An input tensor."""
 
     name: str = Field(examples=["image"])
     datatype: str = Field(examples=["BYTES"])
@@ -43,14 +43,14 @@ class RequestInput(_Asked):
     ) = Field(None, description="the image files in base64, unless they lie behind the JSON")
 
 
-class RequestOutput(_Asked):
-    """A tensor that is wanted."""
+class RequestOutput(_RequestModel):
+    """A requested tensor."""
 
     name: str = Field(examples=["mask"])
     parameters: Parameters = Field({}, description="`binary_data`: whether it shall lie behind the JSON")
 
 
-class InferRequest(_Asked):
+class InferRequest(_RequestModel):
     """The body of an infer request, or what stands before the binary data in it."""
 
     id: str | None = Field(None, max_length=256, description="comes back in the answer")
@@ -73,7 +73,7 @@ class TensorMetadata(BaseModel):
 
 
 class ModelTensors(BaseModel):
-    """What goes into the model and what comes out."""
+    """Metadata of the model: its inputs and outputs."""
 
     name: str = Field(description="of the model")
     versions: tuple[str, ...] = Field(description="that serve: one")
@@ -83,7 +83,7 @@ class ModelTensors(BaseModel):
 
 
 class ServerMetadata(BaseModel):
-    """Who answers."""
+    """Metadata of the server."""
 
     name: str = Field(description="of this software")
     version: str = Field(description="of this software")
@@ -110,7 +110,7 @@ class ModelReady(BaseModel):
 
 
 class ResponseOutput(TensorMetadata):
-    """A tensor that goes out."""
+    """An output tensor."""
 
     parameters: dict[str, int] | None = Field(
         None, description="`binary_data_size`: bytes of it behind the JSON"

@@ -27,7 +27,7 @@ OUTPUTS = (
 
 _LENGTH = struct.Struct("<I")
 _NUMBERS = np.array([f"{value:3}," for value in range(256)], dtype="S4")
-"""Bytes as JSON of one width, so that a picture is written by looking up: a twentieth of json's time."""
+"""The JSON of each byte, all of one width: indexing writes a picture in a twentieth of json's time."""
 
 
 Values = npt.NDArray[Any] | Sequence[bytes]
@@ -40,7 +40,7 @@ class Tensor(NamedTuple):
     metadata: TensorMetadata
     values: Values
     binary: bool
-    """Whether behind the JSON."""
+    """Whether it goes behind the JSON."""
 
 
 def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
@@ -60,7 +60,7 @@ def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
     while at < len(data):
         name = f"{INPUT.name}[{len(found)}]"
         if len(found) == count:
-            raise wrong(INPUT.name, f"has more bytes than the {count} elements of its shape")
+            raise wrong(INPUT.name, f"expected {count} elements by its shape, got more bytes than they take")
         if at + _LENGTH.size > len(data):
             raise wrong(name, "ends within its length, four bytes")
         (length,) = _LENGTH.unpack_from(data, at)
@@ -71,7 +71,7 @@ def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
         found.append(bytes(data[at : at + length]))
         at += length
     if len(found) < count:
-        raise wrong(INPUT.name, f"has {len(found)} elements; {count} by its shape are wanted")
+        raise wrong(INPUT.name, f"expected {count} elements by its shape, got {len(found)}")
     return found
 
 
@@ -93,29 +93,29 @@ def from_base64(name: str, text: object, most: int) -> bytes:
         PayloadTooLargeError: if it is too large.
     """
     if not isinstance(text, str):
-        raise wrong(name, "an image file in base64 is wanted")
+        raise wrong(name, "expected an image file in base64, got another type")
     _check_size(name, len(text) // 4 * 3 - 2, most)
     try:
         file = binascii.a2b_base64(text, strict_mode=True)
     except ValueError as error:
-        raise wrong(name, f"an image file in base64 is wanted: {error}") from error
+        raise wrong(name, f"expected an image file in base64: {error}") from error
     _check_size(name, len(file), most)
     return file
 
 
 def _check_size(name: str, length: int, most: int) -> None:
     if length > most:
-        raise PayloadTooLargeError(f"{name} has {length} bytes; at most {most} are taken for an image")
+        raise PayloadTooLargeError(f"{name}: expected at most {most} bytes, got {length}")
 
 
 def wrong(where: str, detail: str) -> InvalidParameterError:
-    """Refuse what stands at some place of a request."""
+    """Build the error for one place of a request."""
     where = shown(where)
     return InvalidParameterError(where, f"{where}: {detail}")
 
 
 def shown(text: str) -> str:
-    """Cut what a caller made up: an error repeats enough of it to be found, and no megabytes."""
+    """Shorten text from a caller, so that an error repeats enough to find it, and no megabytes."""
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_export.evaluation.curves import count_at_or_above, measure_curves
-from service.model.postprocess import segment
+from service.model.postprocess import apply_operating_point
 from service.model.session import OrtSession
 from tests.support.tiny_model import block_strip
 
@@ -31,5 +31,5 @@ def test_curves_count_what_segment_finds(tiny_session: OrtSession) -> None:
     assert set(curves.intersection[0, 0, 1:].tolist()) == {100}
     assert curves.predicted[0, 0, 0] == 256 * 1600
     answer = tiny_session.infer([Truth().load()[0]])[0]
-    found = segment(answer.classes, answer.masks, tiny_session.metadata.profiles[0])
+    found = apply_operating_point(answer.classes, answer.masks, tiny_session.metadata.profiles[0])
     assert found[0].area == curves.predicted[0, 0, 128]

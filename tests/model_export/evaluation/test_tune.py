@@ -5,6 +5,7 @@ import pytest
 
 from model_export.evaluation.curves import ThresholdCurves
 from model_export.evaluation.tune import tune_inspection, tune_kaggle
+from service.model.postprocess import byte_threshold
 
 
 def synthetic_curves() -> ThresholdCurves:
@@ -27,7 +28,7 @@ def test_tuning_finds_the_point_without_false_alarms(tune: object) -> None:
     assert callable(tune)
     curves = synthetic_curves()
     point = tune(curves)
-    assert point.byte_threshold(0) <= 180
+    assert byte_threshold(point.threshold[0]) <= 180
     assert point.class_threshold[0] > 0.3 or point.min_area[0] > 150
     assert point.class_threshold[0] <= 0.8
     assert point.min_area[0] <= 1000
@@ -42,7 +43,7 @@ def test_inspection_keeps_recall_where_kaggle_gives_it_up() -> None:
     curves.probability[5:7, 0] = 0
     kaggle, inspection = tune_kaggle(curves), tune_inspection(curves)
     kept = [
-        p.byte_threshold(0) <= 180 and p.class_threshold[0] <= 0.8 and p.min_area[0] <= 1000
+        byte_threshold(p.threshold[0]) <= 180 and p.class_threshold[0] <= 0.8 and p.min_area[0] <= 1000
         for p in (kaggle, inspection)
     ]
     assert kept == [False, True]

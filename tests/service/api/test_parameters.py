@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.schemas import parse_areas, parse_mm_per_px, parse_thresholds
+from service.api.parameters import parse_areas, parse_mm_per_px, parse_thresholds
 
 numbers = st.one_of(
     st.floats().map(repr),
@@ -67,11 +67,11 @@ def test_one_value_or_four() -> None:
     "text", ["", "x", "1.1", "-0.1", "nan", "inf", "0.5,0.5", "0.5,0.5,0.5,0.5,0.5", "0.5,"]
 )
 def test_wrong_thresholds(text: str) -> None:
-    with pytest.raises(ValueError, match="one value, or 4 separated by commas"):
+    with pytest.raises(ValueError, match="expected one value or 4 separated by commas"):
         parse_thresholds(text)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "1,2", "99999999", "²"])
 def test_wrong_areas(text: str) -> None:
-    with pytest.raises(ValueError, match="one value, or 4 separated by commas"):
+    with pytest.raises(ValueError, match="expected one value or 4 separated by commas"):
         parse_areas(text)

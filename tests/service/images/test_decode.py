@@ -62,7 +62,7 @@ def test_an_empty_file_is_refused() -> None:
 
 
 def test_a_wrong_size_is_refused_with_what_came_and_what_is_wanted() -> None:
-    message = "the PNG is 800 wide and 600 high; 1600 wide and 256 high is wanted"
+    message = "expected an image of 1600x256 pixels, got a PNG of 800x600"
     with pytest.raises(InvalidImageError, match=message):
         read(encoded(grey_image(800, 600), "PNG"))
 

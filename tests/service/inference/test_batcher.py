@@ -189,7 +189,7 @@ async def test_retry_after_grows_with_queue_and_batch_time() -> None:
 
     async with asyncio.timeout(10), batcher(slow, max_batch_size=1, max_queue_size=10) as one:
         await one.put(1)
-        assert 10 >= one.full_error().retry_after >= 3 > one.retry_after(1)
+        assert 10 >= one.retry_after(one.max_queue_size) >= 3 > one.retry_after(1)
 
 
 async def test_a_deadline_that_cannot_be_met_is_refused_before_the_model_runs() -> None:
@@ -212,7 +212,7 @@ async def test_a_wrong_number_of_outputs_reaches_the_callers() -> None:
         return []
 
     async with asyncio.timeout(5), batcher(run) as one:
-        with pytest.raises(InferenceError, match="0 outputs for 1 inputs"):
+        with pytest.raises(InferenceError, match="expected 1 outputs of the model, got 0"):
             await one.put(1)
 
 
@@ -298,7 +298,7 @@ async def test_idle_threads_never_wait_and_busy_ones_let_batches_grow() -> None:
 
 async def test_a_thread_has_its_next_batch_at_hand() -> None:
     model = Model(gated=True)
-    async with asyncio.timeout(10), batcher(model, max_waiting_runs=1, max_batch_size=1) as one:
+    async with asyncio.timeout(10), batcher(model, max_runs_ahead=1, max_batch_size=1) as one:
         calls = [one.put(0)]
         await model.entered(1)
         calls += [one.put(number) for number in (1, 2, 3)]
@@ -317,7 +317,7 @@ async def test_a_thread_has_its_next_batch_at_hand() -> None:
 
 async def test_what_waits_for_the_thread_is_dropped_and_refused_like_what_waits_before() -> None:
     model = Model(gated=True)
-    async with asyncio.timeout(10), batcher(model, max_waiting_runs=2, max_batch_size=1) as one:
+    async with asyncio.timeout(10), batcher(model, max_runs_ahead=2, max_batch_size=1) as one:
         first = one.put(0)
         await model.entered(1)
         gone, late = one.put(1), one.put(2, asyncio.get_running_loop().time() + 0.02)
@@ -348,7 +348,7 @@ async def test_a_run_hangs_by_its_own_time_not_by_that_of_its_wait() -> None:
         failures.append(reason)
         hung.set()
 
-    one = batcher(run, max_waiting_runs=1, max_batch_size=1, max_run_seconds=1.7, on_failure=fail)
+    one = batcher(run, max_runs_ahead=1, max_batch_size=1, max_run_seconds=1.7, on_failure=fail)
     async with asyncio.timeout(30), one:
         # The second ends 2 s after it was handed over.
         await asyncio.gather(one.put(False), one.put(False))
@@ -360,7 +360,7 @@ async def test_a_run_hangs_by_its_own_time_not_by_that_of_its_wait() -> None:
 async def test_threads_that_are_let_go_leave_nobody_waiting() -> None:
     model, failures = Model(gated=True), list[str]()
     threads = ThreadPoolExecutor(1)
-    one = batcher(model, threads, max_waiting_runs=1, max_batch_size=1, on_failure=failures.append)
+    one = batcher(model, threads, max_runs_ahead=1, max_batch_size=1, on_failure=failures.append)
     async with asyncio.timeout(10):
         one.start()
         calls = [one.put(0)]
@@ -441,7 +441,7 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
             run,
             threads,
             max_parallel_runs=runs,
-            max_waiting_runs=waiting_runs,
+            max_runs_ahead=waiting_runs,
             max_batch_size=size,
             batch_timeout=wait,
             max_queue_size=queue,

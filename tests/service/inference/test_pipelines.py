@@ -10,8 +10,8 @@ import pytest
 from service.errors import InferenceError, InvalidImageError
 from service.geometry import Strip
 from service.inference.batcher import Batcher
-from service.inference.pipelines import Inferred, Pipeline, StagedPipeline, WholePipeline, infer, run_jobs
-from service.inference.prediction import Job, Output, Prediction, Wanted
+from service.inference.pipelines import Pipeline, StagedPipeline
+from service.inference.prediction import Inferred, Job, Prediction, PredictOptions, infer, run_jobs
 from service.model.session import OrtSession
 from tests.support.images import png
 from tests.support.tiny_model import block_rle, block_strip
@@ -22,21 +22,21 @@ MAX_PIXELS = 1_000_000
 
 
 def job(session: OrtSession, left: int) -> Job:
-    return Job(png(block_strip(c1=(left, 5, 4, 6))), Wanted(session.metadata.profiles[0], Output("rle")))
+    return Job(png(block_strip(c1=(left, 5, 4, 6))), PredictOptions(session.metadata.profiles[0], "rle"))
 
 
 async def answers(pipeline: Pipeline, jobs: Sequence[Job]) -> list[Prediction | BaseException]:
     deadline = asyncio.get_running_loop().time() + 20
-    works = [pipeline.start(one, deadline) for one in jobs]
-    assert pipeline.waiting == len(jobs)
-    return await asyncio.gather(*works, return_exceptions=True)
+    futures = pipeline.put_all(jobs, deadline)
+    assert pipeline.queue_size == len(jobs)
+    return await asyncio.gather(*futures, return_exceptions=True)
 
 
 @pytest.mark.parametrize("kind", ["staged", "whole"])
 async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
     kind: str, tiny_session: OrtSession
 ) -> None:
-    jobs = [job(tiny_session, 10), Job(b"\xff\xd8\xff no strip", job(tiny_session, 0).wanted)]
+    jobs = [job(tiny_session, 10), Job(b"\xff\xd8\xff no strip", job(tiny_session, 0).options)]
     jobs += [job(tiny_session, left) for left in (30, 50)]
     with ThreadPoolExecutor(2) as threads:
         if kind == "staged":
@@ -59,7 +59,7 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
                 max_queue_size=8,
             )
             async with whole:
-                found = await answers(WholePipeline(whole), jobs)
+                found = await answers(whole, jobs)
     assert isinstance(found.pop(1), InvalidImageError)
     for one, left in zip(found, (10, 30, 50), strict=True):
         assert isinstance(one, Prediction)
@@ -70,7 +70,7 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
 
 
 def test_a_batch_of_broken_files_never_reaches_the_model(tiny_session: OrtSession) -> None:
-    (found,) = run_jobs(tiny_session, [Job(b"", job(tiny_session, 0).wanted)], MAX_PIXELS)
+    (found,) = run_jobs(tiny_session, [Job(b"", job(tiny_session, 0).options)], MAX_PIXELS)
     assert isinstance(found, InvalidImageError)
 
 
@@ -82,7 +82,7 @@ def test_a_bug_behind_the_model_is_one_files_misfortune(
             raise MemoryError("no room")
         return []
 
-    monkeypatch.setattr("service.inference.prediction.segment", breaks)
+    monkeypatch.setattr("service.inference.prediction.apply_operating_point", breaks)
     good, bad = run_jobs(tiny_session, [job(tiny_session, 10), job(tiny_session, 30)], MAX_PIXELS)
     assert isinstance(good, Prediction)
     assert isinstance(bad, InferenceError)

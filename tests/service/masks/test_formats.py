@@ -15,8 +15,13 @@ from hypothesis import strategies as st
 
 from service.geometry import ColumnMask
 from service.masks import rle
-from service.masks.formats import png, write
+from service.masks.formats import CODECS, png
 from tests.support.masks import HEIGHT, WIDTH, drawn, masks
+
+
+def write(mask: ColumnMask | None, mask_format: str) -> dict[str, Any]:
+    codec = CODECS.get(mask_format)
+    return {} if codec is None else {codec.field: codec.encode(mask)}
 
 
 def from_polygon(polygon: dict[str, Any]) -> ColumnMask:

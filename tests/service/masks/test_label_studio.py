@@ -59,7 +59,7 @@ def test_what_are_no_bytes_is_refused(code: list[int]) -> None:
 
 def test_the_size_must_be_right() -> None:
     code = label_studio.encode(np.zeros((2, 2), dtype=np.bool_))
-    with pytest.raises(RleError, match="16 values of 8 bits; 8 of 8 are wanted"):
+    with pytest.raises(RleError, match="expected a brush code of 8 values of 8 bits, got 16 of 8 bits"):
         label_studio.decode(code, height=1, width=2)
     whole = label_studio.encode(np.ones((4, 4), dtype=np.bool_))
     with pytest.raises(RleError, match="too early"):

@@ -3,6 +3,7 @@
 import pytest
 
 from service.model.metadata import OperatingPoint
+from service.model.postprocess import byte_threshold
 from tests.support.tiny_model import tiny_metadata
 
 
@@ -11,7 +12,7 @@ from tests.support.tiny_model import tiny_metadata
 )
 def test_byte_threshold(threshold: float, level: int) -> None:
     point = OperatingPoint(class_threshold=(0,) * 4, threshold=(threshold,) * 4, min_area=(0,) * 4)
-    assert point.byte_threshold(2) == level
+    assert byte_threshold(point.threshold[2]) == level
 
 
 def test_metadata_comes_back_from_json() -> None:

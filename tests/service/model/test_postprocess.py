@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.model.metadata import OperatingPoint
-from service.model.postprocess import segment
+from service.model.postprocess import apply_operating_point
 
 
 def point(**changes: tuple[float, ...]) -> OperatingPoint:
@@ -24,7 +24,7 @@ def probabilities(area: int, byte: int = 255) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_all_four_classes_answer_in_order() -> None:
-    found = segment(*probabilities(20), point())
+    found = apply_operating_point(*probabilities(20), point())
     assert [one.class_id for one in found] == [1, 2, 3, 4]
     assert [one.present for one in found] == [False, True, False, False]
     assert found[1].area == 20
@@ -35,28 +35,28 @@ def test_all_four_classes_answer_in_order() -> None:
 
 @pytest.mark.parametrize(("area", "present"), [(9, False), (10, True)])
 def test_minimum_area_counts_all_pixels_of_a_class(area: int, present: bool) -> None:
-    assert segment(*probabilities(area), point())[1].present is present
+    assert apply_operating_point(*probabilities(area), point())[1].present is present
 
 
 def test_an_empty_mask_is_never_present() -> None:
-    assert not segment(*probabilities(0), point(min_area=(0,) * 4))[1].present
+    assert not apply_operating_point(*probabilities(0), point(min_area=(0,) * 4))[1].present
 
 
 @pytest.mark.parametrize(("gate", "present"), [(0.89, True), (0.91, False)])
 def test_the_classifier_gates(gate: float, present: bool) -> None:
-    found = segment(*probabilities(20), point(class_threshold=(0, gate, 0, 0)))[1]
+    found = apply_operating_point(*probabilities(20), point(class_threshold=(0, gate, 0, 0)))[1]
     assert found.present is present
     assert found.area == (20 if present else 0)
 
 
 @given(st.integers(0, 1000), st.integers(1, 255))
 def test_a_pixel_belongs_when_its_probability_reaches_the_threshold(permille: int, byte: int) -> None:
-    found = segment(*probabilities(20, byte), point(threshold=(permille / 1000,) * 4))[1]
+    found = apply_operating_point(*probabilities(20, byte), point(threshold=(permille / 1000,) * 4))[1]
     reached = Fraction(byte, 255) >= Fraction(permille, 1000)
     assert found.area == (409_600 if permille == 0 else 20 if reached else 0)
 
 
 def test_threshold_zero_takes_everything_and_one_takes_certainty() -> None:
-    assert segment(*probabilities(20), point(threshold=(0,) * 4))[1].area == 409_600
-    assert segment(*probabilities(20, 254), point(threshold=(1,) * 4))[1].area == 0
-    assert segment(*probabilities(20, 255), point(threshold=(1,) * 4))[1].area == 20
+    assert apply_operating_point(*probabilities(20), point(threshold=(0,) * 4))[1].area == 409_600
+    assert apply_operating_point(*probabilities(20, 254), point(threshold=(1,) * 4))[1].area == 0
+    assert apply_operating_point(*probabilities(20, 255), point(threshold=(1,) * 4))[1].area == 20

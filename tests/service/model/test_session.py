@@ -6,8 +6,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from service.model.loading import prove
 from service.model.providers import CPU
-from service.model.session import OrtSession, batch_sizes, prove
+from service.model.session import OrtSession, batch_sizes
 from tests.support.tiny_model import block_strip
 
 

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 
-from service.api.v2.requests import Limits, read_request
+from service.api.uploads import UploadLimits
+from service.api.v2.requests import read_request
 from service.api.v2.tensors import OUTPUTS
 from service.errors import InvalidParameterError, PayloadTooLargeError
 from tests.support.tensors import FILES, objects
 
-LIMITS = Limits(files=8, file_bytes=100)
+LIMITS = UploadLimits(files=8, file_bytes=100)
 
 
 @given(FILES, st.booleans(), st.booleans(), st.sampled_from([one.name for one in OUTPUTS]))

@@ -1,0 +1,99 @@
+"""Limits on the bodies of requests: of each one, and of all that are held at once."""
+
+import asyncio
+import contextlib
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.errors import PayloadTooLargeError, ServiceError, UnavailableError
+from service.http.problem_response import error_response
+
+
+class BodyLimit:
+    """ASGI middleware that refuses a body over the limit, by its announced length or while it arrives.
+
+    When all bodies together exceed their limit, or would with the announced length of a new one, bodies of
+    more than an equal share are refused, so that senders of large bodies cannot shut out strips.
+
+    Args:
+        app: the next application.
+        max_bytes: of one body.
+        max_buffered_bytes: of all bodies that are held at once.
+        seconds: how long to read the rest of a refused body.
+    """
+
+    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int, seconds: float) -> None:
+        self._app = app
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._max_held_bytes = max_buffered_bytes
+        self._held = 0
+        self._bodies = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        announced = int(length) if length.isdigit() else 0
+        error = self._refusal(announced)
+        if error is not None:
+            scope["state"]["error"] = error
+            if isinstance(error, PayloadTooLargeError) and "expect" not in Headers(scope=scope):
+                await self._discard(receive)
+            await error_response(error, scope)(scope, receive, send)
+            return
+        # Reserve the announced length first, so that overload is detected before the body is read.
+        held, received = announced, 0
+        self._held += held
+        self._bodies += 1
+
+        async def counted() -> Message:
+            nonlocal held, received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > held:
+                self._held += received - held
+                held = received
+            if received > self._max_bytes:
+                raise PayloadTooLargeError(f"expected a body of at most {self._max_bytes} bytes, got more")
+            if self._held > self._max_held_bytes and received > self._max_held_bytes / self._bodies:
+                raise _no_room()
+            return message
+
+        try:
+            await self._app(scope, counted, send)
+        finally:
+            self._bodies -= 1
+            self._held -= held
+
+    def _refusal(self, announced: int) -> ServiceError | None:
+        """Return the error for a body of the announced length (0: none announced); None if there is room."""
+        if announced > self._max_bytes:
+            return PayloadTooLargeError(
+                f"expected a body of at most {self._max_bytes} bytes, got {announced}"
+            )
+        share = self._max_held_bytes / (self._bodies + 1)
+        if self._held + announced > self._max_held_bytes and announced > share:
+            return _no_room()
+        return None
+
+    async def _discard(self, receive: Receive) -> None:
+        """Read on within bounds: many clients look for an answer only when they have sent everything.
+
+        A client that sent ``Expect: 100-continue`` has not sent the body, and gets its answer instead.
+        """
+        left = 4 * self._max_bytes
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+
+
+def _no_room() -> UnavailableError:
+    return UnavailableError("too many bytes of other requests are held", retry_after=1)

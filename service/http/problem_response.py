@@ -1,0 +1,37 @@
+"""An error as the answer to a request."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse
+
+from service.errors import RequestTimeoutError, RetryableError, ServiceError, UnauthorizedError
+from service.problem import MEDIA_TYPE, Problem, problem_of
+
+
+def error_response(error: ServiceError, scope: Mapping[str, Any]) -> JSONResponse:
+    """Answer a request with an error.
+
+    Args:
+        error: the error.
+        scope: of the request, with its id; without a path if there is no request yet.
+    """
+    headers: dict[str, str] = {}
+    if isinstance(error, RetryableError):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "ApiKey"
+    if isinstance(error, RequestTimeoutError):
+        headers["Connection"] = "close"  # the rest of the body is not waited for
+    return problem_response(problem_of(error, scope["state"]["request_id"], v2=speaks_v2(scope)), headers)
+
+
+def problem_response(problem: Problem, headers: Mapping[str, str] | None) -> JSONResponse:
+    """Answer a request with a problem."""
+    return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, media_type=MEDIA_TYPE)
+
+
+def speaks_v2(scope: Mapping[str, Any]) -> bool:
+    """Return whether the path of a request belongs to the Open Inference Protocol."""
+    path = str(scope.get("path", ""))
+    return path == "/v2" or path.startswith("/v2/")
