@@ -31,9 +31,7 @@ def measure_overlaps(prediction: Probabilities, truth: Masks, point: OperatingPo
             true=int(np.count_nonzero(mask)),
             intersection=0 if one.mask is None else int(np.count_nonzero(one.mask & mask.T)),
         )
-        for one, mask in zip(
-            apply_operating_point(prediction.classes, prediction.masks, point), truth, strict=True
-        )
+        for one, mask in zip(found, truth, strict=True)
     ]
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 from service.api.uploads import RAW_TYPES
-from service.api.v2.schemas import InferRequest
 
 DESCRIPTION = """
 Finds surface defects on photographs of steel strip (1600 x 256 pixels) and answers a mask and a
@@ -77,35 +76,6 @@ BODY: dict[str, Any] = {
         },
     },
 }
-
-_INFER_EXAMPLE = {
-    "id": "cam3-0042",
-    "parameters": {"profile": "inspection"},
-    "inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": ["/9j/4AAQSkZJRg…"]}],
-    "outputs": [{"name": "class_probability"}, {"name": "rle"}],
-}
-
-
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Put in what a schema refers to: it stands where nothing collects definitions."""
-    if isinstance(schema, list):
-        return [_inlined(part, definitions) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
-    return {key: _inlined(part, definitions) for key, part in schema.items() if key != "$defs"}
-
-
-def _infer_body() -> dict[str, Any]:
-    schema = InferRequest.model_json_schema()
-    json = {"schema": _inlined(schema, schema["$defs"]), "example": _INFER_EXAMPLE}
-    octets = {"schema": BINARY | {"description": "the JSON, and binary data behind it"}}
-    content = {"application/json": json, "application/octet-stream": octets}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-INFER_BODY = _infer_body()
 
 _PARAMETER_EXAMPLES = {
     "profile": {

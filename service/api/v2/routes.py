@@ -19,12 +19,13 @@ from service.api.dataplane import (
     report_failures,
     settings_of,
 )
-from service.api.openapi import document
+from service.api.openapi.document import BINARY
 from service.api.openapi.problems import error_answers
 from service.api.parameters import OperatingPointQuery, invalid_parameter, operating_point
 from service.api.plain_route import Deadline
 from service.api.responses import server_timing, timing_ms
 from service.api.uploads import UploadLimits
+from service.api.v2.document import INFER_BODY
 from service.api.v2.requests import JSON_LENGTH_HEADER, ParsedRequest, read_request
 from service.api.v2.schemas import (
     InferResponse,
@@ -64,12 +65,12 @@ _INFER: dict[str, Any] = {
     "response_model": InferResponse,
     "responses": {
         200: {
-            "content": {_OCTETS: {"schema": document.BINARY}},
+            "content": {_OCTETS: {"schema": BINARY}},
             "description": "JSON, or JSON with binary data.",
         },
         **error_answers(404, 408, 413, 415, 422, 429, 500, 503, 504, v2=True),
     },
-    "openapi_extra": document.INFER_BODY,
+    "openapi_extra": INFER_BODY,
 }
 
 v2_protected = APIRouter(tags=["Open Inference Protocol"])
