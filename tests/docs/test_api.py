@@ -2,7 +2,9 @@
 
 import io
 import json
+import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,7 @@ from PIL import Image
 
 from service import errors
 from service.api.parameters import PredictQuery
+from service.inference.batcher import Batcher
 from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -21,17 +24,35 @@ NEVER_SENT = {499}
 """Statuses that nobody receives."""
 
 
+async def wrong_size(client: httpx.AsyncClient) -> httpx.Response:
+    picture = io.BytesIO()
+    Image.new("L", (800, 600)).save(picture, "PNG")
+    return await client.post("/predict", content=picture.getvalue())
+
+
 async def test_the_error_is_the_one_returned(client: httpx.AsyncClient) -> None:
     block = re.search(r"```json\n(\{\n  \"type\".*?)```", PAGE, re.DOTALL)
     assert block is not None
     shown = json.loads(block[1])
-    picture = io.BytesIO()
-    Image.new("L", (800, 600)).save(picture, "PNG")
-    response = await client.post("/predict", content=picture.getvalue())
+    response = await wrong_size(client)
     assert response.headers["content-type"] == "application/problem+json"
     real = response.json()
     assert real.keys() == shown.keys()
     assert real | {"request_id": ""} == shown | {"request_id": ""}
+
+
+async def test_the_messages_of_the_other_pages_are_the_ones_returned(client: httpx.AsyncClient) -> None:
+    pages = {name: (ROOT / "docs" / name).read_text() for name in ("operators.md", "open-inference.md")}
+    quoted = re.findall(r"^\| \*(.+?)\* \|", pages["operators.md"], re.MULTILINE)
+    quoted += re.findall(r"`image\[1\]: (.+?),? …`", pages["open-inference.md"])
+    assert len(quoted) == 3
+    with ThreadPoolExecutor(1) as threads:
+        batcher = Batcher[int, int](list, threads, max_batch_size=1, batch_timeout=0, max_queue_size=1)
+        with pytest.raises(errors.QueueFullError) as full:
+            batcher.check_room(2, math.inf)
+    sent = [(await wrong_size(client)).json()["detail"], full.value.detail]
+    for message in quoted:
+        assert any(message in one for one in sent), message
 
 
 def test_every_error_is_listed() -> None:
