@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import grimp
 import pytest
 
 from tests.support.serving import ROOT
@@ -12,6 +13,12 @@ PACKAGES = re.findall(r"^\| `(service/[\w/]+)` \| (.*) \|$", PAGE, re.MULTILINE)
 WALK = PAGE.split("## The walk")[1].split("\n## ")[0]
 AT_THE_TOP = {"app", "server", "settings", "errors", "problem", "geometry"}
 """Modules of the service that the picture shows, besides packages."""
+
+
+LEAVES = {"geometry", "errors"}
+ANYWHERE = {"observability", "settings"}
+BESIDE = {"", "build_engines", "healthcheck"}
+"""The package itself, which holds the version, and programs that the text names."""
 
 
 def modules(folder: Path) -> set[str]:
@@ -47,3 +54,30 @@ def test_every_package_of_the_repository_has_a_row() -> None:
     for package in ROOT.glob("*/__init__.py"):
         if package.parent.name != "service":
             assert re.search(rf"^\| `{package.parent.name}` \|", PAGE, re.MULTILINE), package.parent.name
+
+
+def test_arrows_of_the_picture_are_the_imports() -> None:
+    """Each arrow is an import, and each import an arrow or a path of them."""
+    picture = PAGE.split("```mermaid")[1].split("```")[0]
+    arrows = set(re.findall(r"^ +(\w+)(?:\[.*?\])? --> (\w+)", picture, re.MULTILINE))
+    assert len(arrows) == 13
+    graph = grimp.build_graph("service", exclude_type_checking_imports=True)
+    imports: set[tuple[str, str]] = set()
+    for module in graph.modules:
+        for imported in graph.find_modules_directly_imported_by(module):
+            start, end = _drawn(module), _drawn(imported)
+            if start != end and not {start, end} & (ANYWHERE | BESIDE):
+                imports.add((start, end))
+    assert arrows <= imports
+    reached = set(arrows)
+    while longer := {(a, d) for a, b in reached for c, d in arrows if b == c} - reached:
+        reached |= longer
+    assert imports <= reached
+
+
+def _drawn(module: str) -> str:
+    """Return the name of a module's package in the picture."""
+    name = module.split(".")[1] if "." in module else ""
+    if name in LEAVES:
+        return "leaves"
+    return name.strip("_")
