@@ -201,3 +201,15 @@ def unexpected(error: BaseException) -> InferenceError:
 def file_too_large(max_bytes: int) -> PayloadTooLargeError:
     """Refuse an image file for its size."""
     return PayloadTooLargeError(f"expected an image file of at most {max_bytes} bytes, got more")
+
+
+def wrong_pixels(kind: str, pixels: str) -> InvalidImageError:
+    """Refuse an image file for the type of its pixels.
+
+    Args:
+        kind: of the file, e.g. PNG.
+        pixels: their type, as its decoder names it.
+    """
+    return InvalidImageError(
+        f"expected pixels of 8-bit grey or RGB or 16-bit grey, got a {kind} with pixels of type {pixels!r}"
+    )

@@ -6,9 +6,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError, wrong_pixels
 from service.geometry import HEIGHT, WIDTH, Strip
-from service.images.jpeg import bits_per_sample, count_scans
+from service.images.jpeg import decode_luma
 from service.images.png import is_complete
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
@@ -21,10 +21,7 @@ _MAGIC = {
     b"MM\x00*": "TIFF",
 }
 _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x112, 258, 262  # TIFF 6.0, section 8
-_MAX_SCANS = 64
-"""A progressive JPEG has about 10; each costs a pass over the whole image, however short it is."""
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
-_JPEG_COLOURS = ("Gray", "YCbCr", "RGB")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
 
@@ -104,15 +101,9 @@ def _check_content(image: Image.Image, kind: str) -> None:
     if _has_more_frames(image, kind):
         raise InvalidImageError(f"expected exactly 1 frame, got a {kind} with several")
     if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
-        raise _wrong_pixels(kind, image.mode)
+        raise wrong_pixels(kind, image.mode)
     if kind == "TIFF":
         _check_tiff(image)
-
-
-def _wrong_pixels(kind: str, pixels: str) -> InvalidImageError:
-    return InvalidImageError(
-        f"expected pixels of 8-bit grey or RGB or 16-bit grey, got a {kind} with pixels of type {pixels!r}"
-    )
 
 
 def _has_more_frames(image: Image.Image, kind: str) -> bool:
@@ -141,18 +132,9 @@ def _check_tiff(image: Image.Image) -> None:
 
 
 def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
-    """Decode the luma channel without Pillow's copies; refuse corrupt data, which Pillow fills up."""
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     _check_size("JPEG", width, height, max_pixels)
-    if colours not in _JPEG_COLOURS:
-        raise _wrong_pixels("JPEG", colours)
-    if count_scans(data) > _MAX_SCANS:
-        raise InvalidImageError(f"expected a JPEG of at most {_MAX_SCANS} scans, got more")
-    bits = bits_per_sample(data)
-    if bits != 8:
-        raise _wrong_pixels("JPEG", f"{bits} bits")  # the decoder takes fewer, and does not scale them
-    strip: Strip = simplejpeg.decode_jpeg(data, colorspace="GRAY")[:, :, 0]
-    return strip
+    return decode_luma(data, colours)
 
 
 def _to_grey(image: Image.Image) -> Strip:

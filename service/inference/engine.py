@@ -18,7 +18,8 @@ from service.errors import (
     ServiceError,
     UnavailableError,
 )
-from service.inference.model_server import ModelServer, QueueOptions
+from service.inference.model_server import ModelServer
+from service.inference.pipelines import QueueOptions
 from service.model.cpu_quota import cpu_quota
 from service.model.loading import open_session, serves
 from service.model.providers import GpuOptions

@@ -2,38 +2,16 @@
 
 import asyncio
 import contextlib
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from service.errors import DeadlineExceededError, ServiceError, unexpected
-from service.geometry import Strip
 from service.images.decode import format_of
 from service.inference.batcher import Batcher
-from service.inference.pipelines import Pipeline, StagedPipeline
-from service.inference.prediction import Inferred, Job, Prediction, PredictOptions, infer, run_jobs
+from service.inference.pipelines import Pipeline, QueueOptions, start_pipeline
+from service.inference.prediction import Job, Prediction, PredictOptions
 from service.model.session import Session
-
-X = TypeVar("X")
-Y = TypeVar("Y")
-
-
-@dataclass(frozen=True, slots=True)
-class QueueOptions:
-    """How the queue of every model is made."""
-
-    max_queue_size: int
-    """Strips that may wait."""
-    batch_timeout: float
-    """Seconds that a strip waits for others when the model is busy."""
-    max_pixels: int
-    """Largest image, by its header."""
-    max_run_seconds: float
-    """Longest inference; see ``Batcher``."""
-    on_batch: Callable[[int], None]
-    on_failure: Callable[[str], None]
 
 
 class ModelServer:
@@ -41,13 +19,13 @@ class ModelServer:
 
     Args:
         session: the model.
-        inference: the threads that infer; shut down with the model.
-        batcher: the queue.
         pipeline: brings jobs through their stages.
+        batcher: the queue.
+        inference: the threads that infer; shut down with the model.
     """
 
     def __init__(
-        self, session: Session, inference: ThreadPoolExecutor, batcher: Batcher[Any, Any], pipeline: Pipeline
+        self, session: Session, pipeline: Pipeline, batcher: Batcher[Any, Any], inference: ThreadPoolExecutor
     ) -> None:
         self.session = session
         self.batcher = batcher
@@ -61,51 +39,13 @@ class ModelServer:
     async def start(
         cls,
         session: Session,
-        inference: ThreadPoolExecutor,
+        loader: ThreadPoolExecutor,
         images: Executor,
         options: QueueOptions,
         max_batch_size: int,
     ) -> Self:
-        """Start a queue in front of a session that is ready.
-
-        Args:
-            session: proven and warmed up.
-            inference: the one thread that loaded it.
-            images: where other image work runs.
-            options: of the queue.
-            max_batch_size: strips in one inference at most.
-        """
-        if not session.batches:
-            inference.shutdown(wait=False)
-            inference = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
-
-        def queue(
-            run: Callable[[Sequence[X]], Sequence[Y | ServiceError]], max_runs_ahead: int
-        ) -> Batcher[X, Y]:
-            batcher = Batcher(
-                run,
-                inference,
-                max_parallel_runs=session.max_parallel_runs,
-                max_runs_ahead=max_runs_ahead,
-                max_batch_size=max_batch_size,
-                batch_timeout=options.batch_timeout,
-                max_queue_size=options.max_queue_size,
-                max_run_seconds=options.max_run_seconds,
-                on_batch=options.on_batch,
-                on_failure=options.on_failure,
-            )
-            batcher.start()
-            return batcher
-
-        if session.batches:
-            strips: Batcher[Strip, Inferred] = queue(functools.partial(infer, session), 0)
-            pipeline = StagedPipeline(strips, images, max_pixels=options.max_pixels)
-            return cls(session, inference, strips, pipeline)
-        jobs: Batcher[Job, Prediction] = queue(
-            functools.partial(run_jobs, session, max_pixels=options.max_pixels),
-            session.max_parallel_runs if max_batch_size == 1 else 0,
-        )
-        return cls(session, inference, jobs, jobs)
+        """Start a queue in front of a session that is ready; see ``start_pipeline`` for the arguments."""
+        return cls(session, *start_pipeline(session, loader, images, options, max_batch_size))
 
     async def predict(
         self, files: Sequence[bytes], options: PredictOptions, *, deadline: float

@@ -6,14 +6,47 @@ threads, so that the one thread that infers never waits for them.
 """
 
 import asyncio
+import functools
 import time
-from collections.abc import Sequence
-from concurrent.futures import Executor
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
+from service.errors import ServiceError
 from service.geometry import Strip
 from service.inference.batcher import Batcher
-from service.inference.prediction import Decoded, Elapsed, Inferred, Job, Prediction, decode_job, finish_job
+from service.inference.prediction import (
+    Decoded,
+    Elapsed,
+    Inferred,
+    Job,
+    Prediction,
+    decode_job,
+    finish_job,
+    infer,
+    run_jobs,
+)
+from service.model.session import Session
+
+X = TypeVar("X")
+Y = TypeVar("Y")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """How the queue of every model is made."""
+
+    max_queue_size: int
+    """Strips that may wait."""
+    batch_timeout: float
+    """Seconds that a strip waits for others when the model is busy."""
+    max_pixels: int
+    """Largest image, by its header."""
+    max_run_seconds: float
+    """Longest inference; see ``Batcher``."""
+    on_batch: Callable[[int], None]
+    on_failure: Callable[[str], None]
 
 
 class Pipeline(Protocol):
@@ -84,3 +117,52 @@ class StagedPipeline:
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, finish_job, job, decoded, inferred, queue
         )
+
+
+def start_pipeline(
+    session: Session, loader: ThreadPoolExecutor, images: Executor, options: QueueOptions, max_batch_size: int
+) -> tuple[Pipeline, Batcher[Any, Any], ThreadPoolExecutor]:
+    """Start the pipeline that suits a session's device.
+
+    Args:
+        session: proven and warmed up.
+        loader: the one thread that loaded it. Where strips run in batches, it infers as well: CUDA's
+            libraries keep handles and memory per thread. Elsewhere it is shut down.
+        images: where stages beside inference run.
+        options: of the queue.
+        max_batch_size: strips in one inference at most.
+
+    Returns:
+        The pipeline, the queue in it, and the threads that infer.
+    """
+    if session.batches:
+        strips = _start_batcher(functools.partial(infer, session), session, loader, options, max_batch_size)
+        return StagedPipeline(strips, images, max_pixels=options.max_pixels), strips, loader
+    loader.shutdown(wait=False)
+    threads = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
+    run = functools.partial(run_jobs, session, max_pixels=options.max_pixels)
+    jobs = _start_batcher(run, session, threads, options, max_batch_size)
+    return jobs, jobs, threads
+
+
+def _start_batcher(
+    run: Callable[[Sequence[X]], Sequence[Y | ServiceError]],
+    session: Session,
+    threads: Executor,
+    options: QueueOptions,
+    max_batch_size: int,
+) -> Batcher[X, Y]:
+    batcher = Batcher(
+        run,
+        threads,
+        max_parallel_runs=session.max_parallel_runs,
+        max_runs_ahead=session.max_parallel_runs if not session.batches and max_batch_size == 1 else 0,
+        max_batch_size=max_batch_size,
+        batch_timeout=options.batch_timeout,
+        max_queue_size=options.max_queue_size,
+        max_run_seconds=options.max_run_seconds,
+        on_batch=options.on_batch,
+        on_failure=options.on_failure,
+    )
+    batcher.start()
+    return batcher
