@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from service.app import create_app
 from service.model.session import OrtSession
 from service.settings import Settings
 from tests.support.serving import running_app
+from tests.support.side_by_side import rank, scope, turn
 from tests.support.tiny_model import write_tiny_model
 
 ROOT = Path(__file__).parent.parent
@@ -22,6 +24,50 @@ ROOT = Path(__file__).parent.parent
 # Machines are shared: how long an example takes says nothing.
 settings.register_profile("steel", deadline=None)
 settings.load_profile("steel")
+
+
+def configure_plain_logs() -> None:
+    """Print plain tracebacks; structlog's default spends seconds on drawing local variables, strips too."""
+    structlog.reset_defaults()
+    *others, _ = structlog.get_config()["processors"]
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*others, renderer])
+
+
+configure_plain_logs()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure coverage in the processes that run tests, not in those that tests start: it slows them down."""
+    starts_workers = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not starts_workers:
+        os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist, tests run one after the other
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Divide the tests between workers."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduling = LoadScopeScheduling(config, log)
+    scheduling._split_scope = scope
+    return scheduling
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long where several workers run."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Run tests that are marked so without a neighbour."""
+    if not hasattr(item.config, "workerinput"):
+        return (yield)
+    folder = item.config._tmp_path_factory.getbasetemp().parent  # type: ignore[attr-defined]  # of the run
+    with turn(folder, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +122,6 @@ def logs() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    structlog.reset_defaults()
+    configure_plain_logs()
     root.handlers[:] = handlers
     root.setLevel(level)

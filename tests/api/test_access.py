@@ -174,6 +174,7 @@ async def test_an_unknown_caller_is_refused_before_anything_is_done_for_him(
     assert sent[0]["status"] == 401
 
 
+@pytest.mark.slow
 def test_a_caller_without_a_key_gets_its_answer_before_it_sends(tiny_model: Path) -> None:
     with real_server(tiny_model, api_key="sesame") as server:
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
@@ -296,6 +297,7 @@ def test_no_key_is_no_door_at_all() -> None:
     assert ApiKeys("schlüssel").accepts("schlüssel".encode())
 
 
+@pytest.mark.slow
 def test_an_empty_file_of_keys_ends_the_process_with_its_name(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "keys").touch()
     process = start_service(tiny_model, api_keys_file=tmp_path / "keys")
@@ -362,6 +364,7 @@ def refused_before_it_is_a_request(url: str, head: bytes) -> list[str]:
     return answer.split(b"\r\n\r\n")[0].decode().split("\r\n")
 
 
+@pytest.mark.slow
 def test_every_answer_has_the_headers_and_none_names_the_server(tiny_model: Path) -> None:
     with real_server(
         tiny_model, api_key="sesame", max_body_bytes=10_000, cors_origins="https://mill.example"
@@ -405,6 +408,7 @@ def test_every_answer_has_the_headers_and_none_names_the_server(tiny_model: Path
             assert not [line for line in lines if line.startswith("server:")]
 
 
+@pytest.mark.slow
 def test_an_upgrade_to_another_protocol_is_not_taken(tiny_model: Path) -> None:
     with real_server(tiny_model, api_key="sesame") as server:
         headers = {

@@ -3,7 +3,11 @@
 import subprocess
 import sys
 
+import pytest
+
 from bench.processes import ROOT
+
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_is_lost_in_chaos() -> None:

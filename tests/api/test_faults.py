@@ -89,6 +89,7 @@ def faulty_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_faulty_model(tmp_path_factory.mktemp("faulty") / "model.onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, cpu_quota()], ids=["side-by-side", "one-by-one"])
 def test_a_model_that_raises_or_finds_no_memory_costs_its_own_callers_only(
     faulty_model: Path, threads: int
@@ -115,6 +116,7 @@ def test_a_model_that_raises_or_finds_no_memory_costs_its_own_callers_only(
     assert sum("Failed to allocate memory" in error for error in errors) == 4
 
 
+@pytest.mark.slow
 @several_threads
 def test_a_model_that_hangs_ends_the_process(faulty_model: Path) -> None:
     with (
@@ -138,6 +140,7 @@ def test_a_model_that_hangs_ends_the_process(faulty_model: Path) -> None:
     assert line["reason"] == "an inference has not ended after 1.5 s"
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_wait_for_a_model_that_hangs(faulty_model: Path) -> None:
     with real_server(faulty_model, shutdown_timeout_s=1) as server:
         assert ask(server.url, cursed(HANG), **{"X-Deadline-Ms": "300"}).status_code == 504
@@ -236,6 +239,7 @@ def started(tiny_model: Path, port: int, stdout: int) -> subprocess.Popen[bytes]
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize("kind", ["full disk", "closed pipe"])
 def test_logs_that_nobody_takes_do_not_stop_the_service(tiny_model: Path, port: int, kind: str) -> None:
@@ -297,6 +301,7 @@ class TestTheClientLeaves:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         return connection
 
+    @pytest.mark.slow
     @several_threads
     @pytest.mark.parametrize("reset", [False, True])
     def test_at_every_stage(self, faulty_model: Path, reset: bool) -> None:
@@ -329,6 +334,7 @@ class TestTheClientLeaves:
         assert metric(server.url, "steel_disconnects_total") == 3  # the head alone, half a body, running
 
 
+@pytest.mark.slow
 def test_a_kill_loses_only_what_was_in_flight(faulty_model: Path, tiny_model: Path, port: int) -> None:
     """The next process, on the same port, answers; what the last one had is a broken connection."""
     with real_server(faulty_model, port=port) as server, ThreadPoolExecutor(4) as pool:
@@ -343,6 +349,7 @@ def test_a_kill_loses_only_what_was_in_flight(faulty_model: Path, tiny_model: Pa
         assert is_right(ask(server.url))
 
 
+@pytest.mark.slow
 def test_a_drain_answers_everything_accepted_and_refuses_the_rest(tmp_path: Path) -> None:
     """200 requests in flight, SIGTERM: all answered, new ones 503 on old and new connections, exit code 0."""
     model = write_slow_model(tmp_path / "model.onnx", matmuls=1)

@@ -135,6 +135,7 @@ def test_the_client_gets_what_predict_gives(
     assert as_text(result.as_numpy("rle")[0][0]) == block_rle(10, 20, 3, 4)
 
 
+@pytest.mark.slow
 def test_the_pages_example_gets_what_predict_gives(
     default_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +245,7 @@ def test_the_clients_timeout_is_a_deadline(tritons: triton.InferenceServerClient
     assert tritons.infer("tiny", [tensor], timeout=20_000_000).as_numpy("mask").shape == (3, 256, 1600)
 
 
+@pytest.mark.slow
 def test_a_key_is_wanted_but_for_health(tiny_model: Path) -> None:
     with (
         real_server(tiny_model, api_key="sesame", port=free_port(), log_level="error") as server,
@@ -261,6 +263,7 @@ def test_a_key_is_wanted_but_for_health(tiny_model: Path) -> None:
         assert client.infer("tiny", [tensor], headers=dict(key)).as_numpy("present").any()
 
 
+@pytest.mark.slow
 def test_a_full_queue_refuses_some_and_answers_others(tmp_path: Path) -> None:
     model = write_slow_model(tmp_path / "tiny" / "1" / "model.onnx", matmuls=20)
     with (

@@ -48,6 +48,7 @@ def no_writing() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
+@pytest.mark.slow
 def test_images_are_never_written_to_disk(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +81,7 @@ def test_images_are_never_written_to_disk(
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_nothing_of_an_image_is_logged_or_answered(tiny_model: Path) -> None:
     good = marked_png()
     multipart = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -128,6 +130,7 @@ def raw_answer(url: str, first_line: bytes, headers: bytes = b"", body: bytes = 
     return answer
 
 
+@pytest.mark.slow
 def test_no_caller_can_forge_a_log_line(tiny_model: Path) -> None:
     """By a path, a query, a file name, a part's name, a header or a request id."""
     quoted = "".join(f"%{byte:02X}" for byte in HOSTILE.encode()).encode()
@@ -195,6 +198,7 @@ def test_a_traceback_on_a_terminal_shows_no_images(
     assert MARKER.decode() not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["service.model.session", "model_export.onnx_export.quantize"])
 def test_onnxruntime_reports_to_nobody(tmp_path: Path, module: str) -> None:
     """Where its telemetry is on, loading it leaves an id and a database in the home directory."""

@@ -171,6 +171,7 @@ async def test_nobody_may_reload_without_a_key(client: httpx.AsyncClient, models
     assert (await predicted(client))[0] == "1"
 
 
+@pytest.mark.slow
 async def test_requests_are_finished_by_the_model_that_accepted_them(tmp_path: Path) -> None:
     models = tmp_path / "tiny"
     write_slow_model(models / "1" / "model.onnx", matmuls=20)
@@ -205,6 +206,7 @@ async def test_models_that_were_replaced_are_let_go(models: Path) -> None:
         assert first() is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 def test_sighup_reloads_too_and_a_bad_model_changes_nothing(models: Path) -> None:
     def version(url: str) -> str:
@@ -226,6 +228,7 @@ def test_sighup_reloads_too_and_a_bad_model_changes_nothing(models: Path) -> Non
     assert outcomes == ["refused", "switched"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 def test_sighup_reads_the_keys_again(models: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys"

@@ -17,6 +17,8 @@ from tests.support.images import png
 from tests.support.serving import Server, real_server, start_service
 from tests.support.tiny_model import block_rle, block_strip, write_slow_model
 
+pytestmark = pytest.mark.slow
+
 STRIP = png(block_strip(c1=(3, 4, 5, 6)))
 PNG = {"Content-Type": "image/png"}
 

@@ -18,6 +18,8 @@ from tests.support.images import png
 from tests.support.serving import ROOT, real_server, start_service
 from tests.support.tiny_model import block_rle, block_strip
 
+pytestmark = pytest.mark.slow
+
 
 class Pair(NamedTuple):
     certificate: Path

@@ -4,6 +4,8 @@ import dataclasses
 import json
 from pathlib import Path
 
+import pytest
+
 from bench.drive import drive, read_report
 from bench.generator import Report
 from bench.jobs import write_jobs
@@ -12,6 +14,8 @@ from bench.our_service import between, running_service, scrape
 from bench.tiny import tiny_files
 from bench.workload import answer_jobs
 from service.model.session import OrtSession
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_generator_as_a_process_checks_the_service(tmp_path: Path, tiny_model: Path) -> None:

@@ -11,6 +11,8 @@ from bench.generator import Load, Report, generate
 from bench.jobs import Job, write_jobs
 from tests.support.bench_answers import CLASSES, SEEN
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
+
 
 class OneAtATime:
     """A server that takes ``seconds`` for each strip and answers all the same."""

@@ -34,6 +34,7 @@ def peak_bytes(container: str) -> int:
     return int(docker("exec", container, "sh", "-c", command))
 
 
+@pytest.mark.alone
 def test_good_requests_meet_their_deadline_in_a_flood(container: str) -> None:
     seconds: list[float] = []
     good = Counter[int]()

@@ -14,6 +14,8 @@ from tests.steel_bulk.archive import add_bad_files, names_of, rows_of, write_arc
 from tests.support.serving import ROOT, service_environment
 from tests.support.tiny_model import write_slow_model
 
+pytestmark = pytest.mark.slow
+
 STRIPS = 48
 _WAIT_SECONDS = 120
 

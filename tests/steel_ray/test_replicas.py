@@ -169,6 +169,7 @@ def test_a_replica_that_dies_costs_only_what_it_was_answering(url: str) -> None:
     assert load.lost <= 12  # what six callers had under way, and what was sent before Ray knew
 
 
+@pytest.mark.alone
 def test_a_node_that_dies_costs_only_what_it_was_answering(cluster: Cluster, url: str) -> None:
     until(lambda: count_replicas() == 2)
     nodes: Any = cluster
