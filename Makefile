@@ -1,6 +1,6 @@
 # The two commands: `make serve` and `make test`. Everything else: `make help`.
 
-# onnxruntime reports to its maker otherwise.
+# Without it onnxruntime sends usage reports to its maker.
 export ORT_DISABLE_TELEMETRY = 1
 
 PYTHON ?= python3
@@ -13,11 +13,11 @@ PIP = -m pip --disable-pip-version-check install --constraint constraints.txt
 SERVE_ENV = .venv-$(EXTRA)
 DEV_ENV = .venv
 DEV = $(DEV_ENV)/bin
-# An environment each: BentoML and MLServer want different versions of opentelemetry.
+# One environment each: BentoML and MLServer need different versions of opentelemetry.
 PEERS = litserve bentoml mosec mlserver
-# An environment of its own: what audits is not part of what is audited.
+# A separate environment: the tools of the audit are not part of what it audits.
 TOOLS_ENV = .venv-supply-chain
-# Reads what is written for Label Studio; an environment of its own: it brings a second OpenCV.
+# Label Studio's converter, for tests; a separate environment: it brings a second OpenCV.
 LABEL_ENV = .venv-label-studio
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
@@ -35,7 +35,7 @@ serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8
 	@echo "Page: http://localhost:$(PORT)/  API: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
 	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
 
-serve-ray: .venv-ray/.installed ## the same in replicas under Ray Serve, one a processor (ARGS="--replicas 4")
+serve-ray: .venv-ray/.installed ## run the service as Ray Serve replicas, one per processor (ARGS="--replicas 4")
 	@STEEL_PORT=$(PORT) exec .venv-ray/bin/python -m steel_ray $(ARGS)
 
 env: $(DEV_ENV)/.installed ## make .venv for training and development only: 2.8 GB, over 2 minutes
@@ -49,13 +49,13 @@ test: $(DEV_ENV)/.installed $(LABEL_ENV)/.installed ## run every test, two files
 quick: $(DEV_ENV)/.installed ## run the quick tests: units and the API in this process, in 90 seconds
 	$(DEV)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(SLOW_KINDS:%=--ignore=tests/%) $(ARGS)
 
-bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and its peers (ARGS="--quick")
+bench: $(DEV_ENV)/.installed $(PEER_ENVS) ## measure the service, its ceilings and other servers (ARGS="--quick")
 	$(DEV)/python -m bench $(ARGS)
 
-chaos: $(DEV_ENV)/.installed ## ten minutes of load with leavers, bad files, reloads and kills (ARGS="--minutes 1")
+chaos: $(DEV_ENV)/.installed ## ten minutes of load with disconnects, bad files, reloads and kills (ARGS="--minutes 1")
 	$(DEV)/python -m bench.chaos $(ARGS)
 
-fuzz: $(DEV_ENV)/.installed ## 5,000 requests made up from the OpenAPI document (ARGS="--cases 50000 --seed 9")
+fuzz: $(DEV_ENV)/.installed ## 5,000 requests generated from the OpenAPI document (ARGS="--cases 50000 --seed 9")
 	$(DEV)/python -m tests.fuzz $(ARGS)
 
 check: $(DEV_ENV)/.installed ## lint, format, types, architecture, manifests, known vulnerabilities
@@ -111,7 +111,7 @@ $(LABEL_ENV)/.installed: tests/steel_cli/label-studio.txt
 	$(LABEL_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	@touch $@
 
-# A peer that does not install, MLServer on Python 3.13 say, is a row of the table that says so.
+# A server that cannot be installed, such as MLServer on Python 3.13, becomes a row of the table that says so.
 .venv-peers/%/.installed: bench/peers/requirements-%.txt
 	$(PYTHON) -m venv .venv-peers/$*
 	-.venv-peers/$*/bin/python -m pip --disable-pip-version-check install --requirement $<
@@ -119,7 +119,7 @@ $(LABEL_ENV)/.installed: tests/steel_cli/label-studio.txt
 
 comma := ,
 define make_env
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is wanted, $(PYTHON) is " + sys.version)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "expected Python 3.11 or newer, $(PYTHON) is " + sys.version)'
 	$(PYTHON) -m venv $(1)
 	$(1)/bin/python $(PIP) --editable ".[$(2)]"
 	@touch $@
