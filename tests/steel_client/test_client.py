@@ -67,7 +67,7 @@ async def test_a_refused_file_does_not_stop_the_others(app: FastAPI, tmp_path: P
     assert {outcome.path for outcome in outcomes} == set(files)
     refused = {outcome.path.name: outcome.error for outcome in outcomes if outcome.error is not None}
     assert refused.keys() == {"0.png", "5.png", "10.png", "15.png", "gone.png"}
-    assert "not an image" in str(refused["0.png"])
+    assert "expected an image" in str(refused["0.png"])
     assert "cannot be read" in str(refused["gone.png"])
 
 
