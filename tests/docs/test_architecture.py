@@ -27,7 +27,7 @@ def modules(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(("package", "content"), PACKAGES, ids=[package for package, _ in PACKAGES])
 def test_the_modules_of_a_package_are_named(package: str, content: str) -> None:
-    assert modules(ROOT / package) <= set(re.findall(r"`(\w+)`", content))
+    assert modules(ROOT / package) == set(re.findall(r"`(\w+)`", content))
 
 
 def test_every_package_has_a_row() -> None:
