@@ -10,6 +10,8 @@ import pytest
 from tests.docs.test_links import NAMES, PAGES
 from tests.support.serving import ROOT
 
+pytestmark = pytest.mark.slow  # imports torch and Ray
+
 MAKEFILE = (ROOT / "Makefile").read_text()
 SUBCOMMANDS = ("model_export", "steel_cli")
 
