@@ -69,6 +69,7 @@ def run_without(extras: Sequence[str], modules: str) -> subprocess.CompletedProc
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("extras", "modules"),
     [

@@ -54,7 +54,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.mark.parametrize(("program", "shown"), PROGRAMS)
+@pytest.mark.slow
+@pytest.mark.parametrize(("program", "shown"), PROGRAMS, ids=["blocking", "asynchronous"])
 def test_a_program_prints_what_is_shown(server: Server, folder: Path, program: str, shown: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", program.replace(URL, server.url)],
@@ -76,6 +77,7 @@ def steel(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:
     return int(ended.value.code or 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("steel predict")])
 def test_predict_runs(server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     arguments = shlex.split(line.replace(URL, server.url))[1:]
@@ -101,6 +103,7 @@ def shorten(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "classes": [kept], "defect_probability": round(line["defect_probability"], 2)}
 
 
+@pytest.mark.slow
 def test_watch_runs_until_it_is_interrupted(server: Server, folder: Path) -> None:
     (line,) = [line for line in COMMANDS if line.startswith("steel watch")]
     arguments = shlex.split(line.replace(URL, server.url).replace("/mnt/camera3", "strips"))[1:]
