@@ -1,24 +1,13 @@
 """Links, anchors and quoted paths in Markdown files lead somewhere."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.serving import ROOT
 
-PAGES = sorted(
-    ROOT / name
-    for name in subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    if (ROOT / name).is_file()
-)
+PAGES = sorted(page for pattern in ("*.md", "docs/**/*.md", "models/**/*.md") for page in ROOT.glob(pattern))
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 SUPERSEDED = {"docs/adr/0007-modules-of-the-service.md"}
