@@ -268,8 +268,8 @@ async def test_keys_change_under_load_without_a_wrong_answer(
     ("content", "reason"),
     [
         (None, "cannot be read: No such file"),
-        (b"", "holds no key"),
-        (b"# only a comment\n\n", "holds no key"),
+        (b"", "expected one key a line, got none"),
+        (b"# only a comment\n\n", "expected one key a line, got none"),
         (b"good\nsecret # a comment behind it\n", "line 2: a key is printable characters without blanks"),
         (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
     ],
@@ -303,7 +303,7 @@ def test_an_empty_file_of_keys_ends_the_process_with_its_name(tiny_model: Path, 
     process = start_service(tiny_model, api_keys_file=tmp_path / "keys")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert f"error: STEEL_API_KEYS_FILE: {tmp_path}/keys holds no key" in output
+    assert f"error: STEEL_API_KEYS_FILE: {tmp_path}/keys: expected one key a line, got none" in output
     assert "Traceback" not in output
 
 
