@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -78,6 +79,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._progress = False
         self._stalled_bytes = 0
         self._trailer_bytes = 0
+        self._data = b""
+        self._replay = b""
         self._refusal: ServiceError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -100,7 +103,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse data, unless the connection was refused already."""
         if self._refusal is not None:
             return
-        self._progress = False
+        self._progress, self._data = False, data
         super().data_received(data)
         # The parser buffers a header, or a trailer, until its end: it must not grow for ever.
         self._stalled_bytes = 0 if self._progress else self._stalled_bytes + len(data)
@@ -134,8 +137,11 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._too_large()
 
     def on_headers_complete(self) -> None:
-        """Check a whole head and pass it on."""
+        """Check a whole head and pass it on, unless it is parsed again without its upgrade."""
         self._progress, self._in_head = True, False
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._replay = self._head_without_upgrade()
+            return
         self._check_head()
         if not self._answering():
             self._stop_timer()
@@ -155,6 +161,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Record that a request has arrived whole."""
+        if self._replay:
+            return
         self._progress, self._body_open = True, False
         super().on_message_complete()
         if not self.cycle.response_complete:
@@ -182,7 +190,26 @@ class GuardedProtocol(HttpToolsProtocol):
             self._allow(self.limits.head_seconds if self._in_head else self.limits.idle_seconds)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: a request for another protocol is answered in this one."""
+        """Parse a request again without its ``Upgrade``, which a server may ignore (RFC 9110, section 7.8).
+
+        The parser ends at the head of such a request: its body, and all that follows, would be lost.
+        """
+        head, self._replay = self._replay, b""
+        upgrade = sys.exception()
+        if head and isinstance(upgrade, httptools.HttpParserUpgrade):
+            self.parser = httptools.HttpRequestParser(self)
+            self.data_received(head + self._data[upgrade.args[0] :])
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [
+            b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        ]
+        for name, value in self.headers:
+            if name == b"connection":
+                value = b",".join(one for one in value.split(b",") if one.strip().lower() != b"upgrade")
+            if name != b"upgrade":
+                lines.append(name + b": " + value)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _check_head(self) -> None:
         size, hosts = len(self.url), 0
