@@ -22,6 +22,7 @@ RAW_TYPES = (
     "application/octet-stream",
 )
 _FIELD = "file"
+_PART_HEAD = b"\r\nContent-Disposition: form-data;"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,10 @@ async def _read_multipart(request: Request, content_type: str, limits: UploadLim
             reader.write(chunk)
     except FormParserError as error:
         raise _broken(str(error)) from error
+    if not reader.ended:
+        raise _broken("it ends before its closing boundary, so files may be missing")
+    if any(_PART_HEAD in data for _, data in reader.parts):
+        raise _broken("a file holds the head of another part, so a boundary is mistyped")
     if not reader.parts:
         raise InvalidParameterError(_FIELD, f"the request holds no part named '{_FIELD}'")
     return [Upload(filename or None, bytes(data)) for filename, data in reader.parts]
@@ -104,7 +109,9 @@ class _MultipartReader(MultipartParser):
 
     def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
         self.parts: list[tuple[str, bytearray]] = []
-        """Name and content of each file, the last one incomplete."""
+        """Name and content of each file; before the end, the last one is incomplete."""
+        self.ended = False
+        """Whether the closing boundary has arrived."""
         self._limits = limits
         self._header = bytearray()
         self._value = bytearray()
@@ -118,6 +125,7 @@ class _MultipartReader(MultipartParser):
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._begin_file,
                 "on_part_data": self._add_data,
+                "on_end": self._end,
             },
         )
 
@@ -157,6 +165,9 @@ class _MultipartReader(MultipartParser):
         content += data[start:end]
         if len(content) > self._limits.file_bytes:
             raise file_too_large(self._limits.file_bytes)
+
+    def _end(self) -> None:
+        self.ended = True
 
 
 def _text(raw: bytes) -> str:
