@@ -138,6 +138,7 @@ class PredictResponse(_Result):
 
     model: ModelSummary
     profile: ProfileUsed
+    mm_per_px: tuple[float, float] | None = None
     images: list[ImageResult]
     timing_ms: TimingMs
 

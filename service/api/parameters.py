@@ -1,6 +1,6 @@
 """Parameters of a request: which there are, how each is parsed, and the operating point that they choose."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -17,7 +17,9 @@ DEADLINE_HEADER = "X-Deadline-Ms"
 DeadlineMs = Annotated[int, Field(ge=1, le=86_400_000)]
 
 _DEADLINE_MS: TypeAdapter[int] = TypeAdapter(DeadlineMs)
+_LISTS = ("threshold", "min_area", "mm_per_px")
 _MAX_MM_PER_PX = 1000
+_MAX_PIXEL_RATIO = 2
 _ONE_OR_FOUR = f"one value or {CLASS_COUNT} separated by commas"
 
 
@@ -53,14 +55,23 @@ def parse_areas(text: str) -> tuple[int, int, int, int]:
 def parse_mm_per_px(text: str) -> tuple[float, float]:
     """Parse the size of a pixel in millimetres: one number, or width and height.
 
+    Width and height that differ by more than a factor of 2 must be separated by an ``x``: ``1,5`` may be the
+    decimal comma of many countries.
+
     Raises:
         ValueError: with what is expected and what came.
     """
-    values = _numbers(text)
+    values = _numbers(text.replace("x", ",", 1))
     if len(values) not in (1, 2) or not all(0 < value <= _MAX_MM_PER_PX for value in values):
         raise ValueError(
             "expected the millimetres of a pixel, one number or width and height separated by a comma, each "
             f"above 0 and at most {_MAX_MM_PER_PX}, got {text!r}"
+        )
+    if "x" not in text and max(values) > _MAX_PIXEL_RATIO * min(values):
+        width, height = values
+        raise ValueError(
+            f"expected a decimal point, or {width:g}x{height:g} if pixels are {width:g} mm wide and "
+            f"{height:g} mm high, got {text!r}"
         )
     return values[0], values[-1]
 
@@ -138,8 +149,8 @@ class PredictQuery(OperatingPointQuery):
     )
     mm_per_px: Annotated[str, _parsed_by(parse_mm_per_px)] | None = Field(
         None,
-        description="Millimetres of a pixel, or its width and height separated by a comma: adds `_mm` and "
-        "`_mm2` to areas, boxes and centroids.",
+        description="Millimetres of a pixel, or its width and height separated by a comma, or by an `x` if "
+        "they differ by more than a factor of 2: adds `_mm` and `_mm2` to areas, boxes and centroids.",
         examples=["0.5", "0.5,0.4"],
     )
 
@@ -154,14 +165,28 @@ class PredictQuery(OperatingPointQuery):
         return None if self.mm_per_px is None else parse_mm_per_px(self.mm_per_px)
 
 
-def parse_query(parameters: Mapping[str, str], model: type[Q]) -> Q:
+def parse_query(parameters: Iterable[tuple[str, str]], model: type[Q]) -> Q:
     """Validate query parameters.
 
+    A parameter of several values may be repeated, as HTTP clients write lists, instead of commas between them.
+
+    Args:
+        parameters: names and values, as they came.
+        model: what they have to fit.
+
     Raises:
-        InvalidParameterError: if a value is not allowed, or a parameter does not exist.
+        InvalidParameterError: if a value is not allowed, or a parameter does not exist or is ambiguous.
     """
+    values: dict[str, str] = {}
+    for name, value in parameters:
+        if name not in values:
+            values[name] = value
+        elif name in _LISTS:
+            values[name] += f",{value}"
+        else:
+            raise InvalidParameterError(name, f"{name}: expected one value, got several")
     try:
-        return model.model_validate(dict(parameters))
+        return model.model_validate(values)
     except ValidationError as error:
         raise invalid_parameter(error.errors()) from error
 

@@ -47,6 +47,7 @@ def predict_response(
     return PredictResponse(
         model=model_summary(done.session),
         profile=ProfileUsed.model_validate(done.point, from_attributes=True),
+        mm_per_px=pixel_size,
         images=[
             image_result(upload.filename, result, classes, request_id, pixel_size)
             for upload, result in zip(uploads, done.results, strict=True)

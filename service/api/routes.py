@@ -74,7 +74,7 @@ async def predict(request: Request) -> Response:
     One bad file never fails the others: its entry has its own `status` and `problem`. A request with
     a single bad file is answered with that status itself.
     """
-    query = parse_query(request.query_params, PredictQuery)
+    query = parse_query(request.query_params.multi_items(), PredictQuery)
     pixel_size, deadline_ms = query.pixel_size, parse_deadline_ms(request.headers)
     uploads, done = await predict_uploads(request, query, deadline_ms)
     if done.failures:
@@ -105,7 +105,7 @@ async def predict(request: Request) -> Response:
 )
 async def overlay(request: Request) -> Response:
     """Answer a PNG: the strip with coloured masks. Takes one image."""
-    query = parse_query(request.query_params, OperatingPointQuery)
+    query = parse_query(request.query_params.multi_items(), OperatingPointQuery)
     deadline_ms = parse_deadline_ms(request.headers)
     _, done = await predict_uploads(request, query, deadline_ms, max_files=1)
     result = done.results[0]

@@ -127,6 +127,9 @@ class PredictResponse(BaseModel):
 
     model: ModelSummary = Field(description="which model answered")
     profile: ProfileUsed = Field(description="by which thresholds")
+    mm_per_px: tuple[float, float] | None = Field(
+        None, description="with mm_per_px: width and height of a pixel in millimetres, as understood"
+    )
     images: list[ImageResult] = Field(description="an entry per file, in the order they came")
     timing_ms: TimingMs = Field(description="what the request spent where")
 

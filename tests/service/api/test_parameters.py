@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.parameters import parse_areas, parse_mm_per_px, parse_thresholds
+from service.api.parameters import PredictQuery, parse_areas, parse_mm_per_px, parse_query, parse_thresholds
+from service.errors import InvalidParameterError
 
 numbers = st.one_of(
     st.floats().map(repr),
@@ -75,3 +76,36 @@ def test_wrong_thresholds(text: str) -> None:
 def test_wrong_areas(text: str) -> None:
     with pytest.raises(ValueError, match="expected one value or 4 separated by commas"):
         parse_areas(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0.5", (0.5, 0.5)), ("0.5,0.4", (0.5, 0.4)), ("1,2", (1, 2)), ("1x5", (1, 5)), ("0.5x0.5", (0.5, 0.5))],
+)
+def test_the_size_of_a_pixel(text: str, size: tuple[float, float]) -> None:
+    assert parse_mm_per_px(text) == size
+
+
+def test_a_decimal_comma_is_no_pair() -> None:
+    with pytest.raises(ValueError, match=r"expected a decimal point, or 1x5 if pixels are 1 mm wide"):
+        parse_mm_per_px("1,5")
+    with pytest.raises(ValueError, match="one number or width and height"):
+        parse_mm_per_px("1x2x3")
+
+
+def test_lists_may_be_repeated_parameters() -> None:
+    items = [("threshold", "0.5"), ("profile", "kaggle"), ("threshold", "0.4,0.5"), ("threshold", "0.6")]
+    query = parse_query([*items, ("min_area", "7")], PredictQuery)
+    assert (query.profile, query.threshold, query.min_area) == ("kaggle", "0.5,0.4,0.5,0.6", "7")
+    assert parse_query([("mm_per_px", "0.5"), ("mm_per_px", "0.4")], PredictQuery).pixel_size == (0.5, 0.4)
+
+
+@pytest.mark.parametrize("name", ["profile", "mask_format", "instances", "maps"])
+def test_a_repeated_parameter_of_one_value_is_refused(name: str) -> None:
+    with pytest.raises(InvalidParameterError, match=f"{name}: expected one value, got several"):
+        parse_query([(name, "true"), (name, "true")], PredictQuery)
+
+
+def test_two_thresholds_are_neither_one_nor_four() -> None:
+    with pytest.raises(InvalidParameterError, match="expected one value or 4 separated by commas"):
+        parse_query([("threshold", "0.5"), ("threshold", "0.4")], PredictQuery)
