@@ -168,7 +168,7 @@ class PredictQuery(OperatingPointQuery):
 def parse_query(parameters: Iterable[tuple[str, str]], model: type[Q]) -> Q:
     """Validate query parameters.
 
-    A parameter of several values may be repeated, as HTTP clients write lists, instead of commas between them.
+    A parameter of several values may be repeated, as HTTP clients write lists.
 
     Args:
         parameters: names and values, as they came.

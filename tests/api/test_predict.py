@@ -105,7 +105,7 @@ async def test_several_files_keep_their_order_and_a_bad_one_fails_alone(client: 
     assert images[3]["classes"][3]["rle"] == "409600 1"
     assert images[1]["problem"]["status"] == 415
     assert "classes" not in images[1]
-    assert "10 wide and 10 high" in images[2]["problem"]["detail"]
+    assert "got a PNG of 10x10" in images[2]["problem"]["detail"]
 
 
 async def test_several_files_of_which_all_are_bad_answer_each(client: httpx.AsyncClient) -> None:
@@ -146,9 +146,15 @@ async def test_profile_threshold_and_area_can_be_chosen(client: httpx.AsyncClien
     assert profile["threshold"] == [0.25] * 4
 
 
-async def test_of_a_parameter_that_comes_twice_the_last_counts(client: httpx.AsyncClient) -> None:
-    response = await client.post("/predict?threshold=0.9&threshold=0.25", content=STRIP, headers=PNG)
-    assert response.json()["profile"]["threshold"] == [0.25] * 4
+async def test_a_repeated_parameter_is_a_list(client: httpx.AsyncClient) -> None:
+    thresholds = [0.9, 0.25, 0.5, 0.75]
+    params: dict[str, str | list[float]] = {"threshold": thresholds, "mm_per_px": "1x5"}
+    response = await client.post("/predict", params=params, content=STRIP, headers=PNG)
+    assert response.json()["profile"]["threshold"] == thresholds
+    assert response.json()["mm_per_px"] == [1, 5]
+    response = await client.post("/predict?profile=kaggle&profile=inspection", content=STRIP, headers=PNG)
+    assert response.status_code == 422
+    assert response.json()["parameter"] == "profile"
 
 
 async def test_masks_can_be_left_out(client: httpx.AsyncClient) -> None:
