@@ -8,7 +8,7 @@ from PIL import Image
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError, wrong_pixels
 from service.geometry import HEIGHT, WIDTH, Strip
-from service.images.jpeg import decode_luma
+from service.images.jpeg import START, check_scans, decode_luma
 from service.images.png import is_complete
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
@@ -91,6 +91,8 @@ def _decode_other(data: bytes, kind: str, max_pixels: int) -> Strip:
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         _check_size(kind, *image.size, max_pixels)
         _check_content(image, kind)
+        if kind == "JPEG":
+            image.draft("L", image.size)  # the luma channel alone
         strip = _to_grey(image)
     if kind == "PNG" and not is_complete(data):
         raise InvalidImageError("the PNG ends before its last row")
@@ -132,7 +134,16 @@ def _check_tiff(image: Image.Image) -> None:
 
 
 def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except (KeyError, ValueError) as error:
+        if data.startswith(START * 2):
+            return _decode_jpeg(data[len(START) :], max_pixels)
+        # libjpeg-turbo's interface knows the common chroma subsamplings only; Pillow uses another one.
+        if isinstance(error, KeyError) or "subsampling" in str(error):
+            check_scans(data)
+            return _decode_other(data, "JPEG", max_pixels)
+        raise
     _check_size("JPEG", width, height, max_pixels)
     return decode_luma(data, colours)
 

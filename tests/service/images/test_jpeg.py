@@ -1,12 +1,68 @@
-"""Markers of a JPEG."""
+"""JPEGs: markers, samplings, ends."""
 
+import io
+from pathlib import Path
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from service.errors import InvalidImageError
+from service.geometry import Strip
 from tests.support.images import encoded, grey_image, read
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "strip.png"
+
+
+@pytest.fixture(scope="module")
+def colour() -> Image.Image:
+    with Image.open(EXAMPLE) as image:
+        return Image.merge(
+            "RGB", [image.convert("L").point(lambda v, k=k: min(255, v + k)) for k in (0, 9, 30)]
+        )
+
+
+def with_luma_sampling(jpeg: bytes, factors: int) -> bytes:
+    """Declare other sampling factors of the luma: the blocks of the scan then lie in other places."""
+    at = jpeg.index(b"\xff\xc0")
+    return jpeg[: at + 11] + bytes([factors]) + jpeg[at + 12 :]
+
+
+def pillow_luma(jpeg: bytes) -> Strip:
+    with Image.open(io.BytesIO(jpeg)) as image:
+        image.draft("L", image.size)
+        return np.asarray(image.convert("L"))
 
 
 def test_a_jpeg_of_very_many_scans_is_refused_unread() -> None:
     data = encoded(grey_image(), "JPEG", progressive=True)
     with pytest.raises(InvalidImageError, match="at most 64 scans"):
         read(data[:-2] + b"\xff\xda" * 70 + data[-2:])
+
+
+@pytest.mark.parametrize("factors", [0x31, 0x42, 0x14])
+def test_an_unusual_sampling_is_read_as_viewers_read_it(colour: Image.Image, factors: int) -> None:
+    data = with_luma_sampling(encoded(colour, "JPEG", subsampling=0), factors)
+    np.testing.assert_array_equal(read(data), pillow_luma(data))
+    with pytest.raises(InvalidImageError):
+        read(data[: len(data) // 8])
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_a_whole_jpeg_without_its_end_marker_is_read(colour: Image.Image, subsampling: int) -> None:
+    data = encoded(colour, "JPEG", subsampling=subsampling)
+    assert data.endswith(b"\xff\xd9")
+    np.testing.assert_array_equal(read(data[:-2]), read(data))
+    for cut in (60, 500, len(data) // 2):
+        with pytest.raises(InvalidImageError):
+            read(data[:-cut])
+
+
+def test_a_progressive_jpeg_without_its_end_marker_may_lack_scans(colour: Image.Image) -> None:
+    with pytest.raises(InvalidImageError):
+        read(encoded(colour, "JPEG", progressive=True)[:-2])
+
+
+def test_a_doubled_start_marker_is_passed_over(colour: Image.Image) -> None:
+    data = encoded(colour, "JPEG")
+    np.testing.assert_array_equal(read(data[:2] + data), read(data))
