@@ -9,7 +9,7 @@ from PIL import Image
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError, wrong_pixels
 from service.geometry import HEIGHT, WIDTH, Strip
 from service.images.jpeg import START, check_scans, decode_luma
-from service.images.png import is_complete
+from service.images.png import check_png
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 
@@ -20,7 +20,8 @@ _MAGIC = {
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
 }
-_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x112, 258, 262  # TIFF 6.0, section 8
+# TIFF 6.0, sections 8 and 19
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 0x112, 258, 262, 284, 339
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
@@ -94,8 +95,8 @@ def _decode_other(data: bytes, kind: str, max_pixels: int) -> Strip:
         if kind == "JPEG":
             image.draft("L", image.size)  # the luma channel alone
         strip = _to_grey(image)
-    if kind == "PNG" and not is_complete(data):
-        raise InvalidImageError("the PNG ends before its last row")
+    if kind == "PNG":
+        check_png(data)
     return strip
 
 
@@ -124,6 +125,11 @@ def _check_tiff(image: Image.Image) -> None:
     if image.getexif().get(_ORIENTATION, 1) != 1:
         raise InvalidImageError("expected pixels as the camera stored them, got a TIFF with an orientation")
     tags = getattr(image, "tag_v2", {})
+    bits = set(tags.get(_BITS_PER_SAMPLE, (1,)))
+    if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
+        raise wrong_pixels("TIFF", "signed or floating-point numbers")
+    if tags.get(_PLANAR, 1) != 1 and max(bits) > 8:
+        raise wrong_pixels("TIFF", f"{max(bits)} bits in separate planes")
     if image.mode in _SIXTEEN_BIT and (
         set(tags.get(_BITS_PER_SAMPLE, (16,))) != {16} or tags.get(_PHOTOMETRIC, 1) != 1
     ):

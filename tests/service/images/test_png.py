@@ -1,12 +1,34 @@
-"""Pixel data of a PNG."""
+"""Damaged PNGs are refused; Pillow alone reads most of them."""
 
 import struct
 import zlib
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from service.errors import InvalidImageError
-from tests.support.images import read
+from service.errors import InvalidImageError, ServiceError
+from tests.support.images import png, read
+from tests.support.tiny_model import block_strip
+
+STRIP = block_strip(c1=(10, 5, 30, 40), c3=(900, 50, 60, 7))
+FILE = png(STRIP)
+MAGIC = b"\x89PNG\r\n\x1a\n"
+PIXELS = zlib.compress(b"".join(b"\0" + row.tobytes() for row in STRIP))
+
+
+def chunk(kind: bytes, data: bytes, checksum: int | None = None) -> bytes:
+    checksum = zlib.crc32(kind + data) if checksum is None else checksum
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+
+def header(colour: int) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", 1600, 256, 8, colour, 0, 0, 0))
+
+
+END = chunk(b"IEND", b"")
+GREY = tuple(value for number in range(256) for value in (number,) * 3)
 
 
 @pytest.mark.parametrize("interlaced", [False, True])
@@ -40,3 +62,44 @@ def test_a_png_has_to_hold_every_row(interlaced: bool, colour: int, channels: in
         read(file(bytes(size - 1 - 1600 * channels)))
     with pytest.raises(InvalidImageError, match="truncated"):
         read(file(bytes(size - 1)))
+
+
+def test_a_whole_png_is_read() -> None:
+    for file in (
+        header(0) + chunk(b"IDAT", PIXELS) + END,
+        header(0) + chunk(b"IDAT", PIXELS),  # whole but for its end
+        header(0) + chunk(b"IDAT", PIXELS[:100]) + chunk(b"IDAT", PIXELS[100:]) + END + b"more behind it",
+        header(0)
+        + chunk(b"teXt", b"x", 1)
+        + chunk(b"IDAT", PIXELS)
+        + END,  # what may be left out may be damaged
+        header(3) + chunk(b"PLTE", bytes(GREY)) + chunk(b"IDAT", PIXELS) + END,
+    ):
+        np.testing.assert_array_equal(read(MAGIC + file), STRIP)
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (header(0) + chunk(b"IDAT", PIXELS, 1) + END, "the checksum of a chunk b'IDAT' is wrong"),
+        (header(0) + chunk(b"IDAT", PIXELS[:-4]) + END, "ends before its checksum"),
+        (header(0) + chunk(b"IDAT", PIXELS[:-4] + bytes(4)) + END, "broken data stream"),
+        (header(0) + chunk(b"ABCD", b"x") + chunk(b"IDAT", PIXELS) + END, "an unknown type, b'ABCD'"),
+        (header(3) + chunk(b"IDAT", PIXELS) + END, "no palette"),
+        (header(3) + chunk(b"PLTE", b"") + chunk(b"IDAT", PIXELS) + END, "no palette"),
+    ],
+)
+def test_a_damaged_png_is_refused(file: bytes, reason: str) -> None:
+    with pytest.raises(InvalidImageError, match=reason):
+        read(MAGIC + file)
+
+
+@given(st.integers(0, 8 * len(FILE) - 1))
+def test_a_flipped_bit_is_noticed_or_changes_nothing(bit: int) -> None:
+    flipped = bytearray(FILE)
+    flipped[bit // 8] ^= 1 << bit % 8
+    try:
+        strip = read(bytes(flipped))
+    except ServiceError:
+        return
+    np.testing.assert_array_equal(strip, STRIP)
