@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError, wrong_pixels
 from service.geometry import HEIGHT, WIDTH, Strip
@@ -68,6 +68,8 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
         ) from error
     except (PayloadTooLargeError, InvalidImageError, MemoryError):
         raise
+    except UnidentifiedImageError as error:  # its text names an object of Python
+        raise InvalidImageError(f"the {kind} cannot be decoded: its header cannot be read") from error
     except Exception as error:
         # Decoders answer broken input with whatever their parsing stumbles over: OSError,
         # SyntaxError, ValueError, struct.error, EOFError, IndexError, OverflowError...
