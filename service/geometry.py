@@ -1,4 +1,6 @@
-"""The size of a strip, and the arrays that pictures and masks are held in."""
+"""The size of a strip, its bit depths, and the arrays that pictures and masks are held in."""
+
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,9 @@ WIDTH = 1600
 """Columns of a strip."""
 CLASS_COUNT = 4
 """Classes of defect."""
+
+BitDepth = Literal["8", "10", "12", "14", "16"]
+"""Bits that a camera uses of a 16-bit pixel, as settings and parameters write them."""
 
 Strip = npt.NDArray[np.uint8]
 """One grey strip, uint8 ``[height, width]``."""

@@ -7,6 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.geometry import BitDepth
+
 Exposure = Literal["open", "key", "off"]
 
 _ORIGIN = re.compile(r"https?://[^/\s,]+|\*")
@@ -76,6 +78,11 @@ class Settings(BaseSettings):
         256 * 1024 * 1024, ge=1, description="most bytes of all bodies in memory; more are refused with 503"
     )
     max_files: int = Field(32, ge=1, description="most files in one request")
+    bits: BitDepth | None = Field(
+        None,
+        description="bits that the cameras use of each pixel of a 16-bit file, if the request does not say; "
+        "default: all 16, and images that do not use them are refused",
+    )
     max_pixels: int = Field(
         16_000_000, ge=1, description="largest image in pixels, by its header; checked before decoding"
     )

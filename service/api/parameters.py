@@ -1,12 +1,13 @@
 """Parameters of a request: which there are, how each is parsed, and the operating point that they choose."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import InvalidParameterError
-from service.geometry import CLASS_COUNT
+from service.geometry import CLASS_COUNT, BitDepth
 from service.inference.prediction import PredictOptions
 from service.masks.formats import MaskFormat
 from service.model.metadata import ModelMetadata, Profile
@@ -116,15 +117,23 @@ class OperatingPointQuery(BaseModel):
         description=f"Overrides the profile's minimum areas in pixels: {_ONE_OR_FOUR}.",
         examples=["300", "200,200,300,500"],
     )
+    bits: BitDepth | None = Field(
+        None,
+        description="Bits that the camera uses of each pixel of a 16-bit file; without it, all 16 must be in "
+        "use. `STEEL_BITS` sets another default.",
+    )
 
-    def options(self, metadata: ModelMetadata) -> tuple[Profile, PredictOptions]:
+    def options(
+        self, metadata: ModelMetadata, default_bits: BitDepth | None
+    ) -> tuple[Profile, PredictOptions]:
         """Return the operating point and the options of the predictions.
 
         Raises:
             InvalidParameterError: if the model has no such profile.
         """
         point = operating_point(metadata, self)
-        return point, PredictOptions(point)
+        bits = self.bits or default_bits
+        return point, PredictOptions(point, bits=int(bits) if bits else None)
 
 
 class PredictQuery(OperatingPointQuery):
@@ -154,10 +163,12 @@ class PredictQuery(OperatingPointQuery):
         examples=["0.5", "0.5,0.4"],
     )
 
-    def options(self, metadata: ModelMetadata) -> tuple[Profile, PredictOptions]:
+    def options(
+        self, metadata: ModelMetadata, default_bits: BitDepth | None
+    ) -> tuple[Profile, PredictOptions]:
         """Return the operating point and the options of the predictions; see ``OperatingPointQuery``."""
-        point = operating_point(metadata, self)
-        return point, PredictOptions(point, self.mask_format, self.instances, self.maps)
+        point, options = super().options(metadata, default_bits)
+        return point, replace(options, mask_format=self.mask_format, instances=self.instances, maps=self.maps)
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
 from starlette.requests import Request
 
 from service.errors import (
@@ -88,7 +88,7 @@ async def _read_multipart(request: Request, content_type: str, limits: UploadLim
             reader.write(chunk)
     except FormParserError as error:
         raise _broken(str(error)) from error
-    if not reader.ended:
+    if reader.state != MultipartState.END:
         raise _broken("it ends before its closing boundary, so files may be missing")
     if any(_PART_HEAD in data for _, data in reader.parts):
         raise _broken("a file holds the head of another part, so a boundary is mistyped")
@@ -110,8 +110,6 @@ class _MultipartReader(MultipartParser):
     def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
         self.parts: list[tuple[str, bytearray]] = []
         """Name and content of each file; before the end, the last one is incomplete."""
-        self.ended = False
-        """Whether the closing boundary has arrived."""
         self._limits = limits
         self._header = bytearray()
         self._value = bytearray()
@@ -125,7 +123,6 @@ class _MultipartReader(MultipartParser):
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._begin_file,
                 "on_part_data": self._add_data,
-                "on_end": self._end,
             },
         )
 
@@ -165,9 +162,6 @@ class _MultipartReader(MultipartParser):
         content += data[start:end]
         if len(content) > self._limits.file_bytes:
             raise file_too_large(self._limits.file_bytes)
-
-    def _end(self) -> None:
-        self.ended = True
 
 
 def _text(raw: bytes) -> str:

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import numpy.typing as npt
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
@@ -23,6 +24,8 @@ _MAGIC = {
 # TIFF 6.0, sections 8 and 19
 _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 0x112, 258, 262, 284, 339
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+_LEAST_OF_16_BITS = 4096
+"""A 16-bit image without a value as large is one of a camera with 12 bits or fewer, or nearly black."""
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
 
@@ -46,12 +49,17 @@ def format_of(data: bytes) -> str:
     )
 
 
-def decode(data: bytes, *, max_pixels: int) -> Strip:
+def decode(data: bytes, *, max_pixels: int, bits: int | None = None) -> Strip:
     """Decode one image file into a grey strip, uint8 ``[256, 1600]``.
 
-    Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is used as it is), 16-bit grey is
-    divided by 257. Pixels stay as the camera stored them: EXIF orientation is ignored, and a TIFF that has
-    one is refused. Of several JPEGs in one file the first is read, as viewers do.
+    Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is used as it is), 16-bit grey is scaled
+    to 8 bits. Pixels stay as the camera stored them: EXIF orientation is ignored, and a TIFF that has one is
+    refused. Of several JPEGs in one file the first is read, as viewers do.
+
+    Args:
+        data: the file.
+        max_pixels: largest image, by its header.
+        bits: of a pixel in a 16-bit file, 8 to 16; None expects all 16 in use.
 
     Raises:
         UnsupportedMediaTypeError: see ``format_of``.
@@ -61,7 +69,9 @@ def decode(data: bytes, *, max_pixels: int) -> Strip:
     """
     kind = format_of(data)
     try:
-        strip = _decode_jpeg(data, max_pixels) if kind == "JPEG" else _decode_other(data, kind, max_pixels)
+        strip = (
+            _decode_jpeg(data, max_pixels) if kind == "JPEG" else _decode_other(data, kind, max_pixels, bits)
+        )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise PayloadTooLargeError(
             f"expected at most {max_pixels} pixels, got a {kind} header that announces more"
@@ -90,13 +100,13 @@ def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _decode_other(data: bytes, kind: str, max_pixels: int) -> Strip:
+def _decode_other(data: bytes, kind: str, max_pixels: int, bits: int | None = None) -> Strip:
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         _check_size(kind, *image.size, max_pixels)
         _check_content(image, kind)
         if kind == "JPEG":
             image.draft("L", image.size)  # the luma channel alone
-        strip = _to_grey(image)
+        strip = _to_grey(image, bits)
     if kind == "PNG":
         check_png(data)
     return strip
@@ -156,8 +166,22 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
     return decode_luma(data, colours)
 
 
-def _to_grey(image: Image.Image) -> Strip:
+def _to_grey(image: Image.Image, bits: int | None) -> Strip:
     if image.mode in _SIXTEEN_BIT:
-        wide = np.asarray(image, dtype=np.uint32)
-        return ((wide + 128) // 257).astype(np.uint8)
+        return _scale_to_bytes(np.asarray(image, dtype=np.uint32), bits)
     return np.asarray(image if image.mode == "L" else image.convert("L"))
+
+
+def _scale_to_bytes(values: npt.NDArray[np.uint32], bits: int | None) -> Strip:
+    """Scale 16-bit values so that the largest of their bits becomes 255."""
+    largest = int(values.max())
+    if bits is None and largest < _LEAST_OF_16_BITS:
+        raise InvalidImageError(
+            f"expected an image that uses all 16 bits of its pixels, got values up to {largest}; the "
+            "parameter bits (8, 10, 12, 14 or 16), or STEEL_BITS, says how many the camera uses"
+        )
+    top = 2 ** (bits or 16) - 1
+    if largest > top:
+        raise InvalidImageError(f"expected values of {bits} bits, at most {top}, got {largest}")
+    strip: Strip = ((values * 255 + top // 2) // top).astype(np.uint8)
+    return strip

@@ -29,6 +29,8 @@ class PredictOptions:
     """Whether to list connected defects."""
     maps: bool = False
     """Whether to give the probabilities that the masks are made of."""
+    bits: int | None = None
+    """Of a pixel in 16-bit files; see ``images.decode.decode``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ def decode_job(job: Job, max_pixels: int) -> Decoded:
         ServiceError: as ``images.decode.decode`` does.
     """
     watch = Stopwatch()
-    strip = decode(job.data, max_pixels=max_pixels)
+    strip = decode(job.data, max_pixels=max_pixels, bits=job.options.bits)
     return Decoded(strip, hashlib.sha256(job.data).hexdigest(), watch.read())
 
 

@@ -28,6 +28,6 @@ def grey_image(width: int = 1600, height: int = 256, value: int = 90) -> Image.I
     return Image.fromarray(np.full((height, width), value, dtype=np.uint8))
 
 
-def read(data: bytes) -> Strip:
+def read(data: bytes, bits: int | None = None) -> Strip:
     """Decode an image file."""
-    return decode(data, max_pixels=MAX_PIXELS)
+    return decode(data, max_pixels=MAX_PIXELS, bits=bits)

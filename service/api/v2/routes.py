@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from service.api.dataplane import (
 )
 from service.api.openapi.document import BINARY
 from service.api.openapi.problems import error_answers
-from service.api.parameters import OperatingPointQuery, invalid_parameter, operating_point
+from service.api.parameters import OperatingPointQuery, invalid_parameter
 from service.api.plain_route import Deadline
 from service.api.responses import server_timing, timing_ms
 from service.api.uploads import UploadLimits
@@ -37,7 +38,7 @@ from service.api.v2.schemas import (
 )
 from service.api.v2.tensors import INPUT, OUTPUTS, Tensor, Values, write_response
 from service.errors import NotFoundError, UnsupportedMediaTypeError
-from service.inference.prediction import Prediction, PredictOptions
+from service.inference.prediction import Prediction
 from service.masks.formats import class_bits
 from service.model.metadata import ModelMetadata
 
@@ -162,9 +163,9 @@ async def _infer(
         parsed = await _read(request, deadline, json_bytes)
         if parsed.seconds is not None:
             deadline = min(deadline, began + parsed.seconds)
-        point = operating_point(metadata, _query(parsed))
-        with_codes = any(tensor.name == "rle" for tensor, _ in parsed.outputs)
-        options = PredictOptions(point, "rle" if with_codes else "none")
+        point, options = _query(parsed).options(metadata, settings_of(request).bits)
+        if any(tensor.name == "rle" for tensor, _ in parsed.outputs):
+            options = replace(options, mask_format="rle")
         done = await predict_files(request, server, parsed.files, point, options, deadline)
         for index, failure in enumerate(done.results):
             if not isinstance(failure, Prediction):

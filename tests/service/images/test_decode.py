@@ -182,3 +182,30 @@ def test_a_tiff_of_very_many_frames_is_refused_at_the_second() -> None:
     data = encoded(grey_image(8, 8), "TIFF", save_all=True, append_images=[grey_image(8, 8)] * 30)
     with pytest.raises(InvalidImageError):
         read(data)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_bits_of_a_camera_are_scaled_to_eight(bits: int) -> None:
+    top = 2**bits - 1
+    strip = np.random.default_rng(3).integers(0, 256, (256, 1600)).astype(np.uint8)
+    strip[0, :2] = 0, 255
+    values = np.round(strip * (top / 255)).astype(np.uint16)
+    for kind in ("PNG", "TIFF"):
+        np.testing.assert_array_equal(read(encoded(Image.fromarray(values), kind), bits=bits), strip)
+
+
+def test_fewer_bits_than_sixteen_have_to_be_told() -> None:
+    values = np.full((256, 1600), 4095, dtype=np.uint16)
+    data = encoded(Image.fromarray(values), "PNG")
+    with pytest.raises(
+        InvalidImageError, match=r"values up to 4095; the parameter bits \(8, 10, 12, 14 or 16\)"
+    ):
+        read(data)
+    assert set(read(data, bits=12).flat) == {255}
+    assert set(read(data, bits=16).flat) == {16}
+    with pytest.raises(InvalidImageError, match="expected values of 10 bits, at most 1023, got 4095"):
+        read(data, bits=10)
+
+
+def test_eight_bit_files_have_eight_bits_whatever_is_said() -> None:
+    assert set(read(encoded(grey_image(value=7), "PNG"), bits=12).flat) == {7}
