@@ -17,7 +17,7 @@ from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.tune import tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
-from model_export.onnx_export.model_file import Draft, Findings, Label
+from model_export.onnx_export.model_draft import Draft, Findings, Label
 from model_export.onnx_export.triton_config import write_triton_config
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model_export.training.cross_validate import run_folder

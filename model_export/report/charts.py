@@ -16,7 +16,7 @@ from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import BALANCE
 from model_export.metrics import rejection_at_recall
-from model_export.report.judged import Judged
+from model_export.report.held_out import Judged
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.masks.overlay import COLOURS
 from service.model.postprocess import byte_threshold

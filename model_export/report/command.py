@@ -11,7 +11,7 @@ from model_export.data.labelled_strip import LabelledStrip
 from model_export.errors import DataError
 from model_export.metrics import class_scores
 from model_export.report import charts, pictures
-from model_export.report.judged import Judged, judge
+from model_export.report.held_out import Judged, judge
 from model_export.report.page import Page, Picture, Section, chart, write_page
 from service.geometry import CLASS_COUNT
 from service.model.metadata import ModelMetadata

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from model_export.data.labelled_strip import LabelledStrip
-from model_export.report.judged import Judged, Looked
+from model_export.report.held_out import Judged, Looked
 from service.geometry import CLASS_COUNT
 from service.masks.overlay import draw_overlay
 

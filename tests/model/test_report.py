@@ -15,7 +15,7 @@ from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.report import charts, pictures
 from model_export.report.command import ReportConfig, report
-from model_export.report.judged import Judged, judge
+from model_export.report.held_out import Judged, judge
 from service.model.session import OrtSession
 
 
