@@ -29,8 +29,8 @@ from bench.jobs import write_jobs
 from bench.our_service import running_service
 from bench.workload import answer_jobs, image_files
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
-from model_export.onnx_export import onnx_file
 from model_export.onnx_export.float16 import to_float16
+from model_export.onnx_export.onnx_file import trace_to_onnx
 from service.geometry import HEIGHT, WIDTH
 from service.model.io_binding import BoundRuns
 from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
@@ -100,7 +100,7 @@ def measure(options: GpuBench) -> Iterator[Line]:
 
 
 def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
-    graph = onnx_file.to_onnx(network)
+    graph = trace_to_onnx(network)
     paths = {"fp32": folder / "fp32.onnx", "fp16": folder / "fp16.onnx"}
     onnx.save(graph, paths["fp32"])
     onnx.save(to_float16(graph), paths["fp16"])

@@ -1,1 +1,1 @@
-"""From checkpoints to model files, proven equal to the network in torch."""
+"""Export of checkpoints to model files, checked against the network in torch."""

@@ -1,4 +1,4 @@
-"""The model card, written from what the model file says of itself."""
+"""The model card, written from the metadata of a model file."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def write_card(metadata: ModelMetadata, path: Path) -> None:
 
 
 def model_card(metadata: ModelMetadata) -> str:
-    """Describe a model: what it was trained on, what it scores, how it was made."""
+    """Return the card as Markdown: training data, scores and provenance."""
     split = metadata.split
     provenance = metadata.provenance
     lines = [
@@ -86,7 +86,7 @@ def model_card(metadata: ModelMetadata) -> str:
 
 
 def _choice(split: Split) -> str:
-    """Say what was chosen on which strips."""
+    """Describe which strips chose checkpoint and thresholds."""
     if split.validation:
         return (
             "The checkpoint was chosen by its Dice+ on the validation strips; the test strips chose nothing."

@@ -1,4 +1,4 @@
-"""From checkpoints to model files that say everything of themselves and are proven equal to torch."""
+"""``export``: a model file from a checkpoint or a cross-validation, checked against torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,9 @@ from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.tune import tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
-from model_export.onnx_export.model_draft import Draft, Findings, Label
+from model_export.onnx_export.metadata import ModelIdentity
+from model_export.onnx_export.model_draft import ModelDraft, TunedProfiles
+from model_export.onnx_export.parity import Arithmetic
 from model_export.onnx_export.triton_config import write_triton_config
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model_export.training.cross_validate import run_folder
@@ -30,52 +32,56 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Export a training to ONNX: calibrated, thresholds tuned, scores measured on strips it did not see.
+    """Export a training to ONNX: calibrated, thresholds tuned, scores measured on unseen strips.
 
-    Refuses to write a file whose answers differ from torch's.
+    A file whose outputs differ from torch's is not written.
     """
 
     checkpoint: Path = Path("runs/latest/best.pt")
-    """What train wrote: tuned on its validation strips, measured on its test strips."""
+    """Checkpoint of train; it is tuned on its validation strips and measured on its test strips."""
     cross_validation: Path | None = None
-    """Folder that cross-validate wrote, instead of --checkpoint: its training on all strips is the model;
-    tuned and measured on every strip as answered by the fold that did not train on it. The models of the
-    folds go beside it, for evaluate --out-of-fold."""
+    """Folder of cross-validate, instead of --checkpoint. The model is its training on all strips, tuned and
+    measured on every strip by the fold that did not train on it. The models of the folds are written beside
+    it, for evaluate --out-of-fold."""
     out: Path = Path("runs/models")
-    """Model repository; the file becomes <out>/<name>/<version>/model.onnx. In models/ lies the default
-    model, which a second name there would leave without a default."""
+    """Model repository; the file becomes <out>/<name>/<version>/model.onnx. Not models/: with a second name
+    there the service has no default model."""
     name: str = "steel-unet-resnet18"
     """Name of the model."""
     version: int = 1
-    """Version of the model, a whole number as Triton wants it."""
+    """Version of the model, a whole number as Triton requires."""
     data: Path | None = None
-    """Where the training's data set lies now, if it has moved since."""
+    """Folder of the data set, if it has moved since the training."""
     class_names: tuple[str, str, str, str] = CLASS_NAMES
-    """What to call the classes."""
+    """Names of the classes."""
     notice: str = ""
-    """What the card should say of the data and the first weights: whose they are, on what terms."""
+    """Text of the card about data and first weights: their owner and licence."""
     soft_gate: bool = False
     """Multiply each pixel's probability by its class's on the whole strip, besides the hard gate of the
     class thresholds."""
     precision: Literal["fp32", "int8"] = "int8"
-    """Arithmetic of the file on a CPU. int8 takes its ranges from strips of the training and is about
-    three times as fast where the processor multiplies bytes (VNNI, AMX)."""
+    """Arithmetic of the file on a CPU. int8 takes its ranges from training strips and is about three times as
+    fast where the processor multiplies bytes (VNNI, AMX)."""
     gate: bool = True
-    """Run the decoder only on strips on which a class reaches its threshold; answers stay the same."""
+    """Run the decoder only on strips on which a class reaches its threshold; the results stay the same."""
     gpu: bool = True
-    """Write gpu.onnx beside model.onnx, float16, which the service takes when it runs on a GPU."""
+    """Write gpu.onnx in float16 beside model.onnx; the service uses it on a GPU."""
     overwrite: bool = False
-    """Replace a version that exists."""
+    """Replace an existing version."""
     parity_strips: int = 12
-    """Strips on which a file is compared with torch."""
+    """Number of strips on which a file is compared with torch."""
 
 
 def export(config: ExportConfig) -> Path:
-    """Export as configured and return the path of the model file."""
+    """Export as configured and return the path of the model file.
+
+    Raises:
+        DataError: if the version exists, or a checkpoint or its data is missing.
+        ParityError: if the file answers differently from torch.
+    """
     target = config.out / config.name / str(config.version) / MODEL
     if target.exists() and not config.overwrite:
         raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")
-    label = Label(config.name, config.version, config.class_names, config.notice, config.soft_gate)
     if config.cross_validation is None:
         states = [_load(config.checkpoint, config.data)]
     else:
@@ -84,10 +90,10 @@ def export(config: ExportConfig) -> Path:
     with TemporaryDirectory(dir=target.parent) as folder:
         part = Path(folder)
         if config.cross_validation is None:
-            metadata = _export_one(states[0], label, part, config)
+            metadata = _export_one(states[0], part, config)
         else:
-            metadata = _export_folds(states, label, part, config)
-        _replace(part, target)
+            metadata = _export_folds(states, part, config)
+        _install(part, target)
     write_card(metadata, target.with_name("README.md"))
     write_triton_config(target)
     for profile in metadata.profiles:
@@ -100,22 +106,22 @@ def export(config: ExportConfig) -> Path:
     return target
 
 
-def _export_one(state: Checkpoint, label: Label, folder: Path, config: ExportConfig) -> ModelMetadata:
+def _export_one(state: Checkpoint, folder: Path, config: ExportConfig) -> ModelMetadata:
     """Export a training with validation and test strips of its own."""
     if not state.split.validation:
         raise DataError(
             "the checkpoint was trained with --fold and has no validation strips to tune on; "
-            "export the whole of a cross-validate with --cross-validation"
+            "export the folder of a cross-validate with --cross-validation"
         )
     strips = list_strips(state.config)
     validation = select_strips(strips, state.split.validation)
     test = select_strips(strips, state.split.test)
     calibration = fit_temperature(*compute_class_logits(restore_network(state), validation))
     train = select_strips(strips, state.split.train)
-    draft = Draft(state, calibration, label, train, folder / MODEL, config.precision)
+    draft = _draft(state, calibration, train, folder / MODEL, config.precision, config)
     points = tune(measure_curves(draft.session, validation, "tuning on validation strips"))
     overlaps = measure_overlaps_at(draft.session, test, list(points.values()))
-    findings = Findings(
+    profiles = TunedProfiles(
         points=points,
         scores={name: class_scores(found) for name, found in zip(points, overlaps, strict=True)},
         tuned_on=f"{len(validation)} validation strips",
@@ -123,16 +129,14 @@ def _export_one(state: Checkpoint, label: Label, folder: Path, config: ExportCon
     )
     compared = validation[: config.parity_strips - 1]
     if config.gpu:
-        _write_gpu_file(state, calibration, label, folder, findings, compared)
-    return draft.finish(findings, compared, gated=config.gate)
+        _write_gpu_file(state, calibration, profiles, compared, folder, config)
+    return draft.finish(profiles, compared, gated=config.gate)
 
 
-def _export_folds(
-    states: Sequence[Checkpoint], label: Label, folder: Path, config: ExportConfig
-) -> ModelMetadata:
+def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConfig) -> ModelMetadata:
     """Export the folds of a cross-validation and, last of ``states``, the training on all strips.
 
-    What is chosen for a fold (temperature, thresholds, areas) is chosen on the strips of the others.
+    Temperature, thresholds and areas of a fold are chosen on the strips of the other folds.
     """
     *folds, whole = states
     strips = list_strips(whole.config)
@@ -143,13 +147,13 @@ def _export_folds(
     ]
     (folder / FOLDS).mkdir()
     drafts = [
-        Draft(
+        _draft(
             state,
             fit_temperature(*_join(_others(logits, number))),
-            label,
             select_strips(strips, state.split.train),
             folder / FOLDS / f"{number + 1}.onnx",
             "half weights" if config.precision == "fp32" else config.precision,
+            config,
         )
         for number, state in enumerate(folds)
     ]
@@ -164,46 +168,59 @@ def _export_folds(
         overlaps = dict(
             zip(points, measure_overlaps_at(draft.session, test, list(points.values())), strict=True)
         )
-        findings = Findings(
+        profiles = TunedProfiles(
             points=points,
             scores={name: class_scores(found) for name, found in overlaps.items()},
             tuned_on=f"{len(others.names)} strips of the other folds, each by the model of its own fold",
             measured_on=f"the {len(test)} strips of fold {number + 1}",
         )
-        draft.finish(findings, test[: config.parity_strips - 1], gated=config.gate)
+        draft.finish(profiles, test[: config.parity_strips - 1], gated=config.gate)
         for name, found in overlaps.items():
             pooled.setdefault(name, []).extend(found)
     count = sum(len(test) for test in held_out)
     calibration = fit_temperature(*_join(logits))
-    draft = Draft(whole, calibration, label, _strips_of(whole), folder / MODEL, config.precision)
-    findings = Findings(
+    train = _training_strips(whole)
+    draft = _draft(whole, calibration, train, folder / MODEL, config.precision, config)
+    profiles = TunedProfiles(
         points=tune(ThresholdCurves.join(curves)),
         scores={name: class_scores(found) for name, found in pooled.items()},
         tuned_on=f"{count} strips, each by the model of the fold that did not train on it",
         measured_on=f"{count} strips, out of fold: {len(folds)} models of the same recipe, each on strips "
         "that neither trained it nor tuned its thresholds",
     )
-    compared = _strips_of(whole)[: config.parity_strips - 1]
+    compared = train[: config.parity_strips - 1]
     if config.gpu:
-        _write_gpu_file(whole, calibration, label, folder, findings, compared)
-    return draft.finish(findings, compared, gated=config.gate)
+        _write_gpu_file(whole, calibration, profiles, compared, folder, config)
+    return draft.finish(profiles, compared, gated=config.gate)
 
 
 def _write_gpu_file(
     state: Checkpoint,
     calibration: Calibration,
-    label: Label,
-    folder: Path,
-    findings: Findings,
+    profiles: TunedProfiles,
     compared: Sequence[LabelledStrip],
+    folder: Path,
+    config: ExportConfig,
 ) -> None:
-    """Write the same network for GPUs, with the thresholds and scores found for the other file."""
-    draft = Draft(state, calibration, label, _strips_of(state), folder / GPU_MODEL, "fp16")
-    draft.finish(findings, compared, gated=False)  # a batch would wait for its slowest strip anyway
+    """Write the same network for GPUs, with the thresholds and scores of the file for CPUs."""
+    draft = _draft(state, calibration, _training_strips(state), folder / GPU_MODEL, "fp16", config)
+    draft.finish(profiles, compared, gated=False)  # a batch would wait for its slowest strip anyway
 
 
-def _strips_of(state: Checkpoint) -> list[LabelledStrip]:
-    """List the strips that a checkpoint learned from."""
+def _draft(
+    state: Checkpoint,
+    calibration: Calibration,
+    train: Sequence[LabelledStrip],
+    path: Path,
+    arithmetic: Arithmetic,
+    config: ExportConfig,
+) -> ModelDraft:
+    identity = ModelIdentity(config.name, config.version, config.class_names, config.notice)
+    return ModelDraft(state, calibration, identity, train, path, arithmetic, soft_gate=config.soft_gate)
+
+
+def _training_strips(state: Checkpoint) -> list[LabelledStrip]:
+    """Return the strips that a checkpoint was trained on."""
     return select_strips(list_strips(state.config), state.split.train)
 
 
@@ -224,19 +241,21 @@ def _load_folds(folder: Path, data: Path | None) -> list[Checkpoint]:
     """Load the folds of a cross-validation, then the training on all strips.
 
     Raises:
-        DataError: if one is missing, or a strip is the test of none or several.
+        DataError: if one is missing, or a strip is in the test of no fold or of several.
     """
     whole = _load(run_folder(folder, 0) / "best.pt", data)
     count = whole.config.folds
     states = [_load(run_folder(folder, fold) / "best.pt", data) for fold in range(1, count + 1)]
     tests = sorted(name for state in states for name in state.split.test)
     if tests != sorted(whole.split.train):
-        raise DataError(f"{folder} is no cross-validation: its folds do not test every strip once")
+        raise DataError(
+            f"{folder} is not a cross-validation: expected every strip in the test of exactly one fold"
+        )
     return [*states, whole]
 
 
-def _replace(part: Path, target: Path) -> None:
-    """Put what was written into place, and what it replaces out of it."""
+def _install(part: Path, target: Path) -> None:
+    """Move the new files into place and remove the files that they replace."""
     gpu = target.with_name(GPU_MODEL)
     for old in (gpu, checksum_file(gpu)):
         old.unlink(missing_ok=True)

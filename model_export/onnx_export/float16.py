@@ -1,11 +1,11 @@
-"""A graph for GPUs: float16 inside, the contract's types outside."""
+"""Conversion of a graph to float16, for GPUs; inputs and outputs keep their types."""
 
 import onnx
 from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST, convert_float_to_float16
 
 _IN_FLOAT = ["Resize", "Sigmoid", "QuantizeLinear"]
-"""Upsampling of logits and what follows: scales of a Resize must be float32, and a byte has 8 bits
-where a half has 11."""
+"""Operators from the upsampling of logits on: scales of a Resize must be float32, and a float16 has 11
+significant bits where a byte has 8."""
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:

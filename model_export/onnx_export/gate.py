@@ -1,4 +1,4 @@
-"""Clean strips pay for the encoder only: the decoder inside an ``If`` of the graph."""
+"""The gate: the decoder moves into an ``If`` of the graph, so that clean strips cost the encoder only."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,16 +10,16 @@ from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 
 _CLASSES, _MASKS = "class_probability", "mask_probability"
 _INSIDE = "gated/"
-"""In front of names inside the branch: they must differ from those outside."""
+"""Prefix of names inside the branch, which must differ from those outside."""
 
 
 def gate_decoder(model: ModelProto, thresholds: Sequence[float]) -> None:
-    """Run what only masks need just where a class of the batch reaches its threshold; elsewhere 0.
+    """Run the decoder only if a class reaches its threshold on a strip of the batch; else masks are 0.
 
     Args:
-        model: a graph with the contract's outputs; changed in place.
+        model: graph with the outputs of a model file; changed in place.
         thresholds: one per class, not above the class threshold of any operating point, so that no
-            answer changes.
+            result changes.
     """
     graph = model.graph
     needed = _ancestors(graph, _CLASSES)
@@ -35,26 +35,26 @@ def gate_decoder(model: ModelProto, thresholds: Sequence[float]) -> None:
 
 
 def _ancestors(graph: GraphProto, tensor: str) -> set[str]:
-    """Name the tensors that one is computed from, itself included."""
+    """Return the names of the tensors that a tensor is computed from, itself included."""
     producers = {output: node for node in graph.node for output in node.output}
     found: set[str] = set()
-    open_: list[str] = [tensor]
-    while open_:
-        name = open_.pop()
+    pending: list[str] = [tensor]
+    while pending:
+        name = pending.pop()
         if name in producers and name not in found:
             node = producers[name]
             found.update(node.output)
-            open_.extend(node.input)
+            pending.extend(node.input)
     return found
 
 
 def _decoder_branch(
     graph: GraphProto, outside: Iterable[NodeProto], inside: Sequence[NodeProto]
 ) -> GraphProto:
-    """Build the branch: the decoder's nodes with what they need of constants and dequantized features.
+    """Build the branch: the decoder's nodes with their constants and dequantized features.
 
-    Features come in as int8 and are dequantized inside, and constants lie inside: onnxruntime fuses
-    integer kernels only out of what it sees within one graph.
+    Features enter as int8 and are dequantized inside, and constants lie inside, because onnxruntime fuses
+    integer kernels only within one graph.
     """
     dequantizers = {node.output[0]: node for node in outside if node.op_type == "DequantizeLinear"}
     constants = {constant.name: constant for constant in graph.initializer}

@@ -1,4 +1,4 @@
-"""The ONNX file itself: the graph, and what it says of itself."""
+"""The ONNX file: its graph and its metadata."""
 
 import copy
 import warnings
@@ -16,11 +16,15 @@ from service.model.metadata import METADATA_KEY, ModelMetadata
 from service.model.repository import write_checksum
 
 _SMALL = 1024
-"""Constants with fewer values are not worth halving."""
+"""Constants with fewer values stay in float32; halving them saves nothing."""
 
 
-def to_onnx(network: ServedNetwork) -> onnx.ModelProto:
-    """Trace a network into a graph that takes any number of strips."""
+def trace_to_onnx(network: ServedNetwork) -> onnx.ModelProto:
+    """Trace a network into a graph for any number of strips.
+
+    Raises:
+        ParityError: if the traced graph has an unexpected form.
+    """
     network = copy.deepcopy(network)
     encoder = network.network.encoder
     stem = getattr(encoder, "conv1", None)
@@ -28,7 +32,7 @@ def to_onnx(network: ServedNetwork) -> onnx.ModelProto:
         encoder.conv1 = UnshuffledStem(stem)
     example = torch.zeros((2, HEIGHT, WIDTH), dtype=torch.uint8)
     with warnings.catch_warnings():
-        # torch's exporter warns of deprecations in its own tree, which nobody here can mend.
+        # torch's exporter warns about deprecations in its own code.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
@@ -48,13 +52,13 @@ def to_onnx(network: ServedNetwork) -> onnx.ModelProto:
 
 
 def _quantize_masks(graph: onnx.GraphProto) -> None:
-    """Write the last three steps, times 255, round and cast, as the one operator that does them all."""
+    """Replace the last three nodes (times 255, round, cast) by one QuantizeLinear."""
     producers = {node.output[0]: node for node in graph.node}
     cast = producers["mask_probability"]
     rounding = producers[cast.input[0]]
     product = producers[rounding.input[0]]
     if [node.op_type for node in (product, rounding, cast)] != ["Mul", "Round", "Cast"]:
-        raise ParityError("the traced graph does not end as ServedNetwork does")
+        raise ParityError("the traced graph does not end like ServedNetwork: expected Mul, Round, Cast")
     graph.initializer.extend(
         [
             onnx.numpy_helper.from_array(np.array(1 / 255, dtype=np.float32), "mask_scale"),
@@ -70,7 +74,7 @@ def _quantize_masks(graph: onnx.GraphProto) -> None:
 
 
 def halve_weights(model: onnx.ModelProto) -> None:
-    """Keep weights in float16, half the size; onnxruntime widens them once, when it loads the file."""
+    """Store weights in float16, half the size; onnxruntime widens them once, when it loads the file."""
     casts = []
     for weight in model.graph.initializer:
         values = onnx.numpy_helper.to_array(weight)
@@ -88,8 +92,8 @@ def halve_weights(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-def write(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
-    """Save a graph with its metadata, and its checksum beside it."""
+def write_onnx(model: onnx.ModelProto, metadata: ModelMetadata, path: Path) -> None:
+    """Save a graph with its metadata, and its checksum beside the file."""
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {METADATA_KEY: metadata.model_dump_json()})
     onnx.save(model, path)

@@ -1,4 +1,4 @@
-"""A model file against its network in torch."""
+"""Comparison of a model file with its network in torch."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -19,22 +19,22 @@ Arithmetic = Literal["fp32", "half weights", "fp16", "int8"]
 
 
 class Tolerance(NamedTuple):
-    """How far a file may be from its network."""
+    """Largest allowed differences between a file and its network."""
 
     class_probability: float
     mask_byte: int
-    """Of 255, in any one pixel; 255 where a few may differ by anything."""
+    """Of 255, in any pixel; 255 does not limit single pixels."""
     pixels: float
-    """Share that falls on the other side of the thresholds."""
+    """Share of pixels on the other side of the thresholds."""
     dice: float
-    """Mean Dice on positives of a class."""
+    """Difference of a class's mean Dice on positives."""
 
 
 TOLERANCE: dict[Arithmetic, Tolerance] = {
     "fp32": Tolerance(1e-3, 1, 1e-3, 0.005),
     "half weights": Tolerance(1e-2, 255, 1e-3, 0.005),
     "fp16": Tolerance(2e-2, 255, 1e-2, 0.005),
-    "int8": Tolerance(0.25, 255, 1e-2, 0.1),  # of a dozen strips, one at a threshold moves a class by that
+    "int8": Tolerance(0.25, 255, 1e-2, 0.1),  # one of a dozen strips can change a mean by this
 }
 
 

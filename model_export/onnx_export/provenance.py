@@ -1,4 +1,4 @@
-"""Where a model comes from: data, configuration, code and versions."""
+"""Provenance of a model: data, configuration, code and versions."""
 
 import datetime
 import hashlib
@@ -15,7 +15,7 @@ from service.model.metadata import Provenance
 
 
 def provenance(state: Checkpoint, train: Sequence[LabelledStrip], notice: str) -> Provenance:
-    """Describe the training that a checkpoint comes from; ``train`` are the strips that it learned from."""
+    """Describe the training of a checkpoint; ``train`` are the strips that it was trained on."""
     drawn = f"{state.config.drawn} drawn strips"
     if state.config.data is None:
         training_data = drawn
@@ -40,7 +40,7 @@ def provenance(state: Checkpoint, train: Sequence[LabelledStrip], notice: str) -
 
 
 def _describe(config: TrainConfig) -> dict[str, object]:
-    """Write a configuration for a model file, without paths of this machine."""
+    """Return a configuration for a model file, without paths of this machine."""
     plain = config_to_json(config)
     plain["data"] = config.data.name if config.data else None
     if config.encoder_weights not in ("none", "imagenet"):

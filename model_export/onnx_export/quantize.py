@@ -1,4 +1,4 @@
-"""Static int8: weights per output channel, activations per tensor, scales from real strips."""
+"""Static quantization to int8: weights per output channel, activations per tensor, scales from strips."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,17 +14,17 @@ from tqdm import tqdm
 from service.geometry import Strip
 
 _QUANTIZED = ["Conv", "Relu", "Add", "MaxPool", "Concat", "Resize"]
-"""Operators whose int8 kernels pay; what is left (normalisation, the heads' ends) stays in float."""
+"""Operators whose int8 kernels are faster; normalisation and the ends of the heads stay in float."""
 
 
-class _Strips(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+class _StripReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, strips: Sequence[Strip]) -> None:
         self._strips: Iterator[Strip] = iter(
             tqdm(strips, "calibrating int8", unit="strip", dynamic_ncols=True)
         )
 
     def get_next(self) -> dict[str, npt.NDArray[np.uint8]] | None:
-        """Give the next input, or None."""
+        """Return the next input, or None at the end."""
         strip = next(self._strips, None)
         return None if strip is None else {"image": strip[None]}
 
@@ -34,11 +34,11 @@ def quantize(model: onnx.ModelProto, strips: Sequence[Strip]) -> onnx.ModelProto
 
     Args:
         model: the graph in float32.
-        strips: what the ranges of the activations are read from; the graph's training strips, since
-            nothing of these may come from strips that it is scored on.
+        strips: strips that set the ranges of the activations; training strips, since strips that score the
+            model must not influence it.
 
-    U8S8 is what x86 processors multiply fastest. Those without VNNI add pairs of products in 16 bits; with
-    weights of 7 bits nothing overflows there, and every processor answers alike.
+    x86 processors multiply uint8 by int8 fastest. Those without VNNI add pairs of products in 16 bits; 7-bit
+    weights cannot overflow there, so that every processor computes the same result.
     """
     with TemporaryDirectory() as folder:
         float_path, clean_path, int8_path = (Path(folder) / name for name in ("f", "c", "q"))
@@ -47,7 +47,7 @@ def quantize(model: onnx.ModelProto, strips: Sequence[Strip]) -> onnx.ModelProto
         quantize_static(
             clean_path,
             int8_path,
-            _Strips(strips),
+            _StripReader(strips),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTIZED,
             nodes_to_exclude=_mask_tail(onnx.load(clean_path)),
@@ -60,7 +60,7 @@ def quantize(model: onnx.ModelProto, strips: Sequence[Strip]) -> onnx.ModelProto
 
 
 def _mask_tail(model: onnx.ModelProto) -> list[str]:
-    """Name the nodes behind the last convolution of the masks: the upsampling of logits stays in float."""
+    """Return the names of the nodes after the masks' last convolution: logits are upsampled in float."""
     producers = {output: node for node in model.graph.node for output in node.output}
     names = []
     tensor = "mask_probability"

@@ -1,17 +1,17 @@
-"""A ResNet's first convolution in a form that runs faster and answers the same."""
+"""A ResNet's first convolution in an equivalent form that runs faster."""
 
 from torch import Tensor, nn
 
 
 class UnshuffledStem(nn.Module):
-    """A 7x7 convolution of stride 2 as a 4x4 one of stride 1 over squares of 2x2 pixels.
+    """A 7x7 convolution of stride 2 as a 4x4 convolution of stride 1 over squares of 2x2 pixels.
 
-    With one input channel the 7x7 window is gathered byte by byte, which costs more than the
-    multiplication; over squares it is gathered in groups of four. The window becomes 8x8 with a first row
-    and column of zeros, so every pixel keeps its weight.
+    With one input channel, gathering the 7x7 window byte by byte costs more than the multiplication; squares
+    are gathered in groups of four. The window grows to 8x8 by a first row and column of zeros, so that every
+    pixel keeps its weight.
 
     Args:
-        convolution: of ``matches``.
+        convolution: a convolution that ``matches`` accepts.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -32,7 +32,7 @@ class UnshuffledStem(nn.Module):
 
     @staticmethod
     def matches(layer: object) -> bool:
-        """Tell whether a layer is such a convolution."""
+        """Return whether a layer is such a convolution."""
         return (
             isinstance(layer, nn.Conv2d)
             and layer.kernel_size == (7, 7)

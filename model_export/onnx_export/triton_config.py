@@ -1,4 +1,4 @@
-"""The ``config.pbtxt`` that Triton wants beside the versions of a model."""
+"""Triton's ``config.pbtxt`` beside the versions of a model."""
 
 import json
 from pathlib import Path
@@ -9,15 +9,15 @@ CONFIG = "config.pbtxt"
 
 _MAX_BATCH_SIZE = 16
 _MAX_QUEUE_DELAY_US = 2000
-"""Both as the service has them on a GPU; on a processor a batch takes as long as its strips one by one."""
+"""Both have the service's values on a GPU; on a CPU a batch takes as long as its strips one by one."""
 _TYPES = {"UINT8": "TYPE_UINT8", "FLOAT": "TYPE_FP32"}
 
 
 def write_triton_config(model: Path) -> Path:
-    """Write what Triton has to know of a model, as its file says it.
+    """Write the configuration that follows from a model file; return its path.
 
     Args:
-        model: ``<name>/<version>/model.onnx``; the configuration is that of all versions.
+        model: ``<name>/<version>/model.onnx``; the configuration holds for all versions.
     """
     graph = onnx.load(model).graph
     folder = model.parent.parent
@@ -34,10 +34,10 @@ def write_triton_config(model: Path) -> Path:
 
 
 def _tensor(kind: str, tensor: onnx.ValueInfoProto) -> str:
-    # The first dimension is the batch, which Triton counts for itself.
+    # Triton adds the first dimension, the batch, itself.
     dims = ", ".join(str(dim.dim_value) for dim in tensor.type.tensor_type.shape.dim[1:])
-    kind_of_number = onnx.TensorProto.DataType.Name(tensor.type.tensor_type.elem_type)
+    data_type = onnx.TensorProto.DataType.Name(tensor.type.tensor_type.elem_type)
     return (
         f"{kind} {{\n  name: {json.dumps(tensor.name)}\n"
-        f"  data_type: {_TYPES[kind_of_number]}\n  dims: [{dims}]\n}}\n"
+        f"  data_type: {_TYPES[data_type]}\n  dims: [{dims}]\n}}\n"
     )

@@ -13,10 +13,10 @@ from model_export.data.draw import DrawConfig, draw
 from model_export.data.synthetic import DrawnStrip
 from model_export.errors import DataError
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
-from model_export.onnx_export import onnx_file
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.gate import gate_decoder
+from model_export.onnx_export.onnx_file import trace_to_onnx
 from model_export.onnx_export.quantize import quantize
 from model_export.onnx_export.stem import UnshuffledStem
 from model_export.training.checkpoint import load_checkpoint, restore_network
@@ -48,7 +48,7 @@ def network() -> ServedNetwork:
 
 @pytest.fixture(scope="module")
 def graph(network: ServedNetwork) -> onnx.ModelProto:
-    return onnx_file.to_onnx(network)
+    return trace_to_onnx(network)
 
 
 @pytest.fixture(scope="module")

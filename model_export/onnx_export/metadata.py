@@ -1,0 +1,90 @@
+"""Metadata of a model file before and after its measurements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.onnx_export.parity import Arithmetic
+from model_export.onnx_export.provenance import provenance
+from model_export.training.checkpoint import Checkpoint
+from service.geometry import HEIGHT, WIDTH
+from service.model.metadata import (
+    FORMAT_VERSION,
+    Calibration,
+    DefectClass,
+    FourFractions,
+    Golden,
+    ModelMetadata,
+    Parity,
+    Profile,
+    Provenance,
+    Split,
+)
+
+Classes = tuple[DefectClass, DefectClass, DefectClass, DefectClass]
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Name, version and class names of a model, and the notice about its data and first weights."""
+
+    name: str
+    version: int
+    class_names: tuple[str, str, str, str]
+    notice: str
+
+
+@dataclass(frozen=True)
+class DraftMetadata:
+    """The part of the metadata that is known before the file is measured."""
+
+    name: str
+    version: str
+    precision: str
+    classes: Classes
+    split: Split
+    provenance: Provenance
+    calibration: Calibration
+
+    def complete(
+        self, *, profiles: tuple[Profile, ...], parity: Parity, golden: Golden, gate: FourFractions | None
+    ) -> ModelMetadata:
+        """Return the metadata of the finished file."""
+        return ModelMetadata(
+            format_version=FORMAT_VERSION,
+            name=self.name,
+            version=self.version,
+            precision=self.precision,
+            height=HEIGHT,
+            width=WIDTH,
+            classes=self.classes,
+            profiles=profiles,
+            split=self.split,
+            provenance=self.provenance,
+            calibration=self.calibration,
+            parity=parity,
+            golden=golden,
+            gate=gate,
+        )
+
+
+def draft_metadata(
+    state: Checkpoint,
+    calibration: Calibration,
+    identity: ModelIdentity,
+    train: Sequence[LabelledStrip],
+    arithmetic: Arithmetic,
+) -> DraftMetadata:
+    """Describe a checkpoint that becomes a model file; ``train`` are the strips that it was trained on."""
+    first, second, third, fourth = (
+        DefectClass(id=number, name=name) for number, name in enumerate(identity.class_names, 1)
+    )
+    return DraftMetadata(
+        name=identity.name,
+        version=str(identity.version),
+        precision="fp32, weights kept in fp16" if arithmetic == "half weights" else arithmetic,
+        classes=(first, second, third, fourth),
+        split=state.split,
+        provenance=provenance(state, train, identity.notice),
+        calibration=calibration,
+    )
