@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
-from service.masks.overlay import draw_overlay
+from service.masks.overlay import class_caption, draw_overlay
 from steel_client.results import Image
 
 
@@ -15,7 +15,9 @@ def write_picture(strip: Path, answer: Image, target: Path) -> None:
         grey = np.asarray(image.convert("L"))
     masks = {found.result.class_id: found.mask.T for found in answer.present}
     captions = {
-        found.result.class_id: f"{found.result.class_id} {found.result.name} {found.result.probability:.0%}"
+        found.result.class_id: class_caption(
+            found.result.class_id, found.result.name, found.result.probability
+        )
         for found in answer.present
     }
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The evidence for a model as one page of pictures: data, training, answers, thresholds."""
+"""The report: an HTML page with the evidence for a model."""

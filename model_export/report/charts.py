@@ -1,4 +1,4 @@
-"""Charts of a report; each answers a question that stands above it on the page."""
+"""Charts of a report."""
 
 import csv
 from collections import Counter
@@ -16,25 +16,25 @@ from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import BALANCE
 from model_export.metrics import rejection_at_recall
-from model_export.report.held_out import Judged
+from model_export.report.held_out import HeldOutResults
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
-from service.masks.overlay import COLOURS
+from service.masks.overlay import COLOURS, class_caption
 from service.model.postprocess import byte_threshold
 
 INK, FAINT = "#222b33", "#c3ccd4"
 _CELL = 16
-"""Pixels a side of one cell of the map of places."""
+"""Side in pixels of a cell in the position maps."""
 
 Names = Sequence[str]
 
 
 def colour(class_id: int) -> str:
-    """Give a class the colour that it has in every overlay."""
+    """Return the overlay's colour of a class."""
     return "#{:02x}{:02x}{:02x}".format(*COLOURS[class_id])
 
 
 def class_distribution(strips: Sequence[LabelledStrip], names: Names) -> Figure:
-    """Count strips by the classes that they hold, beside the share of each kind at the mill."""
+    """Draw the share of strips per combination of classes, beside its share at the mill."""
     counts = Counter(strip.classes for strip in strips)
     kinds = sorted(counts, key=lambda kind: (len(kind), sorted(kind)))
     mill = sum(BALANCE.values())
@@ -53,7 +53,7 @@ def class_distribution(strips: Sequence[LabelledStrip], names: Names) -> Figure:
 
 
 def mask_areas(areas: npt.NDArray[np.int64], least: Sequence[int], names: Names) -> Figure:
-    """Show how large defects are (pixels a strip, ``[strips, 4]``), and what is thrown away as too small."""
+    """Draw histograms of areas (pixels per strip, ``[strips, 4]``) with the minimum area that is reported."""
     figure, axes = _figure(CLASS_COUNT, height=2.6)
     bins = np.logspace(2, np.log10(HEIGHT * WIDTH), 25)
     for index, ax in enumerate(axes):
@@ -61,27 +61,27 @@ def mask_areas(areas: npt.NDArray[np.int64], least: Sequence[int], names: Names)
         ax.hist(mine, bins=list(bins), color=colour(index + 1))
         ax.axvline(max(least[index], 100), color=INK, linestyle="--", linewidth=1)
         ax.set_xscale("log")
-        ax.set_title(f"{index + 1} {names[index]}: {mine.size} strips")
+        ax.set_title(f"{class_caption(index + 1, names[index])}: {mine.size} strips")
         ax.set_xlabel("pixels of the class on a strip")
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
-def mask_places(places: npt.NDArray[np.float64], names: Names) -> Figure:
-    """Show where defects lie: share of the strips with a class that have it at a place, ``[4, h, w]``."""
+def mask_positions(shares: npt.NDArray[np.float64], names: Names) -> Figure:
+    """Draw position maps: the share of strips with a class that show it in a cell, ``[4, h, w]``."""
     figure, axes = _figure(CLASS_COUNT, height=3.4, rows=2)
     for index, ax in enumerate(axes):
         picture = ax.imshow(
-            places[index], cmap="viridis", extent=(0, WIDTH, HEIGHT, 0), vmin=0, aspect="auto"
+            shares[index], cmap="viridis", extent=(0, WIDTH, HEIGHT, 0), vmin=0, aspect="auto"
         )
         figure.colorbar(picture, ax=ax, format="{x:.0%}")
-        ax.set_title(f"{index + 1} {names[index]}")
+        ax.set_title(class_caption(index + 1, names[index]))
     return figure
 
 
-def count_places(places: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Reduce masks ``[4, 256, 1600]`` to shares of cells of 16x16 pixels, ``[4, 16, 100]``."""
-    cells = places.reshape(CLASS_COUNT, HEIGHT // _CELL, _CELL, WIDTH // _CELL, _CELL)
+def cell_shares(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Return the masked share of each cell of 16x16 pixels, ``[4, 16, 100]``, of masks ``[4, 256, 1600]``."""
+    cells = masks.reshape(CLASS_COUNT, HEIGHT // _CELL, _CELL, WIDTH // _CELL, _CELL)
     return np.asarray(cells.mean(axis=(2, 4)))
 
 
@@ -89,7 +89,7 @@ def training_curves(paths: Sequence[Path]) -> Figure:
     """Draw loss and Dice on positives over epochs, a line per training.
 
     Raises:
-        DataError: if a file is no ``metrics.csv`` of ``train``.
+        DataError: if a file is not a ``metrics.csv`` of ``train``.
     """
     figure, (losses, scores) = _figure(2, height=3.0)
     last = 1
@@ -105,7 +105,7 @@ def training_curves(paths: Sequence[Path]) -> Figure:
                 (int(row["epoch"]), float(row["dice_positive"])) for row in rows if row["dice_positive"]
             ]
         except (KeyError, ValueError) as error:
-            raise DataError(f"{path} is no metrics.csv of a training: {error!r}") from error
+            raise DataError(f"{path} is not a metrics.csv of a training: {error!r}") from error
         if marked:
             scored, dice = zip(*marked, strict=True)
             scores.plot(scored, dice, marker="o", color=line, label=name)
@@ -120,59 +120,59 @@ def training_curves(paths: Sequence[Path]) -> Figure:
     return figure
 
 
-def threshold_curves(judged: Judged, names: Names) -> Figure:
-    """Draw Dice on positives over the pixel threshold; dots are the thresholds in use."""
+def threshold_curves(results: HeldOutResults, names: Names) -> Figure:
+    """Draw Dice on positives over the pixel threshold, with dots at the thresholds in use."""
     figure, axes = _figure(CLASS_COUNT, height=2.8)
     levels = np.arange(1, 256) / 255
     for index, ax in enumerate(axes):
-        holds = judged.truth[:, index]
+        holds = results.truth[:, index]
         if holds.any():
-            dice = judged.curves.dice()[holds, index, 1:].mean(axis=0)
+            dice = results.curves.dice()[holds, index, 1:].mean(axis=0)
             ax.plot(levels, dice, color=colour(index + 1))
-            for point in judged.points:
+            for point in results.points:
                 level = byte_threshold(point.threshold[index])
                 ax.plot(level / 255, dice[max(level, 1) - 1], "o", color=INK, markersize=4)
         ax.set_ylim(0, 1)
-        ax.set_title(f"{index + 1} {names[index]}")
+        ax.set_title(class_caption(index + 1, names[index]))
         ax.set_xlabel("pixel threshold")
     axes[0].set_ylabel("Dice on positives, no gate")
     return figure
 
 
-def gate_curves(judged: Judged, names: Names) -> Figure:
-    """Draw recall and false alarms over the class threshold, other thresholds as in use."""
+def gate_curves(results: HeldOutResults, names: Names) -> Figure:
+    """Draw recall and false-alarm rate over the class threshold, at the other thresholds in use."""
     figure, axes = _figure(CLASS_COUNT, height=2.8)
     steps = np.linspace(0, 1, 101)
     for index, ax in enumerate(axes):
-        holds = judged.truth[:, index]
+        holds = results.truth[:, index]
         area = np.array(
             [
-                judged.curves.predicted[row, index, byte_threshold(judged.point(row).threshold[index])]
-                >= max(1, judged.point(row).min_area[index])
-                for row in range(len(judged.strips))
+                results.curves.predicted[row, index, byte_threshold(results.point(row).threshold[index])]
+                >= max(1, results.point(row).min_area[index])
+                for row in range(len(results.strips))
             ]
         )
-        kept = area[:, None] & (judged.curves.probability[:, index, None] >= steps)
+        kept = area[:, None] & (results.curves.probability[:, index, None] >= steps)
         if holds.any():
             ax.plot(steps, kept[holds].mean(axis=0), color=colour(index + 1), label="recall")
         if (~holds).any():
             ax.plot(steps, kept[~holds].mean(axis=0), color=INK, linestyle="--", label="false alarms")
-        for point in judged.points:
+        for point in results.points:
             ax.axvline(point.class_threshold[index], color=FAINT, linewidth=1, zorder=0)
         ax.set_ylim(0, 1.02)
-        ax.set_title(f"{index + 1} {names[index]}")
+        ax.set_title(class_caption(index + 1, names[index]))
         ax.set_xlabel("class threshold")
     axes[0].set_ylabel("share of strips")
     axes[-1].legend(frameon=False)
     return figure
 
 
-def reliability(judged: Judged, names: Names) -> Figure:
-    """Hold class probabilities against how often the class was there, in ten bins of equal width."""
+def reliability(results: HeldOutResults, names: Names) -> Figure:
+    """Draw the frequency of classes over their probability, in ten bins of equal width."""
     figure, (ax, counts) = _figure(2, height=3.2)
     ax.plot([0, 1], [0, 1], color=FAINT)
     edges = np.linspace(0, 1, 11)
-    pooled_p, pooled_t = judged.curves.probability.reshape(-1), judged.truth.reshape(-1)
+    pooled_p, pooled_t = results.curves.probability.reshape(-1), results.truth.reshape(-1)
     bins = np.clip(np.digitize(pooled_p, edges) - 1, 0, 9)
     filled = [number for number in range(10) if (bins == number).any()]
     means = [pooled_p[bins == number].mean() for number in filled]
@@ -182,29 +182,29 @@ def reliability(judged: Judged, names: Names) -> Figure:
     ax.errorbar(means, shares, yerr=errors, color=INK, marker="o", capsize=3)
     gap = expected_calibration_error(pooled_p, pooled_t)
     ax.set_title(f"mean gap (expected calibration error) {gap:.3f}")
-    ax.set_xlabel("probability that the model answers")
+    ax.set_xlabel("predicted probability")
     ax.set_ylabel("share of strips that hold the class")
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
     for index, name in enumerate(names):
         counts.hist(
-            judged.curves.probability[:, index],
+            results.curves.probability[:, index],
             bins=list(edges),
             histtype="step",
             linewidth=2,
             color=colour(index + 1),
-            label=f"{index + 1} {name}",
+            label=class_caption(index + 1, name),
         )
-    counts.set_xlabel("probability that the model answers")
+    counts.set_xlabel("predicted probability")
     counts.set_ylabel("strips")
     counts.legend(frameon=False)
     return figure
 
 
-def clean_gate(judged: Judged) -> Figure:
+def clean_gate(results: HeldOutResults) -> Figure:
     """Draw what share of clean strips the gate rejects at each recall of defective ones."""
     figure, (ax,) = _figure(1, height=3.4, width=6)
-    score, defective = judged.curves.probability.max(axis=1), judged.truth.any(axis=1)
+    score, defective = results.curves.probability.max(axis=1), results.truth.any(axis=1)
     recalls = np.linspace(0.5, 1, 101)
     ax.plot(recalls, [rejection_at_recall(score, defective, recall)[1] for recall in recalls], color=INK)
     _, rejected = rejection_at_recall(score, defective, 0.98)
@@ -218,10 +218,10 @@ def clean_gate(judged: Judged) -> Figure:
     return figure
 
 
-def confusion(judged: Judged, names: Names) -> Figure:
-    """Show which classes are reported on strips that hold a class (rows), or nothing."""
+def confusion(results: HeldOutResults, names: Names) -> Figure:
+    """Draw which classes, or none, are reported (columns) on strips with a class (rows)."""
     figure, (ax,) = _figure(1, height=3.6, width=7.5)
-    truth, reported = judged.truth, judged.reported
+    truth, reported = results.truth, results.reported
     rows = [*(truth[:, index] for index in range(CLASS_COUNT)), ~truth.any(axis=1)]
     columns = np.column_stack([reported, ~reported.any(axis=1)])
     table = np.array(
@@ -234,7 +234,7 @@ def confusion(judged: Judged, names: Names) -> Figure:
                 text = f"{table[y, x]:.0%}\n{int(columns[row, x].sum())} of {int(row.sum())}"
                 shade = "white" if table[y, x] > 0.6 else INK
                 ax.text(x, y, text, ha="center", va="center", color=shade, fontsize=8)
-    labels = [f"{number} {name}" for number, name in enumerate(names, 1)]
+    labels = [class_caption(number, name) for number, name in enumerate(names, 1)]
     ax.set_xticks(range(CLASS_COUNT + 1), [*labels, "nothing"])
     ax.set_yticks(range(CLASS_COUNT + 1), [*labels, "clean"])
     ax.set_xlabel("reported")
@@ -242,16 +242,16 @@ def confusion(judged: Judged, names: Names) -> Figure:
     return figure
 
 
-def dice_by_strip(judged: Judged, names: Names) -> Figure:
-    """Show the Dice of every strip that holds a class, largest first."""
+def dice_by_strip(results: HeldOutResults, names: Names) -> Figure:
+    """Draw the Dice of every strip with a class, largest first."""
     figure, axes = _figure(CLASS_COUNT, height=2.6)
     for index, ax in enumerate(axes):
-        dice = judged.dice[:, index]
+        dice = results.dice[:, index]
         dice = np.sort(dice[~np.isnan(dice)])[::-1]
         ax.bar(np.arange(dice.size), dice, 0.9, color=colour(index + 1))
         missed = int((dice == 0).sum())
         ax.set_title(
-            f"{index + 1} {names[index]}: mean {dice.mean():.2f}, {missed} missed"
+            f"{class_caption(index + 1, names[index])}: mean {dice.mean():.2f}, {missed} missed"
             if dice.size
             else names[index]
         )
@@ -264,7 +264,13 @@ def dice_by_strip(judged: Judged, names: Names) -> Figure:
 def probability_maps(
     image: npt.NDArray[np.uint8], masks: npt.NDArray[np.uint8], titles: Mapping[str, int]
 ) -> Figure:
-    """Show a strip above its pixel probabilities, uint8 ``[4, 1600, 256]``; ``titles`` name the classes to show."""
+    """Draw a strip above its pixel probabilities.
+
+    Args:
+        image: uint8 ``[256, 1600]``.
+        masks: 255 x probability, uint8 ``[4, 1600, 256]``.
+        titles: index of each class to show, by the title of its map.
+    """
     figure, axes = _figure(1 + len(titles), height=1.75 * (1 + len(titles)), width=10, rows=1 + len(titles))
     axes[0].imshow(image, cmap="gray", vmin=0, vmax=255)
     axes[0].set_title("strip")
@@ -288,7 +294,7 @@ def _figure(count: int, *, height: float, width: float = 12, rows: int = 1) -> t
 
 
 def _kind_name(kind: frozenset[int], names: Names) -> str:
-    return "\n+ ".join(f"{class_id} {names[class_id - 1]}" for class_id in sorted(kind)) or "clean"
+    return "\n+ ".join(class_caption(class_id, names[class_id - 1]) for class_id in sorted(kind)) or "clean"
 
 
 def _kind_colour(kind: frozenset[int]) -> str:

@@ -1,4 +1,4 @@
-"""The strips of a report, each with the answer of a model that had not seen it."""
+"""Results of a report's strips, each predicted by a model that was not trained or tuned on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,82 +23,87 @@ from service.model.session import OrtSession, Probabilities
 
 
 @dataclass(frozen=True)
-class Looked:
-    """One strip, run again to be looked at."""
+class StripResult:
+    """One strip with its true and predicted masks."""
 
     image: Strip
     truth: Masks
-    answer: Probabilities
-    found: list[ClassMask]
+    probabilities: Probabilities
+    predicted: list[ClassMask]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Strips that a model was judged on, at one profile; rows of the arrays are strips."""
+class HeldOutResults:
+    """Held-out strips with their results at one profile; rows of the arrays are strips."""
 
     strips: list[LabelledStrip]
     sessions: list[OrtSession]
-    """Of each strip: the model file that had not seen it."""
+    """Per strip, the session of the model that predicted it."""
     profile: str
     description: str
-    """Which strips these are."""
+    """Description of the strips, for the page."""
     curves: ThresholdCurves
     overlaps: list[list[Overlap]]
     """Per strip, an entry per class."""
 
     def point(self, row: int) -> Profile:
-        """Give the thresholds that a strip was judged at."""
-        return profile_of(self.sessions[row], self.profile)
+        """Return the operating point of a strip."""
+        return find_profile(self.sessions[row], self.profile)
 
     @property
     def points(self) -> list[Profile]:
-        """Give every set of thresholds that was used, once: one per fold."""
+        """Every operating point in use, one per model."""
         sessions = {id(session): session for session in self.sessions}
-        return [profile_of(session, self.profile) for session in sessions.values()]
+        return [find_profile(session, self.profile) for session in sessions.values()]
 
     @property
     def truth(self) -> npt.NDArray[np.bool_]:
-        """Bool ``[strips, 4]``: which strip holds which class."""
+        """Classes on each strip, bool ``[strips, 4]``."""
         return self.curves.true > 0
 
     @property
     def reported(self) -> npt.NDArray[np.bool_]:
-        """Bool ``[strips, 4]``: which class was reported on which strip."""
+        """Classes reported on each strip, bool ``[strips, 4]``."""
         return np.array([[one.predicted > 0 for one in strip] for strip in self.overlaps])
 
     @property
     def dice(self) -> npt.NDArray[np.float64]:
-        """float64 ``[strips, 4]``: Dice where the strip holds the class, nan elsewhere."""
+        """Dice where the strip holds the class, nan elsewhere: float64 ``[strips, 4]``."""
         dice = np.array([[one.dice for one in strip] for strip in self.overlaps])
         return np.where(self.truth, dice, np.nan)
 
-    def look(self, row: int) -> Looked:
-        """Run a strip again."""
+    def rerun(self, row: int) -> StripResult:
+        """Run a strip again and return its masks."""
         image, truth = self.strips[row].load()
-        answer = self.sessions[row].infer([image])[0]
-        return Looked(
-            image, truth, answer, apply_operating_point(answer.classes, answer.masks, self.point(row))
+        probabilities = self.sessions[row].infer([image])[0]
+        return StripResult(
+            image,
+            truth,
+            probabilities,
+            apply_operating_point(probabilities.classes, probabilities.masks, self.point(row)),
         )
 
 
-def profile_of(session: OrtSession, name: str) -> Profile:
-    """Look up an operating point.
+def find_profile(session: OrtSession, name: str) -> Profile:
+    """Return the profile of this name.
 
     Raises:
-        DataError: if the model has none of this name.
+        DataError: if the model has none.
     """
     profile = session.metadata.profile(name)
     if profile is None:
         known = ", ".join(one.name for one in session.metadata.profiles)
-        raise DataError(f"the model has no profile {name!r}; it has {known}")
+        raise DataError(f"expected a profile of the model ({known}), got {name!r}")
     return profile
 
 
-def judge(model: Path, profile: str, *, data: Path | None, drawn: int, skip_bad: bool) -> Judged:
-    """Answer every strip by a model that saw it neither in training nor in tuning.
+def evaluate_held_out(
+    model: Path, profile: str, *, data: Path | None, drawn: int, skip_bad: bool
+) -> HeldOutResults:
+    """Predict every strip with a model that used it neither for training nor for tuning.
 
-    These are the models of the folds where the model file has them beside it; else strips that are not
-    of its training or validation. Drawn strips were never trained on.
+    If fold models lie beside the model file, each strip is predicted by the model of its fold. Otherwise only
+    strips outside the training and validation part are used. Drawn strips are never trained on.
 
     Raises:
         DataError: if there is no such strip.
@@ -108,28 +113,34 @@ def judge(model: Path, profile: str, *, data: Path | None, drawn: int, skip_bad:
         if drawn < 1:
             raise DataError("name strips to report on: --data FOLDER or --drawn COUNT")
         session = OrtSession(path)
-        return _by_one(session, drawn_strips(drawn, HELD_OUT_SEED), profile, f"{drawn} drawn strips")
+        return _single_model(session, drawn_strips(drawn, HELD_OUT_SEED), profile, f"{drawn} drawn strips")
     strips: Sequence[LabelledStrip] = read_kaggle(data, skip_bad=skip_bad)
     if (path.parent / FOLDS).is_dir():
         sessions = open_fold_sessions(path)
         found = predict_out_of_fold(sessions, strips)
-        return Judged(
+        return HeldOutResults(
             found.strips,
             [sessions[number - 1] for number in found.fold],
             profile,
-            f"{len(found.strips)} strips, each answered by the model of the fold that held it out",
+            f"{len(found.strips)} strips, each predicted by the model of the fold that held it out",
             found.curves,
-            found.overlaps[profile_of(sessions[0], profile).name],
+            found.overlaps[find_profile(sessions[0], profile).name],
         )
     session = OrtSession(path)
     seen = {*session.metadata.split.train, *session.metadata.split.validation}
     unseen = [strip for strip in strips if strip.name not in seen]
     if not unseen:
-        raise DataError(f"all strips of {data} trained or tuned the model; a report takes others")
-    return _by_one(session, unseen, profile, f"{len(unseen)} strips that neither trained nor tuned the model")
+        raise DataError(f"all strips of {data} trained or tuned the model; a report needs others")
+    return _single_model(
+        session, unseen, profile, f"{len(unseen)} strips that neither trained nor tuned the model"
+    )
 
 
-def _by_one(session: OrtSession, strips: Sequence[LabelledStrip], profile: str, description: str) -> Judged:
-    point = profile_of(session, profile)
-    curves = measure_curves(session, strips, "answering")
-    return Judged(list(strips), [session] * len(strips), profile, description, curves, curves.overlaps(point))
+def _single_model(
+    session: OrtSession, strips: Sequence[LabelledStrip], profile: str, description: str
+) -> HeldOutResults:
+    point = find_profile(session, profile)
+    curves = measure_curves(session, strips, "predicting")
+    return HeldOutResults(
+        list(strips), [session] * len(strips), profile, description, curves, curves.overlaps(point)
+    )

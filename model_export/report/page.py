@@ -1,4 +1,4 @@
-"""The page: sections of pictures, written as one HTML file that needs nothing beside it."""
+"""The page: sections of pictures in one self-contained HTML file."""
 
 import base64
 import io
@@ -14,7 +14,7 @@ from service.model.metadata import ClassScore
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what it shows."""
+    """A PNG with its caption."""
 
     name: str
     """File name without its suffix."""
@@ -23,13 +23,13 @@ class Picture:
 
     @property
     def source(self) -> str:
-        """The picture as a data URL."""
+        """The PNG as a data URL."""
         return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
 
 
 @dataclass(frozen=True)
 class Section:
-    """A question with the pictures that answer it."""
+    """A section of the page: title, text and pictures."""
 
     title: str
     text: str
@@ -38,24 +38,26 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """What stands on the page."""
+    """Content of the page."""
 
     title: str
     facts: dict[str, str]
+    """Rows of the header."""
     names: Sequence[str]
+    """Names of the classes."""
     scores: Sequence[ClassScore]
     sections: list[Section] = field(default_factory=list)
 
 
-def chart(name: str, caption: str, figure: Figure) -> Picture:
-    """Turn a chart into a picture."""
+def chart_picture(name: str, caption: str, figure: Figure) -> Picture:
+    """Render a chart as a picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return Picture(name, caption, buffer.getvalue())
 
 
 def write_page(page: Page, folder: Path) -> Path:
-    """Write ``report.html`` and every picture as a PNG; answer the path of the page."""
+    """Write ``report.html`` and every picture as a PNG; return the path of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     for section in page.sections:
         for picture in section.pictures:

@@ -1,4 +1,4 @@
-"""Strips to look at: which to show, and truth above answer."""
+"""Pictures of example strips: the choice of examples, and truth above prediction."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -7,79 +7,91 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from model_export.data.labelled_strip import LabelledStrip
-from model_export.report.held_out import Judged, Looked
-from service.geometry import CLASS_COUNT
-from service.masks.overlay import draw_overlay
+from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.report.held_out import HeldOutResults, StripResult
+from service.geometry import CLASS_COUNT, ColumnMask
+from service.masks.overlay import class_caption, draw_overlay
 
 _WIDTH = 1200
 """Pixels of a picture on the page."""
 
 
 @dataclass(frozen=True)
-class Pick:
-    """A strip to show, and why."""
+class Example:
+    """A strip to show and the reason for its choice."""
 
     row: int
-    why: str
+    """Of the results."""
+    reason: str
 
 
-def pick_single(judged: Judged, index: int) -> Iterator[Pick]:
+def single_class_examples(results: HeldOutResults, index: int) -> Iterator[Example]:
     """Choose the best, the typical and the worst of the strips that hold one class only."""
-    alone = judged.truth.sum(axis=1) == 1
-    rows = np.flatnonzero(alone & judged.truth[:, index])
-    yield from _spread(rows, judged.dice[rows, index])
+    alone = results.truth.sum(axis=1) == 1
+    rows = np.flatnonzero(alone & results.truth[:, index])
+    yield from _spread(rows, results.dice[rows, index])
 
 
-def pick_several(judged: Judged) -> Iterator[Pick]:
+def multi_class_examples(results: HeldOutResults) -> Iterator[Example]:
     """Choose the best, the typical and the worst of the strips that hold several classes."""
-    rows = np.flatnonzero(judged.truth.sum(axis=1) > 1)
-    yield from _spread(rows, np.nanmean(judged.dice[rows], axis=1) if rows.size else np.empty(0))
+    rows = np.flatnonzero(results.truth.sum(axis=1) > 1)
+    yield from _spread(rows, np.nanmean(results.dice[rows], axis=1) if rows.size else np.empty(0))
 
 
-def pick_clean(judged: Judged) -> Iterator[Pick]:
-    """Choose the quietest, the typical and the most suspected of the clean strips."""
-    rows = np.flatnonzero(~judged.truth.any(axis=1))
-    suspicion = judged.curves.probability[rows].max(axis=1)
-    for pick, name in zip(_spread(rows, -suspicion), ("quietest", "typical", "most suspected"), strict=False):
-        yield Pick(
-            pick.row, f"{name}: highest class probability {judged.curves.probability[pick.row].max():.2f}"
-        )
+def clean_examples(results: HeldOutResults) -> Iterator[Example]:
+    """Choose the clean strips with the lowest, the median and the highest class probability."""
+    rows = np.flatnonzero(~results.truth.any(axis=1))
+    highest = results.curves.probability[rows].max(axis=1)
+    for example, name in zip(
+        _spread(rows, -highest), ("quietest", "typical", "most suspected"), strict=False
+    ):
+        probability = results.curves.probability[example.row].max()
+        yield Example(example.row, f"{name}: highest class probability {probability:.2f}")
 
 
 def _spread(
     rows: Sequence[int] | np.ndarray[tuple[int], np.dtype[np.int64]], scores: object
-) -> Iterator[Pick]:
+) -> Iterator[Example]:
     """Choose the highest, the middle and the lowest score, each strip once."""
     values = np.asarray(scores, dtype=np.float64)
     order = np.argsort(-values, kind="stable")
-    places = {"best": 0, "typical": len(order) // 2, "worst": len(order) - 1}
+    ranks = {"best": 0, "typical": len(order) // 2, "worst": len(order) - 1}
     shown: set[int] = set()
-    for name, place in places.items():
-        if 0 <= place < len(order) and int(order[place]) not in shown:
-            shown.add(int(order[place]))
-            yield Pick(int(rows[int(order[place])]), f"{name}: Dice {values[order[place]]:.2f}")
+    for name, rank in ranks.items():
+        if 0 <= rank < len(order) and int(order[rank]) not in shown:
+            shown.add(int(order[rank]))
+            yield Example(int(rows[int(order[rank])]), f"{name}: Dice {values[order[rank]]:.2f}")
 
 
 def labelled_picture(strip: LabelledStrip, names: Sequence[str]) -> bytes:
-    """Draw a strip with its truth; answer a PNG."""
+    """Draw a strip with its true masks; return a PNG."""
     image, truth = strip.load()
-    masks = {index + 1: truth[index].T for index in range(CLASS_COUNT) if truth[index].any()}
-    captions = {class_id: f"{class_id} {names[class_id - 1]}" for class_id in masks}
+    masks = _column_masks(truth)
+    captions = {class_id: class_caption(class_id, names[class_id - 1]) for class_id in masks}
     return _png([_narrow(draw_overlay(image, masks, captions))])
 
 
-def compared_picture(looked: Looked, names: Sequence[str]) -> bytes:
-    """Draw a strip with its truth, and below it the same with the answer; answer a PNG."""
-    truth = {index + 1: looked.truth[index].T for index in range(CLASS_COUNT) if looked.truth[index].any()}
-    answer = {one.class_id: one.mask for one in looked.found if one.mask is not None}
-    told = {class_id: f"truth: {class_id} {names[class_id - 1]}" for class_id in truth}
-    found = {
-        one.class_id: f"answer: {one.class_id} {names[one.class_id - 1]}, probability {one.probability:.2f}"
-        for one in looked.found
+def compared_picture(result: StripResult, names: Sequence[str]) -> bytes:
+    """Draw a strip with its true masks above the same strip with its predicted masks; return a PNG."""
+    truth = _column_masks(result.truth)
+    predicted = {one.class_id: one.mask for one in result.predicted if one.mask is not None}
+    true_captions = {class_id: f"truth: {class_caption(class_id, names[class_id - 1])}" for class_id in truth}
+    predicted_captions = {
+        one.class_id: f"prediction: {class_caption(one.class_id, names[one.class_id - 1])}, "
+        f"probability {one.probability:.2f}"
+        for one in result.predicted
         if one.mask is not None
     }
-    return _png([_narrow(draw_overlay(looked.image, *pair)) for pair in ((truth, told), (answer, found))])
+    overlays = (
+        draw_overlay(result.image, truth, true_captions),
+        draw_overlay(result.image, predicted, predicted_captions),
+    )
+    return _png([_narrow(overlay) for overlay in overlays])
+
+
+def _column_masks(masks: Masks) -> dict[int, ColumnMask]:
+    """Return the masks that are not empty, column-major, by class id."""
+    return {index + 1: masks[index].T for index in range(CLASS_COUNT) if masks[index].any()}
 
 
 def _narrow(png: bytes) -> Image.Image:
@@ -89,6 +101,7 @@ def _narrow(png: bytes) -> Image.Image:
 
 
 def _png(parts: Sequence[Image.Image]) -> bytes:
+    """Stack images of one width; return a PNG."""
     canvas = Image.new("RGB", (_WIDTH, sum(part.height for part in parts)), "white")
     top = 0
     for part in parts:

@@ -24,7 +24,7 @@ from service.api.schemas import Health, ModelInfo, PredictResponse, ReloadRespon
 from service.errors import ForbiddenError, ServiceError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER
-from service.masks.overlay import draw_overlay
+from service.masks.overlay import class_caption, draw_overlay
 from service.observability.metrics import Metrics
 
 HEALTH_PATHS = ("/health/live", "/health/ready")
@@ -113,7 +113,7 @@ async def overlay(request: Request) -> Response:
         raise result
     masks = {found.class_id: found.mask for found in result.classes if found.mask is not None}
     captions = {
-        kind.id: f"{kind.id} {kind.name} {found.probability:.0%}" + ("" if found.present else " (absent)")
+        kind.id: class_caption(kind.id, kind.name, found.probability) + ("" if found.present else " (absent)")
         for kind, found in zip(done.session.metadata.classes, result.classes, strict=True)
     }
     picture = await asyncio.get_running_loop().run_in_executor(

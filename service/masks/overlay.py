@@ -18,6 +18,11 @@ COLOURS: dict[int, tuple[int, int, int]] = {
 _LEGEND = 28
 
 
+def class_caption(class_id: int, name: str, probability: float | None = None) -> str:
+    """Return the caption of a class: its id, its name and, if given, its probability in per cent."""
+    return f"{class_id} {name}" + ("" if probability is None else f" {probability:.0%}")
+
+
 def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mapping[int, str]) -> bytes:
     """Draw masks (column-major bool ``[1600, 256]``, by class id) over a strip; answer a PNG.
 

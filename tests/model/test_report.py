@@ -15,45 +15,47 @@ from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.report import charts, pictures
 from model_export.report.command import ReportConfig, report
-from model_export.report.held_out import Judged, judge
+from model_export.report.held_out import HeldOutResults, evaluate_held_out
 from service.model.session import OrtSession
 
 
 @pytest.fixture(scope="module")
-def judged(tiny_model: Path) -> Judged:
+def results(tiny_model: Path) -> HeldOutResults:
     """Drawn strips with the answers of the tiny model."""
-    return judge(tiny_model, "inspection", data=None, drawn=20, skip_bad=False)
+    return evaluate_held_out(tiny_model, "inspection", data=None, drawn=20, skip_bad=False)
 
 
-def test_what_is_counted_is_what_serves(judged: Judged, tiny_session: OrtSession) -> None:
-    (expected,) = measure_overlaps_at(tiny_session, judged.strips, judged.points)
-    assert judged.overlaps == expected
+def test_what_is_counted_is_what_serves(results: HeldOutResults, tiny_session: OrtSession) -> None:
+    (expected,) = measure_overlaps_at(tiny_session, results.strips, results.points)
+    assert results.overlaps == expected
     assert any(one.predicted for strip in expected for one in strip)
 
 
-def test_the_best_and_the_worst_are_shown(judged: Judged) -> None:
+def test_the_best_and_the_worst_are_shown(results: HeldOutResults) -> None:
     for index in range(4):
-        picks = list(pictures.pick_single(judged, index))
-        assert picks
-        assert len({pick.row for pick in picks}) == len(picks)
-        rows = [row for row, strip in enumerate(judged.strips) if strip.classes == {index + 1}]
-        dice = judged.dice[rows, index]
-        shown = [judged.dice[pick.row, index] for pick in picks]
+        examples = list(pictures.single_class_examples(results, index))
+        assert examples
+        assert len({example.row for example in examples}) == len(examples)
+        rows = [row for row, strip in enumerate(results.strips) if strip.classes == {index + 1}]
+        dice = results.dice[rows, index]
+        shown = [results.dice[example.row, index] for example in examples]
         assert shown[0] == dice.max()
         assert shown[-1] == dice.min()
-        assert {pick.row for pick in picks} <= set(rows)
-    assert all(len(judged.strips[pick.row].classes) > 1 for pick in pictures.pick_several(judged))
-    quiet, *_, loud = pictures.pick_clean(judged)
-    assert not judged.strips[quiet.row].classes
-    highest = judged.curves.probability.max(axis=1)
+        assert {example.row for example in examples} <= set(rows)
+    assert all(
+        len(results.strips[example.row].classes) > 1 for example in pictures.multi_class_examples(results)
+    )
+    quiet, *_, loud = pictures.clean_examples(results)
+    assert not results.strips[quiet.row].classes
+    highest = results.curves.probability.max(axis=1)
     assert highest[quiet.row] <= highest[loud.row]
 
 
-def test_a_strip_is_looked_at_with_the_thresholds_that_judged_it(judged: Judged) -> None:
-    row = next(row for row, strip in enumerate(judged.overlaps) if any(one.predicted for one in strip))
-    looked = judged.look(row)
-    assert [one.area for one in looked.found] == [one.predicted for one in judged.overlaps[row]]
-    with Image.open(io.BytesIO(pictures.compared_picture(looked, ["a", "b", "c", "d"]))) as image:
+def test_a_strip_is_run_again_at_the_thresholds_of_its_result(results: HeldOutResults) -> None:
+    row = next(row for row, strip in enumerate(results.overlaps) if any(one.predicted for one in strip))
+    result = results.rerun(row)
+    assert [one.area for one in result.predicted] == [one.predicted for one in results.overlaps[row]]
+    with Image.open(io.BytesIO(pictures.compared_picture(result, ["a", "b", "c", "d"]))) as image:
         assert image.width == 1200
         assert image.height == 2 * round(284 * 1200 / 1600)
 
@@ -74,7 +76,7 @@ def test_calibration_error(probability: list[float], truth: list[int], expected:
 def test_places_are_shares_of_cells() -> None:
     masks = np.zeros((4, 256, 1600), dtype=np.bool_)
     masks[2, :8, 32:48] = True
-    places = charts.count_places(masks)
+    places = charts.cell_shares(masks)
     assert places.shape == (4, 16, 100)
     assert places[2, 0, 2] == 0.5
     assert places.sum() == 0.5
@@ -94,13 +96,13 @@ def test_a_report_on_a_data_set_with_its_training(tiny_model: Path, tmp_path: Pa
     assert text.count("data:image/png;base64,") == len(list((tmp_path / "out").glob("*.png")))
     for problem, changed in {
         "holds no metrics.csv": replace(config, training=tmp_path / "data"),
-        "has no profile 'best'": replace(config, profile="best"),
+        "got 'best'": replace(config, profile="best"),
         "name strips to report on": replace(config, data=None),
     }.items():
         with pytest.raises(DataError, match=problem):
             report(changed)
     log.write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match=r"is no metrics\.csv of a training"):
+    with pytest.raises(DataError, match=r"is not a metrics\.csv of a training"):
         report(config)
 
 

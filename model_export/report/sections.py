@@ -1,0 +1,212 @@
+"""Sections of the page, in their order."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.report import charts, pictures
+from model_export.report.held_out import HeldOutResults
+from model_export.report.page import Picture, Section, chart_picture
+from service.geometry import CLASS_COUNT
+from service.masks.overlay import class_caption
+
+Names = Sequence[str]
+"""Names of the classes 1 to 4."""
+
+
+def data_section(results: HeldOutResults, names: Names) -> Section:
+    """Show the distribution, size and position of the defects."""
+    total = np.zeros((CLASS_COUNT, 16, 100))
+    for strip in tqdm(results.strips, "positions", unit="strip", dynamic_ncols=True):
+        total += charts.cell_shares(strip.load()[1])
+    shares = total / np.maximum(results.truth.sum(axis=0), 1)[:, None, None]
+    return Section(
+        "Data",
+        "The defects, their size and their position on the strip. A class with few strips is learned worse and "
+        "its scores are less certain. In the histograms of sizes, the dashed line is the smallest area that is "
+        "reported; smaller defects cannot be found.",
+        [
+            chart_picture(
+                "classes",
+                "Strips per combination of classes, with their number; grey: the share in production.",
+                charts.class_distribution(results.strips, names),
+            ),
+            chart_picture(
+                "areas",
+                "Size of the defects.",
+                charts.mask_areas(results.curves.true, results.point(0).min_area, names),
+            ),
+            chart_picture(
+                "places",
+                "Position of the defects: share of the strips with the class that show it there.",
+                charts.mask_positions(shares, names),
+            ),
+        ],
+    )
+
+
+def training_section(metrics: Sequence[Path]) -> Section:
+    """Show the curves of the trainings."""
+    return Section(
+        "Training",
+        "A good training ends flat: the loss no longer falls and the score no longer rises. There is a line per "
+        "training, one for each fold and one for all strips; the training on all strips has no held-out strips "
+        "and therefore no score.",
+        [chart_picture("training", "Loss and score over the epochs.", charts.training_curves(metrics))],
+    )
+
+
+def labels_section(results: HeldOutResults, names: Names) -> Section:
+    """Show labelled strips of every class."""
+    shown: list[Picture] = []
+    for kind in [0, *range(1, CLASS_COUNT + 1)]:
+        for number, strip in enumerate(_spread_out(results.strips, kind, 2), 1):
+            title = class_caption(kind, names[kind - 1]) if kind else "clean"
+            shown.append(
+                Picture(
+                    f"example-{kind}-{number}",
+                    f"{title} ({strip.name})",
+                    pictures.labelled_picture(strip, names),
+                )
+            )
+    return Section(
+        "Labelled strips",
+        "Strips with the labelled outlines that the model learns from. Outlines are coarse: two people would not "
+        "draw the same ones, so no model reaches a Dice of 1.",
+        shown,
+    )
+
+
+def _spread_out(strips: Sequence[LabelledStrip], kind: int, count: int) -> Iterator[LabelledStrip]:
+    """Choose strips of a class (0: clean) evenly over the list, with no other class if there are any."""
+    alone = [strip for strip in strips if strip.classes == ({kind} if kind else frozenset())]
+    candidates = alone or [strip for strip in strips if kind in strip.classes]
+    for number in range(min(count, len(candidates))):
+        yield candidates[number * len(candidates) // count]
+
+
+def thresholds_section(results: HeldOutResults, names: Names) -> Section:
+    """Show scores over the thresholds."""
+    return Section(
+        "Thresholds",
+        "A pixel belongs to a defect if its probability reaches the pixel threshold; a class is reported if its "
+        "probability reaches the class threshold and its mask is large enough. Marks are the thresholds in use, "
+        "one per fold, each chosen on other strips than those it is applied to. Where the curve is flat around the "
+        "marks, the exact threshold matters little.",
+        [
+            chart_picture(
+                "pixel-thresholds",
+                "Dice over the pixel threshold.",
+                charts.threshold_curves(results, names),
+            ),
+            chart_picture(
+                "class-thresholds",
+                "Found and false alarms over the class threshold.",
+                charts.gate_curves(results, names),
+            ),
+            chart_picture(
+                "dice-by-strip",
+                "Dice of every strip with the class; the mean hides missed strips.",
+                charts.dice_by_strip(results, names),
+            ),
+        ],
+    )
+
+
+def trust_section(results: HeldOutResults, names: Names) -> Section:
+    """Show calibration, confusion and the gate."""
+    shown = [
+        chart_picture(
+            "reliability",
+            "Left: on the line, 8 of 10 strips with a probability of 0.8 hold the class (bars: 95 % intervals). "
+            "Right: distribution of the predicted probabilities.",
+            charts.reliability(results, names),
+        ),
+        chart_picture(
+            "confusion", "Classes reported on strips with each class.", charts.confusion(results, names)
+        ),
+    ]
+    defective = results.truth.any(axis=1)
+    if defective.any() and not defective.all():
+        caption = (
+            "Share of clean strips that need no second look, by the share of defective strips that pass on."
+        )
+        shown.append(chart_picture("gate", caption, charts.clean_gate(results)))
+    return Section(
+        "Trust",
+        "Calibration of the probabilities, confusion between classes, and separation of clean from defective "
+        "strips.",
+        shown,
+    )
+
+
+def maps_section(results: HeldOutResults, names: Names) -> Section:
+    """Show the pixel probabilities of a typical strip of each class."""
+    shown = []
+    for index, name in enumerate(names):
+        for example in pictures.single_class_examples(results, index):
+            if not example.reason.startswith("typical"):
+                continue
+            result = results.rerun(example.row)
+            titles = {
+                f"{class_caption(other + 1, names[other])}: probability on the strip "
+                f"{result.probabilities.classes[other]:.2f}": other
+                for other in range(CLASS_COUNT)
+            }
+            figure = charts.probability_maps(result.image, result.probabilities.masks, titles)
+            caption = f"A strip with {class_caption(index + 1, name)} ({results.strips[example.row].name})."
+            shown.append(chart_picture(f"map-{index + 1}", caption, figure))
+    return Section(
+        "Probability maps",
+        "The model's pixel probabilities, before any threshold, on a typical strip of each class.",
+        shown,
+    )
+
+
+def gallery_sections(results: HeldOutResults, names: Names) -> Iterator[Section]:
+    """Show the best, typical and worst strips of each class, of several classes and without any."""
+    for index, name in enumerate(names):
+        yield _gallery(
+            class_caption(index + 1, name),
+            f"Strips with {name} only: truth above, prediction below.",
+            f"class-{index + 1}",
+            results,
+            pictures.single_class_examples(results, index),
+            names,
+        )
+    yield _gallery(
+        "Several classes",
+        "Strips with more than one class: truth above, prediction below.",
+        "several",
+        results,
+        pictures.multi_class_examples(results),
+        names,
+    )
+    yield _gallery(
+        "Clean",
+        "Strips without a defect; every outline in the lower picture is a false alarm.",
+        "clean",
+        results,
+        pictures.clean_examples(results),
+        names,
+    )
+
+
+def _gallery(
+    title: str,
+    text: str,
+    prefix: str,
+    results: HeldOutResults,
+    examples: Iterator[pictures.Example],
+    names: Names,
+) -> Section:
+    shown = []
+    for number, example in enumerate(examples, 1):
+        result = results.rerun(example.row)
+        clean = "" if any(one.present for one in result.predicted) else ", nothing is reported"
+        caption = f"{example.reason}{clean} ({results.strips[example.row].name})"
+        shown.append(Picture(f"{prefix}-{number}", caption, pictures.compared_picture(result, names)))
+    return Section(title, text if shown else "There are no such strips here.", shown)
