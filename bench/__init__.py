@@ -1,1 +1,1 @@
-"""The benchmark: the service, its ceilings and its peers, measured side by side on one machine."""
+"""The benchmark: the service, its ceilings and other servers, measured on one machine."""

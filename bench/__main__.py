@@ -1,4 +1,4 @@
-"""``python -m bench``: measure, print the table, write bench.json and bench.png."""
+"""``python -m bench``: measure, print a table, write bench.json and bench.png."""
 
 import sys
 import tempfile
@@ -10,35 +10,35 @@ import tyro
 
 from bench.bench import Bench
 from bench.ceilings import measure_ceilings, open_ceiling
-from bench.checks import all_checks
+from bench.checks import evaluate_checks
 from bench.jobs import Job, write_jobs
 from bench.machine import describe_machine, stolen_seconds
 from bench.model_speed import measure_model, thread_counts
-from bench.options import Options, lengths
+from bench.options import Options, choose_lengths
 from bench.overload import measure_overload
 from bench.peer_servers import measure_peers, peers
 from bench.plot import plot
-from bench.processes import StartError
 from bench.results import Models, Results, Strips, write_json
 from bench.service_load import measure_service
 from bench.table import table
 from bench.tiny import measure_tiny
-from bench.workload import answer_jobs, clean_jobs, image_files
+from bench.workload import build_jobs, clean_jobs, image_files
 from model_export.errors import DataError
 from service.errors import ModelFileError
 from service.model.repository import find_model
 from service.model.session import OrtSession
+from tests.support.serving import StartError
 
 
 def main() -> int:
-    """Run the benchmark; return 1 if any answer was wrong. Missed targets are printed, no more."""
+    """Run the benchmark; return 1 if any answer was wrong. Missed targets are only printed."""
     options = tyro.cli(Options, prog="python -m bench")
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             results = run(options, Path(folder))
     except (DataError, ModelFileError, StartError, ValueError) as error:
         sys.exit(f"error: {error}")
-    checks = all_checks(results)
+    checks = evaluate_checks(results)
     print(table(results, checks))
     write_json(results, checks, options.out / "bench.json")
     plot(results, options.out / "bench.png")
@@ -48,22 +48,22 @@ def main() -> int:
 
 
 def run(options: Options, folder: Path) -> Results:
-    """Measure the sections that are asked for.
+    """Measure the selected sections.
 
     Args:
-        options: of the command line.
-        folder: for files that nobody needs afterwards.
+        options: options of the command line.
+        folder: for temporary files.
     """
     started, stolen = time.monotonic(), stolen_seconds()
     model = find_model(options.model)
     machine = describe_machine(model, options.peer_envs)
-    _say("working out the right answers")
+    _say("computing the expected answers")
     files = image_files(options.data, options.strips)
     session = OrtSession(model, device="cpu")
-    jobs = answer_jobs(files, session)
+    jobs = build_jobs(files, session)
     write_jobs(jobs, folder / "jobs")
     options.out.mkdir(parents=True, exist_ok=True)
-    times = lengths(options.quick)
+    times = choose_lengths(options.quick)
     bench = Bench(model, jobs, folder / "jobs", options.out, times)
     results = Results(
         machine=machine,
@@ -100,10 +100,10 @@ def run(options: Options, folder: Path) -> Results:
 
 
 def _measure_models(bench: Bench, clean: list[Job]) -> Models:
-    _say("the model beside the textbook's")
+    _say("the model and the textbook network")
     defective = [job for job in bench.jobs if job.defective]
     if not defective:
-        raise ValueError("the model finds no defect on any strip; name others with --data")
+        raise ValueError("expected strips with defects, but the model finds none; name others with --data")
     textbook = bench.out / "textbook.onnx"
     speeds = [
         measure_model(bench.model, textbook, defective, clean, threads, bench.lengths.model_rounds)

@@ -1,9 +1,9 @@
-"""What every section needs, and the two ways in which servers are loaded."""
+"""Inputs of every section, and the two kinds of load: closed and open loop."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.drive import Measured, drive
+from bench.drive import LoadRun, drive
 from bench.jobs import Job
 from bench.options import Lengths
 from bench.processes import Server
@@ -14,27 +14,27 @@ _CONNECTIONS_PER_CORE = 4
 
 @dataclass(frozen=True)
 class Bench:
-    """One benchmark's model, strips and lengths."""
+    """Model, strips and durations of a benchmark."""
 
     model: Path
     """The ONNX file."""
     jobs: list[Job]
     jobs_folder: Path
-    """The same as files."""
+    """The jobs as files."""
     out: Path
     lengths: Lengths
 
     @property
     def logs(self) -> Path:
-        """Where servers print to."""
+        """Folder for the output of servers."""
         return self.out / "logs"
 
     def first_job(self) -> Job:
-        """The strip by which a server shows that it works: one with a defect, if there is one."""
+        """Return the first strip of a new server: one with a defect, if there is one."""
         return next((job for job in self.jobs if job.defective), self.jobs[0])
 
-    def saturate(self, server: Server, settle: float = 0.0) -> Measured:
-        """Keep every core busy: a closed loop, with ``settle`` seconds more of warm-up."""
+    def saturate(self, server: Server, settle: float = 0.0) -> LoadRun:
+        """Run a closed loop that keeps every core busy, with ``settle`` more seconds of warm-up."""
         return drive(
             server,
             self.jobs_folder,
@@ -43,8 +43,8 @@ class Bench:
             warm_up=self.lengths.warm_up + settle,
         )
 
-    def open_loop(self, server: Server, rate: float, seconds: float | None = None) -> Measured:
-        """Send at a rate, whatever comes back."""
+    def open_loop(self, server: Server, rate: float, seconds: float | None = None) -> LoadRun:
+        """Run an open loop at a rate."""
         return drive(
             server,
             self.jobs_folder,

@@ -1,7 +1,6 @@
-"""``python -m bench.bulk``: a large archive in bulk, killed twice; then one worker against two.
+"""``python -m bench.bulk``: ``steel bulk`` on a large archive, killed twice; then one worker and two.
 
-Strips are 200 drawn ones, each written many times with a comment of its own, so that the bytes of all files
-differ.
+The archive holds 200 drawn strips, each written many times with its own comment, so that all files differ.
 """
 
 import asyncio
@@ -25,20 +24,19 @@ import pyarrow.parquet as pq
 import tyro
 
 from bench.machine import describe_machine
-from bench.processes import ROOT
 from model_export.data.synthetic import drawn_strips
 from service.app import create_app
 from service.model.repository import find_model
 from service.observability.logs import configure_logs
 from service.settings import Settings
 from steel_bulk.config import BulkConfig
-from tests.support.serving import running_app, service_environment
+from tests.support.serving import ROOT, running_app, service_environment
 
 Section = Literal["kills", "speed"]
 
 _PART = BulkConfig.strips_per_part
 _SPEED_PART = 8
-"""Strips of a part while speed is measured: small, so that the first and the last count little."""
+"""Strips per part while speed is measured: few, so that the first and the last part count little."""
 _DISTINCT = 200
 _SAMPLE_SECONDS = 4.0
 _COMPARED = 100
@@ -46,42 +44,42 @@ _COMPARED = 100
 
 @dataclass(frozen=True)
 class Options:
-    """Answer an archive in bulk under kills, and measure what a second worker brings."""
+    """Run `steel bulk` on an archive under kills, and measure the gain of a second worker."""
 
     out: Path = Path("runs/bulk-proof")
     """Folder for the archive, the runs' output and bulk-*.json."""
     model: Path = Path("models/steel-unet-resnet18-fast")
-    """The model that answers."""
+    """The model."""
     strips: int = 20_000
-    """In the archive."""
+    """Strips in the archive."""
     kills: tuple[float, ...] = (0.3, 0.6)
-    """Shares of the parts at which the whole tree of processes gets SIGKILL."""
+    """Shares of the parts after which all processes of the run get SIGKILL."""
     speed_strips: int = 800
-    """Answered by one worker and by two."""
+    """Strips per measurement of one worker and of two."""
     rounds: int = 3
-    """Of one worker and two, in turn."""
+    """Rounds of one worker and two, in turn."""
     only: tuple[Section, ...] = ("kills", "speed")
-    """What to run."""
+    """Sections to run."""
 
 
 @dataclass
-class Life:
-    """One start of the command."""
+class Run:
+    """One run of the command."""
 
     seconds: float = 0.0
     killed: bool = False
     parts_before: int = 0
     parts_after: int = 0
     memory_mb: list[tuple[float, float]] = field(default_factory=list)
-    """Seconds since the start, and the sum over all processes, shared pages divided among them (PSS)."""
+    """Seconds since the start, and the proportional set size (PSS) of all processes together."""
 
     def steady(self) -> list[float]:
-        """Memory once all workers are up: after a minute."""
+        """Return memory after the first minute, when all workers are up."""
         return [mb for at, mb in self.memory_mb if at > 60]
 
 
 def write_archive(folder: Path, strips: int) -> None:
-    """Write JPEGs, 1,000 a folder."""
+    """Write JPEGs, 1,000 per folder."""
     from PIL import Image
 
     from tests.support.images import encoded
@@ -101,7 +99,7 @@ def write_archive(folder: Path, strips: int) -> None:
 
 
 def start(options: Options, *arguments: object, log: Path) -> subprocess.Popen[bytes]:
-    """Start the command with its output in a file."""
+    """Start the command; its output goes to a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "steel_cli", "bulk", *map(str, arguments)],
@@ -113,7 +111,7 @@ def start(options: Options, *arguments: object, log: Path) -> subprocess.Popen[b
 
 
 def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """List the processes of a run."""
+    """Return the process of a run and its children."""
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(process.pid)
         return [root, *root.children(recursive=True)]
@@ -121,7 +119,7 @@ def tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 
 def memory_mb(processes: Sequence[psutil.Process]) -> float:
-    """Sum up memory, shared pages divided among those who share them."""
+    """Return the proportional set size (PSS) of processes in MB."""
     total = 0
     for one in processes:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -130,13 +128,13 @@ def memory_mb(processes: Sequence[psutil.Process]) -> float:
 
 
 def parts_of(out: Path) -> list[Path]:
-    """List the parts of a run."""
+    """Return the parts of a run."""
     return sorted((out / "strips").glob("*.parquet"))
 
 
-def live(options: Options, archive: Path, out: Path, kill_at: int | None) -> Life:
-    """Run the command to its end, or until so many parts are there and everything gets SIGKILL."""
-    life = Life(parts_before=len(parts_of(out)))
+def run_command(options: Options, archive: Path, out: Path, kill_at: int | None) -> Run:
+    """Run the command to its end, or until ``kill_at`` parts exist and all its processes get SIGKILL."""
+    finished = Run(parts_before=len(parts_of(out)))
     begun = time.monotonic()
     process = start(options, archive, "--out", out, log=options.out / "bulk.log")
     sampled = 0.0
@@ -144,39 +142,39 @@ def live(options: Options, archive: Path, out: Path, kill_at: int | None) -> Lif
         now = time.monotonic() - begun
         if now - sampled >= _SAMPLE_SECONDS:
             sampled = now
-            life.memory_mb.append((round(now, 1), round(memory_mb(tree(process)), 1)))
+            finished.memory_mb.append((round(now, 1), round(memory_mb(tree(process)), 1)))
         if kill_at is not None and len(parts_of(out)) >= kill_at:
             for one in tree(process):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
             process.wait()
-            life.killed = True
+            finished.killed = True
         time.sleep(0.2)
-    if not life.killed and process.returncode != 0:
+    if not finished.killed and process.returncode != 0:
         raise SystemExit(f"the run ended with {process.returncode}; see {options.out / 'bulk.log'}")
-    life.seconds = round(time.monotonic() - begun, 1)
-    life.parts_after = len(parts_of(out))
-    return life
+    finished.seconds = round(time.monotonic() - begun, 1)
+    finished.parts_after = len(parts_of(out))
+    return finished
 
 
 def count(archive: Path, out: Path, strips: int) -> dict[str, int]:
-    """Count rows, and what of them is distinct."""
+    """Count rows and distinct values; exit unless there is exactly one row per strip."""
     columns = pq.read_table(out / "strips", columns=["file", "sha256", "status"]).to_pydict()
-    wanted = {path.relative_to(archive).as_posix() for path in archive.rglob("*.jpg")}
+    expected = {path.relative_to(archive).as_posix() for path in archive.rglob("*.jpg")}
     counted = {
         "rows": len(columns["file"]),
         "distinct_files": len(set(columns["file"])),
         "distinct_sha256": len(set(columns["sha256"])),
         "answered": columns["status"].count(200),
-        "files_without_a_row": len(wanted - set(columns["file"])),
+        "files_without_a_row": len(expected - set(columns["file"])),
     }
     if list(counted.values()) != [strips, strips, strips, strips, 0]:
-        raise SystemExit(f"not one row a strip: {counted}")
+        raise SystemExit(f"expected one row per strip, got {counted}")
     return counted
 
 
 async def compare(options: Options, archive: Path, out: Path) -> int:
-    """Ask /predict about some strips; return how many of them are answered otherwise."""
+    """Send some strips to /predict; return how many answers differ from the run's rows."""
     rows: list[dict[str, Any]] = pq.read_table(out / "strips").to_pylist()
     different = 0
     configure_logs("error")
@@ -196,7 +194,7 @@ async def compare(options: Options, archive: Path, out: Path) -> int:
 
 
 def cpu_seconds(processes: Sequence[psutil.Process]) -> tuple[float, float]:
-    """Sum up processor time, of the workers and of everything."""
+    """Return the CPU seconds of the workers and of all processes."""
     workers = everything = 0.0
     for one in processes:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -208,11 +206,11 @@ def cpu_seconds(processes: Sequence[psutil.Process]) -> tuple[float, float]:
 
 
 def speed(options: Options, archive: Path, workers: int, number: int) -> dict[str, float]:
-    """Answer some strips with so many workers.
+    """Measure the speed with a number of workers.
 
     Returns:
-        Strips a second between the times at which 10 % and 90 % of the parts were written; processors that
-        the workers and the rest had then, which on a machine with other work are fewer than they could use;
+        Strips per second between the times at which 10 % and 90 % of the parts were written; the processors
+        that workers and other processes used then, fewer than they could use on a busy machine; and the
         seconds of the whole command.
     """
     out = options.out / f"speed-{number}-{workers}"
@@ -250,7 +248,7 @@ def speed(options: Options, archive: Path, workers: int, number: int) -> dict[st
 
 
 def speeds(options: Options, archive: Path) -> Iterator[dict[str, Any]]:
-    """Measure one worker and two in turn, the order changing."""
+    """Measure one worker and two in turn, in alternating order."""
     for number in range(options.rounds):
         order = (1, 2) if number % 2 == 0 else (2, 1)
         found = {workers: speed(options, archive, workers, number) for workers in order}
@@ -259,34 +257,39 @@ def speeds(options: Options, archive: Path) -> Iterator[dict[str, Any]]:
 
 
 def prove(options: Options, archive: Path) -> dict[str, Any]:
-    """Answer the archive under kills, count and compare."""
+    """Run on the archive under kills, then count rows and compare answers.
+
+    Returns:
+        The report, as JSON values.
+    """
     out = options.out / "answers"
     if parts_of(out):
-        raise SystemExit(f"{out} is there already; remove it")
+        raise SystemExit(f"{out} exists; remove it")
     parts = -(-options.strips // _PART)
-    lives = [live(options, archive, out, round(share * parts)) for share in options.kills]
-    lives.append(live(options, archive, out, None))
+    runs = [run_command(options, archive, out, round(share * parts)) for share in options.kills]
+    runs.append(run_command(options, archive, out, None))
     report = {
-        "lives": [dataclasses.asdict(life) for life in lives],
+        "runs": [dataclasses.asdict(finished) for finished in runs],
         "counted": count(archive, out, options.strips),
         "compared": _COMPARED,
-        "answered_otherwise": asyncio.run(compare(options, archive, out)),
+        "different_answers": asyncio.run(compare(options, archive, out)),
     }
-    for life in lives:
-        steady = life.steady()
+    for finished in runs:
+        steady = finished.steady()
         quarter = max(1, len(steady) // 4)
         if steady:
             print(
-                f"{life.seconds} s, parts {life.parts_before} to {life.parts_after}, killed: {life.killed}; "
+                f"{finished.seconds} s, parts {finished.parts_before} to {finished.parts_after}, "
+                f"killed: {finished.killed}; "
                 f"MB in the first quarter {statistics.median(steady[:quarter]):.0f}, in the last "
                 f"{statistics.median(steady[-quarter:]):.0f}, at most {max(steady):.0f}"
             )
-    print(json.dumps({name: report[name] for name in ("counted", "compared", "answered_otherwise")}))
+    print(json.dumps({name: report[name] for name in ("counted", "compared", "different_answers")}))
     return report
 
 
 def main() -> None:
-    """Run what is asked for and print what it came to."""
+    """Run the selected sections and print their results."""
     options = tyro.cli(Options)
     archive = options.out / "archive"
     write_archive(archive, options.strips)

@@ -1,4 +1,4 @@
-"""The most that this machine could do with the model: no HTTP, every core busy."""
+"""Ceilings: the throughput of this machine with the model, without HTTP, every core busy."""
 
 import itertools
 import multiprocessing
@@ -20,7 +20,7 @@ from service.model.cpu_quota import cpu_quota
 from service.model.session import OrtSession
 
 Work = Literal["session", "pipeline"]
-"""The session alone, or decode, session, thresholds and run-length codes."""
+"""The session alone, or the pipeline of decoding, session, thresholds and run-length codes."""
 Setting = Literal["one session, all threads", "one session, a caller per core", "a process per core"]
 
 WORKS: tuple[Work, ...] = ("session", "pipeline")
@@ -33,7 +33,7 @@ SETTINGS: tuple[Setting, ...] = (
 
 @dataclass(frozen=True)
 class Ceilings:
-    """Strips a second without HTTP, medians over rounds."""
+    """Strips per second without HTTP, medians over rounds."""
 
     session: dict[Setting, float]
     pipeline: dict[Setting, float]
@@ -41,22 +41,22 @@ class Ceilings:
 
     @property
     def best_session(self) -> float:
-        """The best of the settings."""
+        """Return the throughput of the best setting."""
         return max(self.session.values())
 
     @property
     def best_pipeline(self) -> float:
-        """The best of the settings."""
+        """Return the throughput of the best setting."""
         return max(self.pipeline.values())
 
     @property
     def best_setting(self) -> Setting:
-        """The setting that is best with the whole pipeline."""
+        """Return the setting with the highest throughput of the pipeline."""
         return max(self.pipeline, key=lambda setting: self.pipeline[setting])
 
 
 class Ceiling:
-    """Everything loaded for measuring, so that rounds can be short. See ``open_ceiling``."""
+    """Loaded sessions of every setting, so that rounds can be short; see ``open_ceiling``."""
 
     def __init__(self, single: "_Loop", shared: "_Loop", processes: "_Processes") -> None:
         self._single = single
@@ -64,7 +64,7 @@ class Ceiling:
         self._processes = processes
 
     def throughput(self, work: Work, setting: Setting, seconds: float) -> float:
-        """Work in a tight loop; return strips a second."""
+        """Run a tight loop; return strips per second."""
         if setting == "one session, all threads":
             return _in_threads(self._single, work, 1, seconds)
         if setting == "one session, a caller per core":
@@ -74,14 +74,14 @@ class Ceiling:
 
 @contextmanager
 def open_ceiling(model: Path, jobs: Path) -> Iterator[Ceiling]:
-    """Load the model once per setting, and start a process per core."""
+    """Load the model once per setting, and start one process per core."""
     with ExitStack() as stack:
         processes = stack.enter_context(_started_processes(model, jobs, cpu_quota()))
         yield Ceiling(_Loop(model, jobs, cpu_quota()), _Loop(model, jobs, 1), processes)
 
 
 def measure_ceilings(ceiling: Ceiling, rounds: int, seconds: float) -> Ceilings:
-    """Measure every setting in turn, ``rounds`` times: what disturbs the machine then disturbs all."""
+    """Measure every setting in turn, ``rounds`` times, so that a disturbance affects all of them."""
     found: dict[tuple[Work, Setting], list[float]] = {pair: [] for pair in itertools.product(WORKS, SETTINGS)}
     for _ in range(rounds):
         for (work, setting), values in found.items():
@@ -95,7 +95,7 @@ def measure_ceilings(ceiling: Ceiling, rounds: int, seconds: float) -> Ceilings:
 
 
 class _Loop:
-    """One session with everything to run it on, warmed up."""
+    """One warmed-up session with its inputs."""
 
     def __init__(self, model: Path, jobs: Path, threads: int) -> None:
         session = OrtSession(model, device="cpu", threads=threads)
@@ -105,13 +105,13 @@ class _Loop:
         strips: list[Strip] = [decode(data, max_pixels=HEIGHT * WIDTH) for data in files]
         self._work: dict[Work, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "session": (lambda strip: session.infer([strip]), strips),
-            "pipeline": (pipeline.answer, files),
+            "pipeline": (pipeline.predict, files),
         }
         for function, inputs in self._work.values():
             function(inputs[0])
 
     def count(self, work: Work, offset: int, until: float) -> int:
-        """Work from input ``offset`` on until ``time.perf_counter`` shows ``until``; return how many."""
+        """Process inputs from ``offset`` on until the time ``until``; return their number."""
         function, inputs = self._work[work]
         done = 0
         while time.perf_counter() < until:
@@ -121,7 +121,7 @@ class _Loop:
 
 
 def _in_threads(loop: _Loop, work: Work, callers: int, seconds: float) -> float:
-    """Run ``callers`` threads; the last strip of each may end late, so real time counts."""
+    """Return strips per second of ``callers`` threads, by the real end of the last strip."""
     with ThreadPoolExecutor(callers) as threads:
         started = time.perf_counter()
         counts = [threads.submit(loop.count, work, 7 * n, started + seconds) for n in range(callers)]
@@ -130,7 +130,7 @@ def _in_threads(loop: _Loop, work: Work, callers: int, seconds: float) -> float:
 
 
 class _Processes:
-    """One process per core, each with a session of one thread; they are told what to do over pipes."""
+    """One process per core, each with a session of one thread; commands go over pipes."""
 
     def __init__(self, pipes: Sequence[Connection]) -> None:
         self._pipes = pipes
@@ -150,7 +150,7 @@ def _started_processes(model: Path, jobs: Path, workers: int) -> Iterator[_Proce
         here, there = context.Pipe()
         process = context.Process(target=_serve_pipe, args=(there, model, jobs), daemon=True)
         process.start()
-        there.close()  # so that a process that dies ends the pipe, instead of leaving us to wait
+        there.close()  # so that the pipe ends when the process dies, and recv does not hang
         pipes.append(here)
         started.append(process)
     try:
@@ -165,7 +165,7 @@ def _started_processes(model: Path, jobs: Path, workers: int) -> Iterator[_Proce
 
 
 def _serve_pipe(pipe: Connection, model: Path, jobs: Path) -> None:
-    """Load, say so, then answer every task with strips a second until the pipe closes."""
+    """Load, report ready, then answer every task with strips per second until the pipe closes."""
     loop = _Loop(model, jobs, 1)
     pipe.send(0.0)
     while True:

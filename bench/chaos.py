@@ -1,7 +1,8 @@
-"""``python -m bench.chaos``: everything at once, and nothing may be lost but what a kill had in flight.
+"""``python -m bench.chaos``: load, bad files, disconnects, reloads and kills at once.
 
-Open-loop load on the tiny model with callers that leave and files that are bad; every so often a reload, to a
-version that answers differently or to a bad one; the process killed twice and started again by a supervisor.
+An open loop sends strips to the tiny model; some clients disconnect early, some files are bad. The model is
+reloaded periodically, to a version that answers differently or to an invalid one. The process is killed twice
+and restarted by a supervisor. Only requests in flight at a kill may be lost.
 """
 
 import asyncio
@@ -21,50 +22,50 @@ from bench.chaos_service import KEY, Models, SupervisedService
 from bench.connections import Connections
 from bench.schedule import poisson_schedule
 from bench.tiny import tiny_files
-from bench.workload import answer_jobs
+from bench.workload import build_jobs
 from service.model.session import OrtSession
 
 _STRIPS = 20
 
 
 @dataclass(frozen=True)
-class Chaos:
-    """Break the service under load and count."""
+class ChaosConfig:
+    """Disturb the service under load and count."""
 
     minutes: float = 10.0
-    """How long."""
+    """Duration."""
     rate: float = 60.0
-    """Arrivals a second."""
+    """Arrivals per second."""
     reload_seconds: float = 20.0
-    """From one reload to the next; every third takes a bad model."""
+    """Seconds between reloads; every third loads a bad model."""
     kills: int = 2
-    """How often the process is killed."""
+    """Number of kills of the process."""
     deadline_ms: int = 5000
-    """Of every request."""
+    """Deadline of every request."""
     seed: int = 0
-    """Of arrivals and callers."""
+    """Seed of arrivals and clients."""
 
 
-async def run(chaos: Chaos, folder: Path) -> Record:
-    """Run it and record what happened."""
+async def run(config: ChaosConfig, folder: Path) -> Record:
+    """Run the chaos and return its record."""
     models = Models(folder / "tiny")
     strips = _strips(models)
-    seconds = 60 * chaos.minutes
+    seconds = 60 * config.minutes
     async with SupervisedService(models, folder / "service.log") as service:
         async with Connections(service.url, timeout=30) as connections:
             clients = Clients(
-                connections, service.url, KEY, chaos.deadline_ms, strips, lambda: service.life, chaos.seed
+                connections, service.url, KEY, config.deadline_ms, strips, lambda: service.life, config.seed
             )
-            record = Record(chaos.deadline_ms, clients.outcomes)
+            record = Record(config.deadline_ms, clients.outcomes)
             start = time.perf_counter()
-            disturbing = asyncio.create_task(_disturb(chaos, start, service, models, clients, record))
+            disturbing = asyncio.create_task(_disturb(config, start, service, models, clients, record))
             running: set[asyncio.Task[None]] = set()
 
             async def one() -> None:
-                await clients.ask()
+                await clients.send_request()
                 record.ended.append(time.perf_counter())
 
-            for due in poisson_schedule(chaos.rate, seconds, chaos.seed):
+            for due in poisson_schedule(config.rate, seconds, config.seed):
                 await asyncio.sleep(max(0.0, start + due - time.perf_counter()))
                 record.lag = max(record.lag, time.perf_counter() - start - due)
                 task = asyncio.create_task(one())
@@ -74,20 +75,25 @@ async def run(chaos: Chaos, folder: Path) -> Record:
             record.lives.append(Life(await service.settled_counters()))
         code = await service.stop()
         if code != 0:
-            record.problems.append(f"the service ended with code {code} when it was asked to stop")
-        if len(service.exit_codes) != chaos.kills + 1:
+            record.problems.append(f"the service ended with code {code} after SIGTERM")
+        if len(service.exit_codes) != config.kills + 1:
             record.problems.append(f"the service ended by itself: exit codes {service.exit_codes}")
     return record
 
 
 async def _disturb(
-    chaos: Chaos, start: float, service: SupervisedService, models: Models, clients: Clients, record: Record
+    config: ChaosConfig,
+    start: float,
+    service: SupervisedService,
+    models: Models,
+    clients: Clients,
+    record: Record,
 ) -> None:
-    """Reload and kill, one after the other."""
-    seconds = 60 * chaos.minutes
-    reloads = int(seconds / chaos.reload_seconds - 1e-9)
-    plan = [(number * chaos.reload_seconds, "reload") for number in range(1, reloads + 1)]
-    plan += [((number + 0.5) * seconds / (chaos.kills + 0.5), "kill") for number in range(chaos.kills)]
+    """Reload and kill at the planned times."""
+    seconds = 60 * config.minutes
+    reloads = int(seconds / config.reload_seconds - 1e-9)
+    plan = [(number * config.reload_seconds, "reload") for number in range(1, reloads + 1)]
+    plan += [((number + 0.5) * seconds / (config.kills + 0.5), "kill") for number in range(config.kills)]
     done = 0
     for due, what in sorted(plan):
         await asyncio.sleep(max(0.0, start + due - time.perf_counter()))
@@ -96,7 +102,7 @@ async def _disturb(
             counters = await service.counters()
             life, died = service.life, time.perf_counter()
             service.kill()
-            # Whatever these came to, the counters may not have it.
+            # The counters may not include these requests.
             record.lives.append(Life(counters, open_before + clients.sent - sent_before))
             await service.next_life(life)
             record.kills.append((died, time.perf_counter()))
@@ -109,7 +115,7 @@ async def _reload(number: int, service: SupervisedService, models: Models, recor
     if number % 3 == 0:
         bad = models.add_bad(number // 3)
         status, body = await service.reload()
-        shutil.rmtree(bad.parent)  # or the next life would not start
+        shutil.rmtree(bad.parent)  # or the next process would not start
         record.reloads["bad model refused" if status == 422 else f"bad model: {status}"] += 1
         if status != 422:
             record.problems.append(f"a bad model was answered with {status}: {body}")
@@ -123,25 +129,25 @@ async def _reload(number: int, service: SupervisedService, models: Models, recor
 
 
 def _strips(models: Models) -> list[Strip]:
-    """Draw strips and work out what each kind of model has to answer."""
+    """Draw strips and compute the answer of each kind of model."""
     files = tiny_files(_STRIPS)
     even, odd = (
-        [job.answer for job in answer_jobs(files, OrtSession(models.write(version), threads=1))]
+        [job.answer for job in build_jobs(files, OrtSession(models.write(version), threads=1))]
         for version in (0, 1)
     )
     shutil.rmtree(models.folder / "0")
     if even == odd:
-        raise AssertionError("the two kinds of model answer alike")
+        raise AssertionError("the two kinds of model give the same answers")
     return [Strip(data, (one, other)) for data, one, other in zip(files, even, odd, strict=True)]
 
 
 def main() -> int:
-    """Run as the command line says; 1 if something was violated."""
-    chaos = tyro.cli(Chaos, description=__doc__)
+    """Run as configured; return 1 if there are violations."""
+    config = tyro.cli(ChaosConfig, description=__doc__)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder:
-        record = asyncio.run(run(chaos, Path(folder)))
+        record = asyncio.run(run(config, Path(folder)))
     print(table(record))
     found = violations(record)
     print(f"\n{len(found)} violations")

@@ -1,4 +1,4 @@
-"""What has to hold after a chaos run, and its table."""
+"""Checks of a chaos run, and its table."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,49 +8,49 @@ from bench.chaos_clients import Outcome
 from bench.chaos_service import Counters
 
 _DOCUMENTED = (429, 503, 504)
-"""Refusals that say when to come back, or that time is up."""
+"""Refusals with Retry-After, and exceeded deadlines."""
 _REFUSED = (*range(400, 500), 503, 504)
 _AROUND = 1.0
-"""Seconds around a kill and the next life in which connections may break."""
+"""Seconds around a kill and the following start in which connections may break."""
 
 
 @dataclass(frozen=True)
 class Life:
-    """One life of the service."""
+    """One life of the service: the time of one process."""
 
     counters: Counters
     unsettled: int = 0
-    """Requests that may have been answered after the counters were read, or never."""
+    """Requests that may have been answered after the counters were read, or not at all."""
 
 
 @dataclass
 class Record:
-    """What happened."""
+    """Record of a chaos run."""
 
     deadline_ms: int
     outcomes: Sequence[Outcome]
     ended: list[float] = field(default_factory=list)
-    """When each outcome came, on one clock with ``kills``."""
+    """Time of each outcome, on the clock of ``kills``."""
     lives: list[Life] = field(default_factory=list)
     kills: list[tuple[float, float]] = field(default_factory=list)
-    """When it died and when the next life was ready."""
+    """Time of each kill, and time at which the next life was ready."""
     reloads: Counter[str] = field(default_factory=Counter)
     lag: float = 0.0
-    """Seconds by which the generator sent a request too late, at most."""
+    """Largest delay of the generator in seconds."""
     problems: list[str] = field(default_factory=list)
-    """Seen while it ran."""
+    """Problems seen during the run."""
 
 
 def violations(record: Record) -> list[str]:
-    """List what should not have happened, briefly; empty: everything held."""
+    """Return a line per violation; an empty list if every check passed."""
     found = list(record.problems)
-    patience = 1.1 * record.deadline_ms / 1000
+    limit = 1.1 * record.deadline_ms / 1000
     answered = Counter[int]()
     waits = [one.seconds for one in record.outcomes if one.kind != "leaves" and one.status is not None]
-    late = [seconds for seconds in waits if seconds > patience]
+    late = [seconds for seconds in waits if seconds > limit]
     if late:
         found.append(
-            f"{len(late)} of {len(waits)} callers waited longer than {patience:.2f} s, one "
+            f"{len(late)} of {len(waits)} callers waited longer than {limit:.2f} s, one "
             f"{max(late):.2f} s; the generator was up to {record.lag:.2f} s late"
         )
     for outcome, ended in zip(record.outcomes, record.ended, strict=True):
@@ -72,18 +72,18 @@ def violations(record: Record) -> list[str]:
             f"life {number}: {text}" for text in _sums(life, [o for o in record.outcomes if o.life == number])
         ]
     if min(answered[0], answered[1]) == 0:
-        found.append("one kind of model never answered: nothing was tried")
+        found.append("one kind of model never answered: the run tested nothing")
     return found
 
 
 def _sums(life: Life, outcomes: Sequence[Outcome]) -> list[str]:
-    """Compare what the service counted with itself and with what its callers saw."""
+    """Compare the service's counters with each other and with the clients' counts."""
     counters, found = life.counters, []
     if counters.received != counters.ended + counters.in_progress:
         sums = f"{counters.ended} ended + {counters.in_progress} in progress"
         found.append(f"{counters.received} received are not {sums}")
     seen = Counter(str(outcome.status) for outcome in outcomes if outcome.status is not None)
-    unseen = sum(outcome.status is None for outcome in outcomes)  # left, or the connection broke
+    unseen = sum(outcome.status is None for outcome in outcomes)  # disconnected, or the connection broke
     for status in {*seen, *counters.statuses} - {"left"}:
         counted = counters.statuses.get(status, 0)
         if not seen[status] - life.unsettled <= counted <= seen[status] + unseen:
@@ -100,7 +100,7 @@ def _sums(life: Life, outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def table(record: Record) -> str:
-    """Write what happened for people."""
+    """Format the record as a table."""
     heads = ("sent", "200 right", "refused", "left", "broken", "slowest")
     lines = [f"{'caller':<10}" + "".join(f"{head:>11}" for head in heads)]
     for kind in ("good", "bad file", "leaves"):
@@ -131,17 +131,17 @@ def table(record: Record) -> str:
 
 
 def _by_service(counters: Counters) -> tuple[int, int, int, int, int, int]:
-    """Requests of /predict: received, answered, refused, failed, left, in progress."""
+    """Return requests of /predict: received, answered, refused, failed, left, in progress."""
     answered, left = (counters.statuses.get(status, 0) for status in ("200", "left"))
     refused = sum(
         n for status, n in counters.statuses.items() if status.isdigit() and int(status) in _REFUSED
     )
     failed = sum(counters.statuses.values()) - answered - refused - left
-    running = counters.in_progress - 1  # without the one that read it
+    running = counters.in_progress - 1  # without the request that read it
     return answered + refused + failed + left + running, answered, refused, failed, left, running
 
 
 def _by_callers(outcomes: Sequence[Outcome], life: int) -> tuple[int, int, int]:
-    """Requests that ended with 200, with another status, with none."""
+    """Return requests that ended with 200, with another status, with none."""
     own = [outcome.status for outcome in outcomes if outcome.life == life]
     return own.count(200), len(own) - own.count(200) - own.count(None), own.count(None)

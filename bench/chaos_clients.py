@@ -1,4 +1,4 @@
-"""Callers of the chaos run: good ones, some with bad files, some that leave; and what became of each."""
+"""Clients of the chaos run: with good files, with bad files, and with early disconnects."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ Kind = Literal["good", "bad file", "leaves"]
 _BAD_SHARE, _LEAVING_SHARE = 0.1, 0.2
 _TIMEOUT = 30.0
 _LONGEST_STAY = 0.03
-"""Seconds after which a caller that leaves has left: before, while and after its strip is answered."""
+"""Longest time in seconds until a client disconnects: before, during or after the inference of its strip."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A file with its right answer by each kind of model: an even version's, then an odd one's."""
+    """A file with the expected answer of each kind of model: even versions, then odd ones."""
 
     jpeg: bytes
     answers: tuple[tuple[ClassAnswer, ...], tuple[ClassAnswer, ...]]
@@ -31,34 +31,34 @@ class Strip:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one request."""
+    """Outcome of one request."""
 
     kind: Kind
     life: int
-    """Of the service: how often it had been started when the request was sent."""
+    """Number of starts of the service when the request was sent."""
     status: int | None
-    """None: the caller left, or the connection broke."""
+    """None: the client disconnected, or the connection broke."""
     seconds: float
     """From sending to the answer."""
     version: int | None = None
-    """Of the model that answered."""
+    """Version of the model that answered."""
     right: bool | None = None
-    """Whether the answer is the one wanted: that model's own, or the refusal of this bad file."""
+    """Whether the answer is the expected one: of this model version, or the refusal of this bad file."""
     error: str | None = None
-    """Of the connection."""
+    """Error of the connection."""
 
 
 class Clients:
-    """Sends requests, each as one of the three kinds of callers.
+    """Sender of requests, each as one of the three kinds of clients.
 
     Args:
-        connections: to the service.
-        url: of the service.
-        key: for X-API-Key.
-        deadline_ms: sent with each request.
-        strips: what good callers send.
-        life: tells how often the service has been started.
-        seed: of what each caller does.
+        connections: connections to the service.
+        url: URL of the service.
+        key: value of X-API-Key.
+        deadline_ms: deadline of each request.
+        strips: good files.
+        life: returns the number of starts of the service.
+        seed: seed of the choice of clients.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Clients:
             return post(url, "/predict", headers | more, body)
 
         self._good = [request(strip.jpeg) for strip in strips]
-        # A connection that half a body was sent on must not be used again, even if an answer came.
+        # A connection on which half a body was sent must not be reused, even if an answer came.
         self._abandoned = [request(strip.jpeg, Connection="close") for strip in strips]
         jpeg = strips[0].jpeg
         self._bad = [
@@ -92,19 +92,19 @@ class Clients:
         ]
         self.outcomes: list[Outcome] = []
         self.open = 0
-        """Requests that have been sent and have not ended."""
+        """Requests in flight."""
         self.sent = 0
 
-    async def ask(self) -> None:
-        """Be one caller."""
+    async def send_request(self) -> None:
+        """Send one request as a random kind of client."""
         drawn = self._random.random()
         self.sent += 1
         self.open += 1
         try:
             if drawn < _BAD_SHARE:
-                request, wanted = self._random.choice(self._bad)
+                request, expected = self._random.choice(self._bad)
                 self.outcomes.append(
-                    await self._send("bad file", request, lambda status, _: status == wanted)
+                    await self._send("bad file", request, lambda status, _: status == expected)
                 )
             elif drawn < _BAD_SHARE + _LEAVING_SHARE:
                 self.outcomes.append(await self._leave(self._random.choice(self._abandoned)))
@@ -120,7 +120,7 @@ class Clients:
         life, sent = self._life(), time.perf_counter()
         try:
             async with asyncio.timeout(_TIMEOUT):
-                status, body = await self._connections.ask(request)
+                status, body = await self._connections.send(request)
         except (TimeoutError, OSError) as error:
             return Outcome(kind, life, None, time.perf_counter() - sent, error=type(error).__name__)
         seconds = time.perf_counter() - sent
@@ -138,7 +138,7 @@ class Clients:
         head = request.index(b"\r\n\r\n") + 4
         part = request[: self._random.choice([len(request), len(request), head, (head + len(request)) // 2])]
         life, sent = self._life(), time.perf_counter()
-        asking = asyncio.ensure_future(self._connections.ask(part))
+        asking = asyncio.ensure_future(self._connections.send(part))
         await asyncio.wait([asking], timeout=self._random.uniform(0, _LONGEST_STAY))
         asking.cancel()
         error: str | None = None

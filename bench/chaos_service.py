@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -13,8 +12,8 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.processes import ROOT, free_port
 from service.model.repository import checksum_file, write_checksum
+from tests.support.serving import ROOT, environment_without_settings, free_port
 from tests.support.tiny_model import VALUES, tiny_graph, tiny_metadata, write_model, write_tiny_model
 
 KEY = "chaos"
@@ -54,7 +53,7 @@ class Models:
         self.write(self.version)
 
     def add_bad(self, number: int) -> Path:
-        """Add a next version with one of several faults; the file comes back."""
+        """Add a next version with one of several faults; return its file."""
         path = self.write(self.version + 1)
         if number % 4 == 0:
             checksum_file(path).unlink()
@@ -63,7 +62,7 @@ class Models:
         elif number % 4 == 2:
             path.write_bytes(path.read_bytes()[:500])
             write_checksum(path)
-        else:  # the golden strip is that of the other kind
+        else:  # the golden strip of the other kind
             write_model(path, tiny_graph(VALUES), tiny_metadata("0", VALUES[::-1]).model_dump_json())
         return path
 
@@ -72,10 +71,10 @@ class Models:
 
 
 class SupervisedService:
-    """``python -m service``, started again whenever it ends; used as an async context manager.
+    """``python -m service``, restarted whenever it ends; an async context manager.
 
     Args:
-        models: what it serves.
+        models: the models that it serves.
         log: file for its output.
     """
 
@@ -116,7 +115,6 @@ class SupervisedService:
             "STEEL_DEVICE": "cpu",
             "STEEL_API_KEY": KEY,
         }
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STEEL_")}
         with self._log.open("ab") as output:
             while True:
                 self.life += 1
@@ -125,7 +123,7 @@ class SupervisedService:
                     "-m",
                     "service",
                     cwd=ROOT,
-                    env=inherited | settings,
+                    env=environment_without_settings() | settings,
                     stdout=output,
                     stderr=output,
                 )
@@ -134,10 +132,10 @@ class SupervisedService:
                     return
 
     async def until_ready(self) -> None:
-        """Wait until it answers strips.
+        """Wait until the service is ready.
 
         Raises:
-            TimeoutError: if it does not within a minute.
+            TimeoutError: if it is not ready within a minute.
         """
         async with asyncio.timeout(_START_SECONDS):
             while True:
@@ -147,25 +145,25 @@ class SupervisedService:
                 await asyncio.sleep(0.05)
 
     def kill(self) -> None:
-        """End this life without a word."""
+        """Kill the process with SIGKILL."""
         if self._process is None:
             raise AssertionError("nothing to kill")
         self._process.send_signal(signal.SIGKILL)
 
     async def next_life(self, life: int) -> None:
-        """Wait until the life after ``life`` answers strips."""
+        """Wait until the process after ``life`` is ready."""
         async with asyncio.timeout(_START_SECONDS):
             while self.life == life:
                 await asyncio.sleep(0.01)
         await self.until_ready()
 
     async def reload(self) -> tuple[int, dict[str, object]]:
-        """Ask for a reload; its status and what came."""
+        """Request a reload; return status and body."""
         response = await self._client.post("/model/reload")
         return response.status_code, response.json()
 
     async def counters(self) -> Counters:
-        """Read the counters of this life."""
+        """Return the counters of this process."""
         text = (await self._client.get("/metrics")).raise_for_status().text
         samples = [one for family in text_string_to_metric_families(text) for one in family.samples]
 
@@ -184,14 +182,14 @@ class SupervisedService:
         )
 
     async def settled_counters(self) -> Counters:
-        """Read the counters when nothing is in progress any more."""
+        """Return the counters once no request is in progress."""
         async with asyncio.timeout(20):
             while (counters := await self.counters()).in_progress > 1:
                 await asyncio.sleep(0.05)
         return counters
 
     async def stop(self) -> int:
-        """Ask it to end; its exit code."""
+        """Send SIGTERM; return the exit code."""
         if self._process is None or self._supervisor is None:
             raise AssertionError("nothing to stop")
         self._process.terminate()

@@ -1,4 +1,4 @@
-"""One target, and whether it was met."""
+"""A target with its measured value."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Check:
-    """One target."""
+    """A target with its measured value."""
 
     name: str
     relation: str
-    """One of <=, >=, <, >, =="""
+    """One of <=, >=, <, >, ==."""
     target: float
     value: float | None
-    """None where it was not measured."""
+    """None if it was not measured."""
     unit: str = ""
     note: str = ""
 
     @property
     def passed(self) -> bool | None:
-        """Whether the target was met; None where nothing was measured."""
+        """Whether the target was met; None if nothing was measured."""
         if self.value is None:
             return None
         relations: dict[str, Callable[[float, float], bool]] = {

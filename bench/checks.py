@@ -1,4 +1,4 @@
-"""What was wanted, beside what was measured."""
+"""Targets of the benchmark, compared with the results."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,8 @@ from bench.results import Models, Results
 from bench.service_load import ServiceLoad
 
 
-def all_checks(results: Results) -> list[Check]:
-    """Compare everything that was measured and has a target."""
+def evaluate_checks(results: Results) -> list[Check]:
+    """Compare every result that has a target."""
     checks: list[Check] = []
     if results.service is not None:
         checks += _service_checks(results.service)
@@ -25,7 +25,7 @@ def all_checks(results: Results) -> list[Check]:
         name = f"memory after {late} requests / after {early}, tiny model"
         checks.append(Check(name, "<=", 1.03, results.tiny.growth))
     if results.runs:
-        checks.append(Check("wrong answers, of anybody", "==", 0, results.wrong))
+        checks.append(Check("wrong answers, of all servers", "==", 0, results.wrong))
     return checks
 
 
@@ -33,7 +33,7 @@ def _service_checks(load: ServiceLoad) -> Iterable[Check]:
     yield Check("service / pipeline ceiling at saturation", ">=", 0.90, load.share_of_ceiling)
     yield Check("added latency p50 at low load", "<=", 4, load.low.report.added_latency.p50, "ms")
     outside = load.cpu_ms_outside_session
-    note = "the service does not count processor time by stage" if outside is None else ""
+    note = "the service does not report CPU time by stage" if outside is None else ""
     yield Check("processor time outside the session, per strip", "<=", 4, outside, "ms", note)
 
 
@@ -43,7 +43,7 @@ def _model_checks(models: Models) -> Iterable[Check]:
     yield Check("textbook / default model, defective strip", ">=", 15, speed.defective_ratio, "x", note)
     name = "textbook / default model, clean strip"
     if models.clean_passed:
-        note = f"the model takes no strip for clean: at least {models.clean_passed} classes pass on each"
+        note = f"no strip is clean for the model: at least {models.clean_passed} classes pass on each"
         yield Check(name, ">=", 30, None, "x", note)
     else:
         yield Check(name, ">=", 30, speed.clean_ratio, "x", note)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 over kept connections, at a fraction of a client library's cost.
+"""A cheap HTTP/1.1 client with persistent connections.
 
-The generator shares its processors with the server that it measures: what it spends, the server lacks.
-Requests are bytes made beforehand; replies are read by httptools, llhttp's binding.
+The generator shares the processors with the server under test, so a client library's cost would reduce the
+server's throughput. Requests are bytes prepared in advance; replies are parsed by httptools (llhttp).
 """
 
 import asyncio
@@ -13,11 +13,11 @@ import httptools
 
 
 class Connections:
-    """As many connections as requests run at a time; used as an async context manager.
+    """A pool with one connection per concurrent request; an async context manager.
 
     Args:
-        url: of the server.
-        timeout: seconds for one request.
+        url: URL of the server.
+        timeout: seconds per request.
     """
 
     def __init__(self, url: str, timeout: float) -> None:
@@ -39,17 +39,17 @@ class Connections:
         for connection in self._all:
             connection.close()
 
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a whole request; answer status and body.
+    async def send(self, request: bytes) -> tuple[int, bytes]:
+        """Send a complete request; return status and body of the reply.
 
         Raises:
             OSError: if the connection cannot be made or breaks.
-            TimeoutError: if the reply does not come in time.
+            TimeoutError: if there is no complete reply in time.
         """
         async with asyncio.timeout(self._timeout):
             connection = await self._take()
             try:
-                reply = await connection.ask(request)
+                reply = await connection.send(request)
             except BaseException:
                 self._all.discard(connection)
                 connection.close()
@@ -73,7 +73,7 @@ class Connections:
 
 
 def post(url: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
-    """Write a whole POST request."""
+    """Return a complete POST request as bytes."""
     lines = [f"POST {path} HTTP/1.1", f"Host: {urlsplit(url).netloc}", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -87,7 +87,7 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self.reusable = True
 
-    def ask(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
+    def send(self, request: bytes) -> asyncio.Future[tuple[int, bytes]]:
         if self._transport is None:
             raise ConnectionError("not connected")
         self._reply = asyncio.get_running_loop().create_future()
@@ -101,7 +101,7 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its bases
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's has another base class
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(exc or ConnectionResetError("the server closed the connection"))
@@ -111,7 +111,7 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
             self.close()
-            self._fail(ConnectionError(f"no HTTP: {error!r}"))
+            self._fail(ConnectionError(f"invalid HTTP: {error!r}"))
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
@@ -120,7 +120,7 @@ class _Connection(asyncio.Protocol):
         status = self._parser.get_status_code()
         if not self._parser.should_keep_alive():
             self.close()
-        # A new parser: httptools keeps the old one's state after some replies.
+        # A new parser, because httptools keeps state after some replies.
         self._parser = httptools.HttpResponseParser(self)
         if self._reply is not None and not self._reply.done():
             self._reply.set_result((status, b"".join(self._body)))

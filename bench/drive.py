@@ -1,4 +1,4 @@
-"""Runs the generator as its own process, and takes what it prints."""
+"""Runs of the generator in a separate process."""
 
 import json
 import subprocess
@@ -9,30 +9,31 @@ from typing import Any
 
 from bench.generator import Report
 from bench.latency import Latency
-from bench.processes import ROOT, Server
+from bench.processes import Server
+from tests.support.serving import ROOT
 
 _LATENCIES = ("latency", "refusal_latency", "added_latency", "lag")
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A run of the generator against a server, with what it cost the server."""
+class LoadRun:
+    """A run of the generator against a server, with the server's cost."""
 
     report: Report
     server_cpu_ms: float | None
-    """Processor time of the server per right answer, warm-up included."""
+    """CPU time of the server per correct answer, warm-up included."""
     generator_cpu_ms: float | None
-    """Processor time of the generator per request that was counted."""
+    """CPU time of the generator per counted request."""
     rss_mb: float
-    """The server's memory at the end."""
+    """Resident memory of the server at the end."""
 
 
-def drive(server: Server, jobs: Path, **options: object) -> Measured:
+def drive(server: Server, jobs: Path, **options: object) -> LoadRun:
     """Run the generator against a server.
 
     Args:
-        server: what is asked.
-        jobs: folder with what to ask.
+        server: the server under test.
+        jobs: folder of the jobs.
         options: fields of ``bench.generator.Load``.
 
     Raises:
@@ -48,7 +49,7 @@ def drive(server: Server, jobs: Path, **options: object) -> Measured:
     if result.returncode != 0:
         raise RuntimeError(f"the generator failed: {result.stderr.strip()[-1000:]}")
     report = read_report(json.loads(result.stdout))
-    return Measured(
+    return LoadRun(
         report=report,
         server_cpu_ms=_per(1000 * (after - before), report.all_answered),
         generator_cpu_ms=_per(1000 * report.cpu_seconds, report.sent),
@@ -57,7 +58,7 @@ def drive(server: Server, jobs: Path, **options: object) -> Measured:
 
 
 def read_report(values: dict[str, Any]) -> Report:
-    """Read a report from its JSON."""
+    """Return the report of a JSON object."""
     return Report(**{**values, **{name: Latency(**values[name]) for name in _LATENCIES}})
 
 

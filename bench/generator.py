@@ -1,8 +1,8 @@
-"""``python -m bench.generator``: sends strips to a server, checks every answer, prints a report as JSON.
+"""``python -m bench.generator``: send strips to a server, check every answer, print a report as JSON.
 
-Open loop: arrivals are drawn beforehand and nothing waits for an answer. Latency counts from the moment
-at which a request was due, so that a slow server, or a slow generator, cannot hide a queue. Closed loop:
-so many connections, back to back.
+Open loop: arrival times are drawn in advance and no request waits for an answer. Latency counts from the time
+at which a request was due, so that a slow server or generator cannot hide a queue. Closed loop: a number of
+connections, each of which sends its next request when the answer has come.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import uvloop
 
 from bench.connections import Connections, post
 from bench.jobs import Job, read_jobs
-from bench.latency import Latency, latency_of
+from bench.latency import Latency, summarize_latencies
 from bench.protocols import Protocol, protocols
 from bench.schedule import poisson_schedule
 
@@ -33,65 +33,65 @@ class Load:
     """Send strips to a server; exactly one of ``rate`` and ``connections``."""
 
     url: str
-    """Of the server: http://host:port"""
+    """URL of the server: http://host:port."""
     jobs: Path
-    """Folder that bench.jobs wrote."""
+    """Folder written by bench.jobs."""
     protocol: str = "service"
-    """How to ask; see bench.protocols."""
+    """Key of bench.protocols."""
     rate: float | None = None
-    """Open loop: arrivals a second."""
+    """Open loop: arrivals per second."""
     connections: int | None = None
-    """Closed loop: how many."""
+    """Closed loop: number of connections."""
     seconds: float = 10.0
-    """How long strips are sent, warm-up included."""
+    """Duration, warm-up included."""
     requests: int | None = None
-    """Closed loop: stop after so many answers instead."""
+    """Closed loop: stop after this number of answers instead."""
     warm_up: float = 1.0
-    """Seconds at the start that do not count."""
+    """Seconds at the start that are not counted."""
     deadline_ms: int | None = None
-    """Sent as X-Deadline-Ms."""
+    """Value of X-Deadline-Ms."""
     timeout: float = 60.0
-    """Seconds after which a request has failed."""
+    """Seconds after which a request fails."""
     seed: int = 0
-    """Of the arrivals."""
+    """Seed of the arrivals."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a run measured; requests that were due, or answered, in the warm-up count in ``all_*`` only."""
+    """Results of a run; requests due or answered in the warm-up count only in ``all_*``."""
 
     seconds: float
-    """That count: without the warm-up."""
+    """Counted seconds, without the warm-up."""
     sent: int
     answered: int
-    """Answers that were right."""
+    """Correct answers."""
     wrong: int
-    """Answers that differ from the right one, those of the warm-up included."""
+    """Answers that differ from the expected one, warm-up included."""
     refused: int
     failed: int
-    """Everything else, those of the warm-up included."""
+    """All other outcomes, warm-up included."""
     all_answered: int
-    """Right answers, those of the warm-up included."""
+    """Correct answers, warm-up included."""
     statuses: dict[str, int]
-    """Replies by HTTP status, or the kind of failure; those of the warm-up included."""
+    """Replies by HTTP status or kind of failure, warm-up included."""
     throughput: float
-    """Right answers a second that came in while it counted."""
+    """Correct answers per second in the counted time."""
     latency: Latency
-    """Of right answers."""
+    """Latency of correct answers."""
     refusal_latency: Latency
     added_latency: Latency
-    """Of right answers: time from sending, without what the server says its inference took."""
+    """Latency of correct answers from sending, minus the inference time that the server reports."""
     lag: Latency
-    """How late requests were sent: the generator's own delay."""
+    """Delay of sending: the generator's own."""
     cpu_seconds: float
-    """The generator's own, while it counted."""
+    """CPU time of the generator in the counted time."""
     problems: list[str]
-    """The first few answers that were wrong and requests that failed."""
+    """The first few wrong answers and failed requests."""
 
 
 @dataclass
 class _Counts:
-    """What is collected while requests run."""
+    """Counts of a run in progress."""
 
     counted_from: float
     sent: int = 0
@@ -108,7 +108,7 @@ class _Counts:
     lags: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     ends: float = float("inf")
-    """When answers stop counting for the throughput."""
+    """Time at which answers stop counting for the throughput."""
 
     def problem(self, text: str) -> None:
         if len(self.problems) < _MAX_EXAMPLES:
@@ -116,34 +116,34 @@ class _Counts:
 
 
 class Generator:
-    """Sends jobs in turn over connections that are kept.
+    """Sender of jobs, in turn, over persistent connections.
 
     Args:
-        load: the options.
-        protocol: how to ask.
-        jobs: what to ask.
-        connections: to the server.
+        load: options of the load.
+        protocol: protocol of requests and replies.
+        jobs: the jobs to send.
+        connections: connections to the server.
     """
 
     def __init__(self, load: Load, protocol: Protocol, jobs: Sequence[Job], connections: Connections) -> None:
         self._load = load
         self._protocol = protocol
         self._connections = connections
-        # Compressed replies would cost both sides processor time that nobody asked for.
+        # Compressed replies would cost both sides CPU time.
         headers = {**protocol.headers, "Accept-Encoding": "identity"}
         if load.deadline_ms is not None:
             headers["X-Deadline-Ms"] = str(load.deadline_ms)
-        # Encoded once: base64 or multipart must cost the server, not the generator.
+        # Encoded in advance, so that base64 or multipart costs the generator nothing during the run.
         self._requests = [post(load.url, protocol.path, headers, protocol.body(job.jpeg)) for job in jobs]
         self._answers = [job.answer for job in jobs]
         self._next = 0
         self._cpu_at_start = 0.0
 
     async def run(self) -> Report:
-        """Send everything and wait for the last answer."""
+        """Send all requests and wait for the last answer."""
         start = time.perf_counter() + 0.05
         counts = _Counts(counted_from=start + self._load.warm_up)
-        asyncio.get_running_loop().call_later(0.05 + self._load.warm_up, self._note_cpu)
+        asyncio.get_running_loop().call_later(0.05 + self._load.warm_up, self._record_cpu_start)
         if self._load.rate is not None:
             await self._open_loop(self._load.rate, start, counts)
         else:
@@ -160,15 +160,15 @@ class Generator:
             all_answered=counts.all_answered,
             statuses=dict(counts.statuses),
             throughput=counts.in_time / seconds,
-            latency=latency_of(counts.latencies),
-            refusal_latency=latency_of(counts.refusal_latencies),
-            added_latency=latency_of(counts.added),
-            lag=latency_of(counts.lags),
+            latency=summarize_latencies(counts.latencies),
+            refusal_latency=summarize_latencies(counts.refusal_latencies),
+            added_latency=summarize_latencies(counts.added),
+            lag=summarize_latencies(counts.lags),
             cpu_seconds=time.process_time() - self._cpu_at_start,
             problems=counts.problems,
         )
 
-    def _note_cpu(self) -> None:
+    def _record_cpu_start(self) -> None:
         self._cpu_at_start = time.process_time()
 
     async def _open_loop(self, rate: float, start: float, counts: _Counts) -> None:
@@ -178,7 +178,7 @@ class Generator:
             wait = start + due - time.perf_counter()
             if wait > 0:
                 await asyncio.sleep(wait)
-            task = asyncio.create_task(self._ask(start + due, counts))
+            task = asyncio.create_task(self._send_job(start + due, counts))
             running.add(task)
             task.add_done_callback(running.discard)
         if running:
@@ -192,13 +192,13 @@ class Generator:
             while (now := time.perf_counter()) < counts.ends:
                 if self._load.requests is not None and self._next >= self._load.requests:
                     return
-                await self._ask(now, counts)
+                await self._send_job(now, counts)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(connections):
                 group.create_task(connection())
 
-    async def _ask(self, due: float, counts: _Counts) -> None:
+    async def _send_job(self, due: float, counts: _Counts) -> None:
         index = self._next % len(self._requests)
         self._next += 1
         counted = due >= counts.counted_from
@@ -207,7 +207,7 @@ class Generator:
             counts.sent += 1
             counts.lags.append(sent - due)
         try:
-            status, body = await self._connections.ask(self._requests[index])
+            status, body = await self._connections.send(self._requests[index])
         except (TimeoutError, OSError) as error:
             counts.failed += 1
             counts.statuses[type(error).__name__] += 1
@@ -228,7 +228,7 @@ class Generator:
             reply = self._protocol.read(body)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             counts.wrong += 1
-            counts.problem(f"an answer of another shape ({error!r}): {body[:200]!r}")
+            counts.problem(f"an answer with an unexpected structure ({error!r}): {body[:200]!r}")
             return
         if reply.classes != self._answers[index]:
             counts.wrong += 1
@@ -244,12 +244,12 @@ class Generator:
                 counts.added.append(done - sent - reply.inference_ms / 1000)
 
 
-def _difference(found: Sequence[object], wanted: Sequence[object]) -> str:
-    """Say how an answer differs, briefly: a code has thousands of numbers."""
-    for index, (left, right) in enumerate(zip(found, wanted, strict=False)):
+def _difference(found: Sequence[object], expected: Sequence[object]) -> str:
+    """Describe how an answer differs, shortened: a run-length code has thousands of numbers."""
+    for index, (left, right) in enumerate(zip(found, expected, strict=False)):
         if left != right:
-            return f"class {index + 1} is {str(left)[:80]} where {str(right)[:80]} is right"
-    return f"{len(found)} classes where {len(wanted)} are right"
+            return f"class {index + 1}: expected {str(right)[:80]}, got {str(left)[:80]}"
+    return f"expected {len(expected)} classes, got {len(found)}"
 
 
 async def generate(load: Load) -> Report:
@@ -259,18 +259,18 @@ async def generate(load: Load) -> Report:
         ValueError: if both or neither of ``rate`` and ``connections`` are given.
     """
     if (load.rate is None) == (load.connections is None):
-        raise ValueError("exactly one of --rate and --connections is wanted")
+        raise ValueError("expected exactly one of --rate and --connections")
     protocol = protocols()[load.protocol]
     async with Connections(load.url, load.timeout) as connections:
         return await Generator(load, protocol, read_jobs(load.jobs), connections).run()
 
 
 def main() -> None:
-    """Run the load that the command line describes."""
+    """Run the load of the command line and print its report."""
     load = tyro.cli(Load, description=__doc__)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # an open loop opens what it needs
-    # Nothing here is cyclic, and a collection in the middle would look like latency.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # an open loop may need many connections
+    # There are no reference cycles here, and a collection during the run would look like latency.
     gc.disable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(generate(load))

@@ -1,11 +1,11 @@
-"""``python -m bench.gpu``: everything that wants measuring on a GPU, in one go.
+"""``python -m bench.gpu``: all measurements on a GPU in one run.
 
-Run it from the environment of ``make env`` with onnxruntime-gpu (and tensorrt) instead of onnxruntime.
+Run it in the environment of ``make env`` with onnxruntime-gpu (and tensorrt) instead of onnxruntime.
 
-Prints strips a second of the session alone by provider, arithmetic, CUDA graphs and batch size; of the same
-network in torch in float16; and end to end over HTTP at saturation and at 450 strips a second, which are two
-sides of a fast line. Networks have the accurate model's shape and random weights where only time counts; the
-service runs the model that ships. A part that fails is a line with its reason.
+It prints strips per second of the session alone by provider, arithmetic, CUDA graphs and batch size; of the
+same network in torch in float16; and end to end over HTTP at saturation and at 450 strips per second, which
+are two sides of a fast line. The session and torch run the accurate model's architecture with random weights;
+the service runs the shipped model. A measurement that fails is printed with its reason.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ import tyro
 from bench.drive import drive
 from bench.jobs import write_jobs
 from bench.our_service import running_service
-from bench.workload import answer_jobs, image_files
+from bench.workload import build_jobs, image_files
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
 from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.onnx_file import trace_to_onnx
@@ -38,7 +38,7 @@ from service.model.repository import find_model, gpu_variant, read_model, write_
 from service.model.session import OrtSession, bind
 
 NETWORK = NetworkConfig(encoder_depth=4, decoder_channels=(64, 32), classifier_channels=128)
-"""The shape of the accurate model."""
+"""Architecture of the accurate model."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,30 @@ class GpuBench:
     """Measure sessions, torch and the service on a GPU."""
 
     model: Path = Path("models/steel-unet-resnet18")
-    """The model that the service runs end to end."""
+    """Model of the service, end to end."""
     out: Path = Path("runs/gpu")
     """Folder for gpu.json and TensorRT's engines."""
     devices: tuple[Literal["cuda", "tensorrt", "cpu"], ...] = ("cuda", "tensorrt")
-    """cuda, tensorrt; cpu tries the script itself where there is no GPU."""
+    """cuda, tensorrt; cpu tests this script without a GPU."""
     sizes: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
-    """Strips in a batch."""
+    """Strips per batch."""
     runs: int = 50
-    """Timed runs of each."""
+    """Timed runs per measurement."""
     rate: float = 450.0
-    """Strips a second of the open loop."""
+    """Strips per second of the open loop."""
     seconds: float = 20.0
-    """Of each load."""
+    """Duration of each load."""
 
 
 @dataclass(frozen=True)
-class Line:
+class Measurement:
     """One measurement."""
 
     what: str
     batch: int | None
     strips_per_second: float | None
     milliseconds: float | None
-    """Median of a batch; end to end, the 99th percentile of a request."""
+    """Median per batch; end to end, the 99th percentile of a request."""
     problem: str | None = None
 
 
@@ -77,15 +77,17 @@ def main() -> None:
     """Measure, print and write."""
     options = tyro.cli(GpuBench, prog="python -m bench.gpu", description=__doc__)
     options.out.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for line in measure(options):
-        lines.append(line)
-        print(_text(line), flush=True)
-    (options.out / "gpu.json").write_text(json.dumps([dataclasses.asdict(line) for line in lines], indent=1))
+    measurements = []
+    for measurement in measure(options):
+        measurements.append(measurement)
+        print(_text(measurement), flush=True)
+    (options.out / "gpu.json").write_text(
+        json.dumps([dataclasses.asdict(one) for one in measurements], indent=1)
+    )
 
 
-def measure(options: GpuBench) -> Iterator[Line]:
-    """Give one line after another."""
+def measure(options: GpuBench) -> Iterator[Measurement]:
+    """Yield one measurement after the other."""
     torch.manual_seed(0)
     network = ServedNetwork(SteelNetwork(NETWORK)).eval()
     with tempfile.TemporaryDirectory() as folder:
@@ -109,7 +111,7 @@ def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: bool) -> Iterator[Line]:
+def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: bool) -> Iterator[Measurement]:
     what += ", CUDA graphs" if graphs else ""
     settings = GpuOptions(graphs=graphs, engine_cache=options.out / f"engines-{path.stem}-{int(graphs)}")
     try:
@@ -117,8 +119,8 @@ def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: boo
         for size in options.sizes:
             images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
             yield _timed(what, size, options.runs, partial(bound.run, images))
-    except Exception as error:  # whatever a driver or a library says belongs into the report
-        yield Line(what, None, None, None, str(error)[:300])
+    except Exception as error:  # any error of a driver or library belongs in the report
+        yield Measurement(what, None, None, None, str(error)[:300])
 
 
 def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions) -> BoundRuns:
@@ -129,9 +131,9 @@ def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions)
     return bind(session, device=memory, batch_sizes=sizes, graphs=settings.graphs)
 
 
-def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Line]:
+def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Measurement]:
     if not torch.cuda.is_available():
-        yield Line("torch fp16", None, None, None, "torch finds no GPU")
+        yield Measurement("torch fp16", None, None, None, "torch finds no GPU")
         return
     device = torch.device("cuda")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
@@ -145,14 +147,14 @@ def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Line]:
         yield _timed("torch fp16", size, options.runs, run)
 
 
-def _end_to_end(options: GpuBench, device: Literal["cuda", "tensorrt", "cpu"]) -> Iterator[Line]:
+def _end_to_end(options: GpuBench, device: Literal["cuda", "tensorrt", "cpu"]) -> Iterator[Measurement]:
     model = find_model(options.model)
     try:
         with tempfile.TemporaryDirectory() as folder:
             served = model if device == "cpu" else gpu_variant(model)
-            # On the device that will be asked: float16 differs from processors in single pixels.
+            # On the device under test: float16 differs from a CPU in single pixels.
             session = OrtSession(served, device=device)
-            jobs = answer_jobs(image_files(None, 40), session)
+            jobs = build_jobs(image_files(None, 40), session)
             del session
             write_jobs(jobs, Path(folder))
             with running_service(model, options.out, jobs[0], device=device) as server:
@@ -164,7 +166,7 @@ def _end_to_end(options: GpuBench, device: Literal["cuda", "tensorrt", "cpu"]) -
                     report = drive(server, Path(folder), seconds=options.seconds, **load).report
                     bad = report.wrong + report.failed + report.refused
                     problem = f"{report.wrong} wrong, {report.failed} failed, {report.refused} refused"
-                    yield Line(
+                    yield Measurement(
                         f"{device} end to end, {what}",
                         None,
                         report.throughput,
@@ -172,10 +174,10 @@ def _end_to_end(options: GpuBench, device: Literal["cuda", "tensorrt", "cpu"]) -
                         problem if bad else None,
                     )
     except Exception as error:
-        yield Line(f"{device} end to end", None, None, None, str(error)[:300])
+        yield Measurement(f"{device} end to end", None, None, None, str(error)[:300])
 
 
-def _timed(what: str, size: int, runs: int, run: Callable[[], object]) -> Line:
+def _timed(what: str, size: int, runs: int, run: Callable[[], object]) -> Measurement:
     for _ in range(5):
         run()
     times = []
@@ -184,10 +186,10 @@ def _timed(what: str, size: int, runs: int, run: Callable[[], object]) -> Line:
         run()
         times.append(time.perf_counter() - started)
     seconds = statistics.median(times)
-    return Line(what, size, size / seconds, 1000 * seconds)
+    return Measurement(what, size, size / seconds, 1000 * seconds)
 
 
-def _text(line: Line) -> str:
+def _text(line: Measurement) -> str:
     if line.strips_per_second is None:
         return f"{line.what}: {line.problem}"
     batch = f" batch {line.batch}" if line.batch else ""

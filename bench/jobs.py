@@ -1,4 +1,4 @@
-"""What the servers are asked, with the right answers; as files, so that every process can read it."""
+"""Jobs: image files with their expected answers, stored as files for other processes."""
 
 import json
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ _ANSWERS = "answers.json"
 
 @dataclass(frozen=True)
 class Job:
-    """One image file and what a server has to answer to it."""
+    """One image file with its expected answer."""
 
     jpeg: bytes
     answer: tuple[ClassAnswer, ...]
-    """One per class, in the order of ids."""
+    """Per class, in the order of ids."""
     passed: int
-    """Classes whose image-level probability reaches the profile's threshold; 0: none needs a mask."""
+    """Classes whose image-level probability reaches the profile's threshold; with 0 no mask is computed."""
 
     @property
     def defective(self) -> bool:
-        """Whether the right answer holds a defect."""
+        """Whether the expected answer holds a defect."""
         return any(present for present, _ in self.answer)
 
 
@@ -37,7 +37,7 @@ def write_jobs(jobs: Sequence[Job], folder: Path) -> None:
 
 
 def read_jobs(folder: Path) -> list[Job]:
-    """Read what ``write_jobs`` wrote."""
+    """Read the jobs of ``write_jobs``."""
     return [
         Job(
             jpeg=(folder / entry["jpeg"]).read_bytes(),

@@ -1,4 +1,4 @@
-"""Latencies in a few numbers."""
+"""Percentiles of latencies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles of latencies, in milliseconds; None where there was nothing to measure."""
+    """Percentiles of latencies in milliseconds; None if there are no latencies."""
 
     count: int
     p50: float | None
@@ -17,11 +17,11 @@ class Latency:
     max: float | None
 
 
-def latency_of(seconds: Sequence[float]) -> Latency:
-    """Sum up latencies given in seconds.
+def summarize_latencies(seconds: Sequence[float]) -> Latency:
+    """Return percentiles of latencies given in seconds.
 
-    A percentile is a latency that was measured, the smallest that so many percent do not exceed: no value
-    is made up between the two worst.
+    A percentile is a measured latency, the smallest that this share does not exceed, without interpolation
+    between the two largest.
     """
     if not seconds:
         return Latency(0, None, None, None, None)

@@ -1,4 +1,4 @@
-"""Where and with what was measured."""
+"""Description of the machine and the software of a measurement."""
 
 import datetime
 import importlib.metadata
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from bench.processes import ROOT
 from service.model.cpu_quota import cpu_quota
 from service.model.repository import read_model
+from tests.support.serving import ROOT
 
 _PACKAGES = (
     "aiohttp",
@@ -30,35 +30,35 @@ _BUSY = 0.3
 
 @dataclass(frozen=True)
 class Machine:
-    """Facts that numbers mean nothing without."""
+    """Machine, versions and model of a measurement."""
 
     date: str
     cpu: str
     cores: int
-    """That the machine shows."""
+    """Cores of the machine."""
     cpu_quota: int
-    """That this process may use."""
+    """Cores that this process may use."""
     memory_gb: float
     load_before: float
-    """Mean number of busy processes in the minute before; other work makes every number worse."""
+    """Load average of the minute before; other work makes every number worse."""
     versions: dict[str, str]
     commit: str
-    """Of git; "+" where files differ from it."""
+    """Git commit, with "+" if files differ from it."""
     model: str
     model_sha256: str
 
     @property
     def busy(self) -> bool:
-        """Whether something else was running."""
+        """Whether other work was running."""
         return self.load_before > _BUSY
 
 
 def describe_machine(model: Path, environments: Path) -> Machine:
-    """Collect the facts.
+    """Return the description of this machine.
 
     Args:
         model: the ONNX file.
-        environments: folder with the peers' environments.
+        environments: folder of the peers' environments.
     """
     return Machine(
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -79,7 +79,7 @@ def describe_machine(model: Path, environments: Path) -> Machine:
 
 
 def stolen_seconds() -> float:
-    """Processor time that other machines on the same host took so far, where the kernel tells."""
+    """Return the steal time: CPU seconds that other machines on the host took, if the kernel reports it."""
     return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 

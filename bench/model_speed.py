@@ -1,4 +1,4 @@
-"""Milliseconds a strip: the default model beside the textbook's network, in one onnxruntime."""
+"""Milliseconds per strip of the default model and of the textbook network, in one onnxruntime."""
 
 import statistics
 import time
@@ -21,7 +21,7 @@ _STRIPS_OF_A_KIND = 5
 
 @dataclass(frozen=True)
 class ModelSpeed:
-    """Medians of milliseconds a strip at one number of threads."""
+    """Median milliseconds per strip at one number of threads."""
 
     threads: int
     rounds: int
@@ -31,12 +31,12 @@ class ModelSpeed:
 
     @property
     def defective_ratio(self) -> float:
-        """How many times as fast as the textbook's network on a strip with a defect."""
+        """Speed on a strip with a defect, relative to the textbook network."""
         return self.textbook_ms / self.defective_ms
 
     @property
     def clean_ratio(self) -> float:
-        """The same on a strip without."""
+        """Speed on a clean strip, relative to the textbook network."""
         return self.textbook_ms / self.clean_ms
 
 
@@ -51,12 +51,12 @@ def measure_model(
     """Time the networks in turn in one loop.
 
     Args:
-        model: the model that serves, through the service's own session.
-        textbook: ONNX file of the textbook's network; written where there is none.
+        model: the served model, run by the service's session.
+        textbook: ONNX file of the textbook network; written if it is missing.
         defective: strips on which the model finds a defect.
         clean: strips on which it finds none.
-        threads: of each session.
-        rounds: times of each.
+        threads: threads of each session.
+        rounds: number of measurements of each.
     """
     if not textbook.is_file():
         export_textbook(textbook)
@@ -72,7 +72,7 @@ def measure_model(
     times: tuple[list[float], ...] = ([], [], [])
     for number in range(rounds):
         for work, found in zip(works, times, strict=True):
-            work(number)  # pays for cold caches, and for the other session's threads, which still spin
+            work(number)  # warms the caches and outlasts the spinning threads of the other session
             started = time.perf_counter()
             work(number)
             found.append(1000 * (time.perf_counter() - started))
@@ -81,7 +81,7 @@ def measure_model(
 
 
 def thread_counts() -> list[int]:
-    """Say at how many threads to measure: one, and all."""
+    """Return the numbers of threads to measure: one, and all."""
     return sorted({1, cpu_quota()})
 
 

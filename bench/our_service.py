@@ -1,4 +1,4 @@
-"""This project's service as a server of the benchmark, and what it says of itself at /metrics."""
+"""This project's service in the benchmark, and its metrics."""
 
 import sys
 from contextlib import AbstractContextManager
@@ -9,7 +9,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.jobs import Job
-from bench.processes import ROOT, Server, free_port, running_server
+from bench.processes import Server, running_server
+from tests.support.serving import ROOT, free_port, service_environment
 
 STAGES = ("decode", "queue", "inference", "postprocess")
 
@@ -17,23 +18,22 @@ STAGES = ("decode", "queue", "inference", "postprocess")
 def running_service(
     model: Path, folder: Path, job: Job, name: str = "this service", **settings: object
 ) -> AbstractContextManager[Server]:
-    """Start ``python -m service`` with its defaults, apart from ``settings``.
+    """Run ``python -m service`` with its defaults, except ``settings``.
 
     Args:
         model: the ONNX file.
-        folder: for its log.
-        job: the strip that it has to answer before it counts as started.
-        name: for reports.
+        folder: folder of its log.
+        job: the first strip; the service has started when it answers it correctly.
+        name: name in reports.
         settings: names of the service's settings.
     """
     port = free_port()
-    wanted = {"model": model.resolve(), "port": port, "device": "cpu", **settings}
     return running_server(
         name,
         [sys.executable, "-m", "service"],
         port=port,
         protocol="service",
-        environment={f"STEEL_{key.upper()}": str(value) for key, value in wanted.items()},
+        environment=service_environment(model.resolve(), **({"port": port} | settings)),
         folder=ROOT,
         log=folder / f"{name.replace(' ', '-')}.log",
         job=job,
@@ -41,35 +41,35 @@ def running_service(
 
 
 @dataclass(frozen=True)
-class Scraped:
-    """Totals since the service started."""
+class MetricsSnapshot:
+    """Totals of /metrics since the service started."""
 
     stage_seconds: dict[str, float]
     stage_strips: dict[str, float]
     cpu_seconds: dict[str, float] | None
-    """Processor time by stage; None where the service does not count it."""
+    """CPU time by stage; None if the service does not report it."""
     batches: float
     batched_strips: float
     batches_up_to: dict[str, float]
-    """Batches of at most so many strips, by Prometheus' bucket."""
+    """Cumulative number of batches by Prometheus' bucket of their size."""
 
 
 @dataclass(frozen=True)
-class Inside:
-    """What happened in the service between two scrapes."""
+class StageStatistics:
+    """Statistics of the service between two scrapes."""
 
     stage_ms: dict[str, float | None]
-    """Mean time of a strip in each stage."""
+    """Mean time per strip in each stage."""
     stage_cpu_ms: dict[str, float] | None
-    """Processor time of a strip by stage; None where the service does not count it."""
+    """CPU time per strip by stage; None if the service does not report it."""
     batch_size: float | None
-    """Strips of an inference, in the mean."""
+    """Mean number of strips per inference."""
     batch_sizes: dict[str, int]
-    """Inferences by number of strips: at most so many, more than the bucket before."""
+    """Number of inferences by bucket of their strips."""
 
 
-def scrape(server: Server) -> Scraped:
-    """Read the totals."""
+def scrape(server: Server) -> MetricsSnapshot:
+    """Read the totals of /metrics."""
     text = httpx.get(f"{server.url}/metrics").raise_for_status().text
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
@@ -79,7 +79,7 @@ def scrape(server: Server) -> Scraped:
     def total(name: str) -> float:
         return sum(sample.value for sample in samples if sample.name == name)
 
-    return Scraped(
+    return MetricsSnapshot(
         stage_seconds=by("steel_stage_seconds_sum", "stage"),
         stage_strips=by("steel_stage_seconds_count", "stage"),
         cpu_seconds=by("steel_stage_cpu_seconds_total", "stage") or None,
@@ -89,8 +89,8 @@ def scrape(server: Server) -> Scraped:
     )
 
 
-def between(before: Scraped, after: Scraped) -> Inside:
-    """Subtract two scrapes."""
+def subtract(before: MetricsSnapshot, after: MetricsSnapshot) -> StageStatistics:
+    """Return the statistics between two scrapes."""
 
     def grown(name: str, stage: str) -> float:
         old: dict[str, float] = getattr(before, name)
@@ -114,7 +114,7 @@ def between(before: Scraped, after: Scraped) -> Inside:
         if up_to > smaller:
             sizes[f"{float(bucket):g}"] = int(up_to - smaller)
         smaller = up_to
-    return Inside(
+    return StageStatistics(
         stage_ms={
             stage: 1000 * grown("stage_seconds", stage) / strips[stage] if strips[stage] else None
             for stage in STAGES

@@ -1,9 +1,9 @@
-"""The service at twice what it can do, with deadlines."""
+"""The service at twice its saturation, with deadlines."""
 
 from dataclasses import dataclass
 
 from bench.bench import Bench
-from bench.drive import Measured, drive
+from bench.drive import LoadRun, drive
 from bench.our_service import running_service
 
 _TIMES_SATURATION = 2.0
@@ -11,31 +11,31 @@ _TIMES_SATURATION = 2.0
 
 @dataclass(frozen=True)
 class Overload:
-    """Twice the saturation, with the saturation measured around it."""
+    """Loads at saturation, at twice the saturation, and at saturation again."""
 
     deadline_ms: int
-    before: Measured
-    overloaded: Measured
-    after: Measured
+    before: LoadRun
+    overloaded: LoadRun
+    after: LoadRun
 
     @property
     def saturation(self) -> float:
-        """Right answers a second in closed loops before and after, mean."""
+        """Mean of correct answers per second in the closed loops before and after."""
         return (self.before.report.throughput + self.after.report.throughput) / 2
 
     @property
     def kept(self) -> float:
-        """Right answers a second under overload, as a share of the saturation."""
+        """Correct answers per second under overload, as a share of the saturation."""
         return self.overloaded.report.throughput / self.saturation if self.saturation else 0.0
 
     @property
-    def runs(self) -> list[Measured]:
-        """Every run, for wrong answers."""
+    def runs(self) -> list[LoadRun]:
+        """All runs."""
         return [self.before, self.overloaded, self.after]
 
 
 def measure_overload(bench: Bench, deadline_ms: int) -> Overload:
-    """Measure a new service before, under and after overload."""
+    """Measure a new service before, during and after overload."""
     with running_service(bench.model, bench.logs, bench.first_job(), name="overloaded") as server:
         before = bench.saturate(server)
         overloaded = drive(

@@ -1,4 +1,4 @@
-"""Other ways to serve the same model, measured beside this service."""
+"""Other servers of the same model, measured beside this service."""
 
 import os
 import sys
@@ -7,65 +7,66 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bench import Bench
-from bench.drive import Measured
+from bench.drive import LoadRun
 from bench.our_service import running_service
-from bench.processes import ROOT, Server, StartError, free_port, running_server
+from bench.processes import Server, running_server
 from service.model.cpu_quota import cpu_quota
+from tests.support.serving import ROOT, StartError, free_port
 
 _SETTLE_SECONDS = 3.0
-"""A first answer shows one worker only; the others may still be loading."""
+"""Extra warm-up, since after a first answer other workers may still be loading."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A server to compare with; how it is set up stands in its file in bench/peers."""
+    """A server to compare with; its module in bench.peers describes its setup."""
 
     name: str
     module: str
-    """Module of bench.peers that starts it."""
+    """Module of bench.peers that starts the server."""
     protocol: str
     environment: str | None
-    """Folder of its environment beside the others; None for the one that runs the benchmark."""
+    """Folder of its environment; None for the benchmark's own."""
 
 
 @dataclass(frozen=True)
 class PeerLoad:
-    """What a server did, or why it did nothing."""
+    """Loads of one server, or the problem that prevented them."""
 
     name: str
     problem: str | None
-    saturated: Measured | None
+    saturated: LoadRun | None
     """Closed loop."""
-    half: Measured | None
-    """Open loop at the rate that is the same for all."""
+    half: LoadRun | None
+    """Open loop at the common rate."""
 
 
 @dataclass(frozen=True)
 class Peers:
-    """This service before and after, and the others in between."""
+    """Loads of this service before and after those of the other servers."""
 
     rate: float
-    """Of the open loop for all: half of this service's saturation."""
+    """Common rate of the open loops: half of this service's saturation."""
     ours: list[PeerLoad]
     multipart: PeerLoad
-    """This service, asked as a form."""
+    """This service with multipart requests."""
     others: list[PeerLoad]
 
     @property
     def our_throughput(self) -> float:
-        """This service's saturation, mean of before and after."""
+        """Mean saturation of this service before and after."""
         found = [load.saturated.report.throughput for load in self.ours if load.saturated is not None]
         return sum(found) / len(found)
 
     @property
-    def runs(self) -> list[Measured]:
-        """Every run, for wrong answers."""
+    def runs(self) -> list[LoadRun]:
+        """All runs."""
         loads = [*self.ours, self.multipart, *self.others]
         return [run for load in loads for run in (load.saturated, load.half) if run is not None]
 
 
 def peers() -> list[Peer]:
-    """List them."""
+    """Return the servers to compare with."""
     return [
         Peer("FastAPI", "plain_fastapi", "multipart", None),
         Peer("LitServe", "litserve_server", "multipart", "litserve"),
@@ -117,7 +118,7 @@ def _measure_peer(bench: Bench, environments: Path, peer: Peer, rate: float) -> 
                 "PEER_PORT": str(port),
                 "PEER_WORKERS": str(cpu_quota()),
             },
-            folder=folder,  # some write files where they run
+            folder=folder,  # some write files into their working folder
             log=bench.logs / f"{peer.module}.log",
             job=bench.first_job(),
         ) as server:

@@ -1,4 +1,4 @@
-"""What every server does with a strip, apart from serving: decode, infer, threshold, encode."""
+"""The pipeline of every server, without HTTP: decode, infer, apply thresholds, encode."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,22 +13,22 @@ PROFILE = "inspection"
 
 
 @dataclass(frozen=True)
-class ClassFound:
-    """What a server answers for one class."""
+class ClassPrediction:
+    """Result of one class."""
 
     class_id: int
     present: bool
     probability: float
     area: int
     rle: str
-    """Kaggle's run-length code; empty where the class is not present."""
+    """Kaggle's run-length code; empty if the class is not present."""
 
 
 class Pipeline:
-    """The service's own functions, one after the other, in the calling thread.
+    """The service's own functions, called one after the other in the calling thread.
 
     Args:
-        session: may be shared by pipelines of several threads; onnxruntime's runs are thread-safe.
+        session: pipelines of several threads may share it; onnxruntime's runs are thread-safe.
 
     Raises:
         ValueError: if the model has no profile ``inspection``.
@@ -37,15 +37,15 @@ class Pipeline:
     def __init__(self, session: OrtSession) -> None:
         point = session.metadata.profile(PROFILE)
         if point is None:
-            raise ValueError(f"the model has no profile {PROFILE!r}")
+            raise ValueError(f"expected a model with the profile {PROFILE!r}")
         self.point = point
         self._session = session
 
-    def answer(self, data: bytes) -> list[ClassFound]:
-        """Answer one image file."""
+    def predict(self, data: bytes) -> list[ClassPrediction]:
+        """Predict one image file."""
         probabilities = self._session.infer([decode(data, max_pixels=HEIGHT * WIDTH)])[0]
         return [
-            ClassFound(
+            ClassPrediction(
                 class_id=found.class_id,
                 present=found.present,
                 probability=found.probability,
@@ -55,11 +55,11 @@ class Pipeline:
             for found in apply_operating_point(probabilities.classes, probabilities.masks, self.point)
         ]
 
-    def answer_json(self, data: bytes) -> dict[str, object]:
-        """Answer one image file as the object that a peer sends as JSON."""
-        return {"classes": [asdict(found) for found in self.answer(data)]}
+    def predict_json(self, data: bytes) -> dict[str, object]:
+        """Predict one image file; return the JSON object that a peer sends."""
+        return {"classes": [asdict(found) for found in self.predict(data)]}
 
 
 def open_pipeline(model: Path, threads: int) -> Pipeline:
-    """Open a model file on the CPU with as many threads for one inference."""
+    """Open a model file on the CPU with this number of threads per inference."""
     return Pipeline(OrtSession(model, device="cpu", threads=threads))

@@ -1,4 +1,4 @@
-"""The results as a picture: throughput, and latency at one rate for all, by server."""
+"""Chart of the results: throughput, and latency at a common rate, by server."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class _Bar:
 
 
 def plot(results: Results, path: Path) -> bool:
-    """Draw the picture; False if nothing was measured that it shows."""
+    """Draw the chart; return False if there are no results for it."""
     bars, rate = _bars(results)
     if not bars:
         return False
@@ -78,7 +78,7 @@ def _draw_throughput(axes: matplotlib.axes.Axes, bars: list[_Bar]) -> None:
     axes.set_yticks(rows, [bar.name for bar in bars])
     axes.invert_yaxis()
     axes.set_xlim(0, 1.12 * max(values))
-    axes.set_xlabel("strips a second at saturation (longer is better)")
+    axes.set_xlabel("strips per second at saturation (longer is better)")
     _tidy(axes)
 
 
@@ -98,7 +98,7 @@ def _draw_latency(axes: matplotlib.axes.Axes, bars: list[_Bar], rate: float | No
             fontsize=8,
             color=_INK,
         )
-    axes.set_xlabel("latency in ms" + ("" if rate is None else f" at {rate:.1f} strips a second for all"))
+    axes.set_xlabel("latency in ms" + ("" if rate is None else f" at {rate:.1f} strips per second"))
     marks = [
         matplotlib.lines.Line2D([], [], linestyle="", marker=marker, color=_DOTS, label=label)
         for marker, label in (("o", "p50"), ("|", "p95"), ("D", "p99"))

@@ -1,10 +1,8 @@
-"""Servers as processes of their own: output in a file, measured with all their children."""
+"""Server processes of the benchmark: output in a file, measured together with their children."""
 
 import contextlib
 import os
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,31 +12,27 @@ import psutil
 
 from bench.jobs import Job
 from bench.protocols import protocols
+from tests.support.serving import StartError, environment_without_settings, wait_until_answering
 
-ROOT = Path(__file__).parents[1]
 _STOP_SECONDS = 20
-
-
-class StartError(Exception):
-    """The server did not come to answer; the message says why."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers."""
+    """A running server."""
 
     name: str
     url: str
     protocol: str
-    """Key in ``bench.protocols``."""
+    """Key of ``bench.protocols``."""
     process: psutil.Process
 
     def tree(self) -> list[psutil.Process]:
-        """The process and its children."""
+        """Return the process and its children."""
         return _tree(self.process)
 
     def cpu_seconds(self) -> float:
-        """Processor time of the process and its children so far."""
+        """Return the CPU time of the process and its children so far."""
         total = 0.0
         for process in self.tree():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -47,7 +41,7 @@ class Server:
         return total
 
     def rss_mb(self) -> float:
-        """Resident memory of the process and its children, in MB; shared pages count in each."""
+        """Return the resident memory of the process and its children in MB; shared pages count in each."""
         total = 0
         for process in self.tree():
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -56,16 +50,9 @@ class Server:
 
 
 def pin(process: psutil.Process, processor: int) -> None:
-    """Let a process and its threads run on one processor only; threads that it starts later, too."""
+    """Pin a process to one processor, with its threads and those that it starts later."""
     for thread in process.threads():
         os.sched_setaffinity(thread.id, {processor})
-
-
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager
@@ -81,36 +68,35 @@ def running_server(
     job: Job,
     seconds: float = 90.0,
 ) -> Iterator[Server]:
-    """Start a server, wait until it answers ``job`` rightly, and stop it with its children in the end.
+    """Run a server with its children; yield it once it answers ``job`` correctly.
 
     Args:
-        name: for reports.
-        command: what to run.
-        port: where it will listen on 127.0.0.1.
-        protocol: how to ask it.
-        environment: added to this process' own, without its STEEL_ settings.
-        folder: where to run it.
-        log: file for its output; a pipe that nobody reads would block it.
+        name: name in reports.
+        command: command line of the server.
+        port: its port on 127.0.0.1.
+        protocol: key of ``bench.protocols``.
+        environment: added to the environment of this process without STEEL_ settings.
+        folder: working folder of the server.
+        log: file for its output; an unread pipe would block it.
         job: the first strip.
-        seconds: how long it may take to answer that.
+        seconds: longest wait for its answer.
 
     Raises:
-        StartError: if it ends or does not answer in time, with the end of its output.
+        StartError: if the server ends or does not answer in time, with the end of its output.
     """
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("STEEL_")}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         try:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**inherited, **environment},
+                env={**environment_without_settings(), **environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl+C is for the benchmark, which then stops it
+                start_new_session=True,  # Ctrl+C reaches the benchmark only, which then stops the server
             )
         except OSError as error:
-            raise StartError(f"{name} cannot be started: {error}") from error
+            raise StartError(f"cannot start {name}: {error}") from error
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for_answer(process, url, protocol, job, log, seconds)
@@ -122,29 +108,28 @@ def running_server(
 def _wait_for_answer(
     process: subprocess.Popen[bytes], url: str, protocol: str, job: Job, log: Path, seconds: float
 ) -> None:
-    asked = protocols()[protocol]
-    until = time.monotonic() + seconds
-    last = "no reply"
-    while time.monotonic() < until:
-        if process.poll() is not None:
-            raise StartError(f"it ended with code {process.returncode}: {_end_of(log)}")
+    chosen = protocols()[protocol]
+
+    def failure() -> str | None:
         try:
             response = httpx.post(
-                url + asked.path, content=asked.body(job.jpeg), headers=dict(asked.headers), timeout=30
+                url + chosen.path, content=chosen.body(job.jpeg), headers=dict(chosen.headers), timeout=30
             )
         except httpx.TransportError as error:
-            last = repr(error)
-        else:
-            last = f"status {response.status_code}: {response.text[:200]}"
-            if response.status_code == 200 and asked.read(response.content).classes == job.answer:
-                return
-        time.sleep(0.1)
-    raise StartError(f"it did not answer rightly within {seconds:.0f} s ({last}): {_end_of(log)}")
+            return repr(error)
+        if response.status_code == 200 and chosen.read(response.content).classes == job.answer:
+            return None
+        return f"status {response.status_code}: {response.text[:200]}"
+
+    try:
+        wait_until_answering(process, failure, seconds)
+    except StartError as error:
+        raise StartError(f"{error}: {_end_of(log)}") from error
 
 
 def _end_of(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return " | ".join(lines[-3:])[-400:] or "it printed nothing"
+    return " | ".join(lines[-3:])[-400:] or "no output"
 
 
 def _tree(process: psutil.Process) -> list[psutil.Process]:
@@ -155,7 +140,7 @@ def _tree(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and whatever it started, by force if asking does not help."""
+    """Terminate the server; kill it and its children if they are still there after 20 s."""
     tree = []
     with contextlib.suppress(psutil.NoSuchProcess):
         tree = _tree(psutil.Process(process.pid))

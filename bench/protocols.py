@@ -1,4 +1,4 @@
-"""How a strip is asked of a server, and where its answer lies in the reply."""
+"""Protocols of the servers: how to send a strip and read the answer."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -14,27 +14,27 @@ _BOUNDARY = "strips-of-steel"
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server answered to one strip."""
+    """Answer of a server to one strip."""
 
     classes: tuple[ClassAnswer, ...]
     inference_ms: float | None
-    """What the server says its inference took, where it says that."""
+    """Inference time that the server reports; None if it reports none."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """One way to ask."""
+    """Requests and replies of one kind of server."""
 
     path: str
     headers: Mapping[str, str]
     body: Callable[[bytes], bytes]
-    """From an image file to the body of a request."""
+    """Encodes an image file as the body of a request."""
     read: Callable[[bytes], Reply]
-    """From the body of a reply to what it says. Raises whatever a body of another shape makes it raise."""
+    """Parses the body of a reply; an unexpected body raises KeyError, IndexError, TypeError or ValueError."""
 
 
 def protocols() -> dict[str, Protocol]:
-    """List the ways to ask, by name."""
+    """Return the protocols by name."""
     raw = {"Content-Type": "image/jpeg"}
     form = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
     return {
@@ -58,7 +58,7 @@ def _multipart(data: bytes) -> bytes:
 
 
 def _v2_request(data: bytes) -> bytes:
-    """Write an inference request of the V2 protocol with the file as base64, as MLServer's codecs do."""
+    """Encode an inference request of the V2 protocol with the file as base64, as MLServer's codecs do."""
     image = {
         "name": "image",
         "shape": [1, 1],

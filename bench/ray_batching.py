@@ -1,6 +1,7 @@
-"""``python -m bench.ray_batching``: our batcher beside Ray's ``@serve.batch``, with a free model.
+"""``python -m bench.ray_batching``: our batcher and Ray's ``@serve.batch``, with a model that costs nothing.
 
-What a call costs in a queue that is kept full, and how many inputs are run whose callers have gone.
+It measures the cost of a call in a full queue, and the number of inputs that run although their clients have
+left.
 """
 
 import asyncio
@@ -20,10 +21,10 @@ _CALLERS, _SECONDS, _ROUNDS, _BATCH, _WAIT = 32, 2.0, 5, 16, 0.002
 
 @serve.deployment(max_ongoing_requests=_CALLERS * 2)
 class Compared:
-    """A replica, since only there ``@serve.batch`` works."""
+    """Replica that runs the comparison; ``@serve.batch`` works only in one."""
 
     async def __call__(self) -> str:
-        """Measure; return a table."""
+        """Measure and return a table."""
         return await _compare()
 
 
@@ -48,10 +49,10 @@ async def _compare() -> str:
         for name, found in costs.items():
             ran.clear()
             await _leave(await ways[name](slowly, thread))
-            # 1 is under way when the others leave; of those, none needs to run.
+            # One input runs when the other clients leave; none of the others needs to run.
             lines.append(
-                f"{name:<14} {1e6 * statistics.median(found):5.0f} us of processor time a call; "
-                f"{len(ran)} of 33 inputs run after 32 callers left"
+                f"{name:<14} {1e6 * statistics.median(found):5.0f} us of CPU time per call; "
+                f"{len(ran)} of 33 inputs run after 32 clients left"
             )
     return "\n".join(lines)
 
@@ -80,7 +81,7 @@ async def _rays(run: Callable[[Sequence[int]], list[int]], thread: ThreadPoolExe
 
 
 async def _cost(submit: Submit) -> float:
-    """Seconds of this process' processor time per call, callers always waiting."""
+    """Return CPU seconds of this process per call, with clients always waiting."""
     done = 0
     ends = time.monotonic() + _SECONDS
 
@@ -97,7 +98,7 @@ async def _cost(submit: Submit) -> float:
 
 async def _leave(submit: Submit) -> None:
     first = asyncio.ensure_future(submit(0))
-    await asyncio.sleep(0.02)  # it runs
+    await asyncio.sleep(0.02)  # it runs now
     others = [asyncio.ensure_future(submit(number)) for number in range(1, _CALLERS + 1)]
     await asyncio.sleep(0.01)
     for other in others:

@@ -1,13 +1,13 @@
-"""``python -m bench.ray_serve``: what Ray Serve costs, and what a second replica brings.
+"""``python -m bench.ray_serve``: the cost of Ray Serve, and the gain of a second replica.
 
-Three ways in turn, round after round: the service on one processor, one replica of one, two replicas of one
-each; in closed loop for throughput, then in open loop at one rate for all; with the default model, and with
-one that costs nothing, for what a request costs. ``RAY_SERVE_ENABLE_HA_PROXY=1`` in the environment puts
-HAProxy in front of the replicas.
+Three setups in turn, round after round: the service on one processor, one replica on one processor, two
+replicas on one processor each. Each runs in a closed loop for throughput, then in an open loop at a common
+rate; with the default model, and with one that costs nothing, to measure the cost of a request.
+``RAY_SERVE_ENABLE_HA_PROXY=1`` in the environment puts HAProxy in front of the replicas.
 
-The service and each replica are pinned to a processor of their own, since Ray only counts processors: a
-replica of one would read files and write answers on another that happens to be idle. Generator, proxy and
-Ray's own processes run where they find room.
+The service and each replica are pinned to a processor, since Ray only counts processors: a replica with one
+processor would decode and encode on any other that is idle. Generator, proxy and Ray's own processes are not
+pinned.
 """
 
 import contextlib
@@ -21,41 +21,43 @@ from pathlib import Path
 
 import tyro
 
-from bench.drive import Measured, drive
+from bench.drive import LoadRun, drive
 from bench.jobs import Job, write_jobs
-from bench.processes import ROOT, Server, free_port, pin, running_server
+from bench.processes import Server, pin, running_server
 from bench.tiny import tiny_files
-from bench.workload import answer_jobs, image_files
+from bench.workload import build_jobs, image_files
 from service.model.loading import open_session
 from service.model.repository import find_model
+from tests.support.serving import ROOT, free_port
 from tests.support.tiny_model import write_tiny_model
 
 _OPEN_SHARE = 0.3
-"""Of what the service alone answers: a rate that every way keeps up with."""
+"""Rate of the open loop as a share of the service's throughput; every setup keeps up with it."""
 
 _REPLICA = "ray::ServeReplica"
-"""How Ray's processes that serve are named."""
+"""Beginning of the name of Ray's replica processes."""
 
 ALONE, ONE, TWO = "service, 1 processor", "1 replica", "2 replicas"
 REPLICAS = {ALONE: 0, ONE: 1, TWO: 2}
-"""Of each way; 0 is the service without Ray."""
+"""Replicas of each setup; 0 is the service without Ray."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Measure Ray Serve beside the service alone."""
+    """Measure Ray Serve and the service alone."""
 
     model: Path = Path("models/steel-unet-resnet18-fast")
-    """The model: a file or a folder, as for the service."""
+    """Model: a file or a folder, as for the service."""
     data: Path | None = None
-    """Strips in Kaggle's layout; drawn ones otherwise."""
+    """Strips in Kaggle's layout; default: drawn strips."""
     rounds: int = 3
+    """Rounds of all setups."""
     seconds: float = 12.0
-    """Of a run, warm-up included."""
+    """Duration of a run, warm-up included."""
 
 
 def measure(options: Options) -> None:
-    """Measure and print a table with medians."""
+    """Measure and print medians."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tiny = write_tiny_model(folder / "tiny" / "1" / "model.onnx")
@@ -68,11 +70,11 @@ def measure(options: Options) -> None:
 
 
 def _compare(options: Options, model: Path, files: list[bytes], folder: Path) -> None:
-    jobs = answer_jobs(files, open_session(model, device="cpu", threads=1))
+    jobs = build_jobs(files, open_session(model, device="cpu", threads=1))
     where = folder / "jobs"
     write_jobs(jobs, where)
-    runs: dict[str, list[Measured]] = {way: [] for way in REPLICAS}
-    open_runs: dict[str, list[Measured]] = {way: [] for way in REPLICAS}
+    runs: dict[str, list[LoadRun]] = {way: [] for way in REPLICAS}
+    open_runs: dict[str, list[LoadRun]] = {way: [] for way in REPLICAS}
     for _ in range(options.rounds):
         for way in REPLICAS:
             with _server(way, model, jobs[0], folder) as server:
@@ -90,7 +92,7 @@ def _compare(options: Options, model: Path, files: list[bytes], folder: Path) ->
     print(f"  2 replicas / 1: {', '.join(f'{ratio:.2f}' for ratio in ratios)}", flush=True)
 
 
-def _print(runs: dict[str, list[Measured]]) -> None:
+def _print(runs: dict[str, list[LoadRun]]) -> None:
     """Print medians over the rounds."""
     for way, found in runs.items():
         reports = [one.report for one in found]
@@ -101,7 +103,7 @@ def _print(runs: dict[str, list[Measured]]) -> None:
         cost = statistics.median(one.server_cpu_ms or 0 for one in found)
         print(
             f"    {way:<20} {statistics.median(rates):6.1f} strips/s ({each})  "
-            f"p50 {p50:.0f} p99 {p99:.0f} ms  processor time of all processes {cost:.1f} ms a strip  "
+            f"p50 {p50:.0f} p99 {p99:.0f} ms  CPU time of all processes {cost:.1f} ms per strip  "
             f"wrong {sum(one.wrong + one.failed for one in reports)}",
             flush=True,
         )
@@ -118,7 +120,7 @@ def _server(way: str, model: Path, job: Job, folder: Path) -> Iterator[Server]:
         [sys.executable, *command],
         port=port,
         protocol="service",
-        # One processor for the service alone; Ray says so to each replica itself.
+        # One thread for the service alone; Ray sets this for each replica itself.
         environment={"OMP_NUM_THREADS": "1"} | {f"STEEL_{key}": value for key, value in settings.items()},
         folder=ROOT,
         log=folder / "server.log",
@@ -129,12 +131,12 @@ def _server(way: str, model: Path, job: Job, folder: Path) -> Iterator[Server]:
 
 
 def _pin(server: Server, replicas: int) -> None:
-    """Give the service, or each replica, a processor of its own."""
+    """Pin the service, or each replica, to a processor."""
     pinned = [server.process]
     if replicas:
         pinned = [one for one in server.tree() if " ".join(one.cmdline()).startswith(_REPLICA)]
         if len(pinned) != replicas:
-            raise RuntimeError(f"{replicas} processes named {_REPLICA}* are wanted; found {len(pinned)}")
+            raise RuntimeError(f"expected {replicas} processes named {_REPLICA}*, got {len(pinned)}")
     processors = sorted(os.sched_getaffinity(0))[: len(pinned)]
     for process, processor in zip(pinned, processors, strict=True):
         pin(process, processor)

@@ -1,4 +1,4 @@
-"""Everything that one benchmark measured."""
+"""Results of a benchmark."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.ceilings import Ceilings
 from bench.check import Check
-from bench.drive import Measured
+from bench.drive import LoadRun
 from bench.machine import Machine
 from bench.model_speed import ModelSpeed
 from bench.overload import Overload
@@ -20,12 +20,12 @@ from bench.tiny import Tiny
 
 @dataclass(frozen=True)
 class Strips:
-    """What was sent."""
+    """The strips that were sent."""
 
     source: str
     count: int
     defective: int
-    """By the model's answer."""
+    """Strips with a defect, by the model's answer."""
     mean_bytes: float
 
 
@@ -35,12 +35,12 @@ class Models:
 
     speeds: list[ModelSpeed]
     clean_passed: int
-    """Classes that pass on the strips taken as clean: 0, or they are not what the model takes for clean."""
+    """Classes that pass on the strips used as clean ones; more than 0 if the model finds no strip clean."""
 
 
 @dataclass
 class Results:
-    """What was measured so far; None is what was not asked for."""
+    """Results so far; None for sections that were not selected."""
 
     machine: Machine
     strips: Strips
@@ -55,25 +55,25 @@ class Results:
     seconds: float = 0.0
 
     @property
-    def runs(self) -> list[Measured]:
-        """Every run of the generator."""
+    def runs(self) -> list[LoadRun]:
+        """All runs of the generator."""
         sections = (self.service, self.overload, self.tiny, self.peers)
         return [run for section in sections if section is not None for run in section.runs]
 
     @property
     def wrong(self) -> int:
-        """Wrong answers of anybody to anything."""
+        """Wrong answers of all servers."""
         return sum(run.report.wrong for run in self.runs)
 
 
 def write_json(results: Results, checks: Sequence[Check], path: Path) -> None:
-    """Write everything, values that are worked out included."""
+    """Write all results, derived values included."""
     document = {**_plain(results), "checks": [_plain(check) for check in checks]}
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _plain(value: Any) -> Any:
-    """Turn dataclasses into dictionaries, with their properties."""
+    """Convert dataclasses to dictionaries, with their properties."""
     if dataclasses.is_dataclass(value):
         names = [field.name for field in dataclasses.fields(value)]
         names += [name for name, kind in vars(type(value)).items() if isinstance(kind, property)]

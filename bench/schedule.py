@@ -1,4 +1,4 @@
-"""When requests are sent: an open loop does not wait for answers."""
+"""Arrival times of an open loop."""
 
 import numpy as np
 
@@ -7,12 +7,12 @@ def poisson_schedule(rate: float, seconds: float, seed: int) -> list[float]:
     """Draw arrival times of a Poisson process: seconds from the start, ascending, below ``seconds``.
 
     Args:
-        rate: arrivals a second in the mean.
-        seconds: length of the run.
+        rate: mean arrivals per second.
+        seconds: duration of the run.
         seed: the same seed draws the same times.
     """
     rng = np.random.default_rng(seed)
-    # Given their number, the arrivals of a Poisson process are uniform.
+    # Given their number, arrival times of a Poisson process are uniformly distributed.
     count = int(rng.poisson(rate * seconds))
     times: list[float] = np.sort(rng.uniform(0, seconds, count)).tolist()
     return times

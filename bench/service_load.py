@@ -1,17 +1,17 @@
-"""The service at saturation, beside what the machine could do; at half of it; and nearly idle."""
+"""The service at saturation, compared with the ceiling; at half of it; and nearly idle."""
 
 import statistics
 from dataclasses import dataclass
 
 from bench.bench import Bench
 from bench.ceilings import Ceiling, Setting
-from bench.drive import Measured
-from bench.our_service import Inside, between, running_service, scrape
+from bench.drive import LoadRun
+from bench.our_service import StageStatistics, running_service, scrape, subtract
 
 
 @dataclass(frozen=True)
 class Round:
-    """The ceiling and the service right after it, strips a second."""
+    """Throughput of the ceiling and, right after it, of the service, in strips per second."""
 
     ceiling: float
     service: float
@@ -19,40 +19,40 @@ class Round:
 
 @dataclass(frozen=True)
 class ServiceLoad:
-    """How the service does under three loads."""
+    """Results of the service under three loads."""
 
     rounds: list[Round]
     saturation: float
-    """Right answers a second in a closed loop, median over rounds."""
+    """Correct answers per second in a closed loop, median over rounds."""
     share_of_ceiling: float
-    """Service over pipeline ceiling, median over rounds of the ratio."""
-    at_saturation: Measured
+    """Service divided by the pipeline's ceiling, median over rounds."""
+    at_saturation: LoadRun
     """The last round."""
-    inside_at_saturation: Inside
+    inside_at_saturation: StageStatistics
     """All rounds."""
-    half: Measured
+    half: LoadRun
     """Open loop at half of the saturation."""
-    inside_half: Inside
-    low: Measured
+    inside_half: StageStatistics
+    low: LoadRun
     """Open loop at a tenth of the saturation."""
-    inside_low: Inside
+    inside_low: StageStatistics
     cpu_ms: float
-    """Processor time of the service for a strip, over all rounds."""
+    """CPU time of the service per strip, over all rounds."""
     cpu_ms_by_stage: dict[str, float] | None
-    """The same by stage, "other" being the rest; None where the service does not count it."""
-    runs: list[Measured]
-    """Every run, for wrong answers."""
+    """CPU time by stage, with the rest as "other"; None if the service does not report it."""
+    runs: list[LoadRun]
+    """All runs."""
 
     @property
     def cpu_ms_outside_session(self) -> float | None:
-        """Processor time for a strip that is not inference."""
+        """CPU time per strip outside inference."""
         if self.cpu_ms_by_stage is None:
             return None
         return self.cpu_ms - self.cpu_ms_by_stage["inference"]
 
 
 def measure_service(bench: Bench, ceiling: Ceiling, setting: Setting) -> ServiceLoad:
-    """Measure the service, in rounds with the pipeline's best setting so that both see the same machine."""
+    """Measure the service in rounds with the pipeline's best setting, so that both see the same machine."""
     with running_service(bench.model, bench.logs, bench.first_job()) as server:
         start, cpu_before = scrape(server), server.cpu_seconds()
         rounds, runs = [], []
@@ -66,7 +66,7 @@ def measure_service(bench: Bench, ceiling: Ceiling, setting: Setting) -> Service
         after_half = scrape(server)
         low = bench.open_loop(server, saturation / 10, bench.lengths.low_seconds)
         after_low = scrape(server)
-    inside = between(start, saturated)
+    inside = subtract(start, saturated)
     answered = sum(run.report.all_answered for run in runs)
     cpu_ms = 1000 * (cpu_after - cpu_before) / max(answered, 1)
     return ServiceLoad(
@@ -76,9 +76,9 @@ def measure_service(bench: Bench, ceiling: Ceiling, setting: Setting) -> Service
         at_saturation=runs[-1],
         inside_at_saturation=inside,
         half=half,
-        inside_half=between(saturated, after_half),
+        inside_half=subtract(saturated, after_half),
         low=low,
-        inside_low=between(after_half, after_low),
+        inside_low=subtract(after_half, after_low),
         cpu_ms=cpu_ms,
         cpu_ms_by_stage=_with_other(inside.stage_cpu_ms, cpu_ms),
         runs=[*runs, half, low],

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bench.check import Check
-from bench.drive import Measured
+from bench.drive import LoadRun
 from bench.latency import Latency
 from bench.peer_servers import PeerLoad
 from bench.results import Results
@@ -221,7 +221,7 @@ _MEASURED = (
 )
 
 
-def _measured(run: Measured) -> Row:
+def _measured(run: LoadRun) -> Row:
     report = run.report
     return (
         f"{report.throughput:.1f}",
@@ -243,7 +243,7 @@ def _refused(latency: Latency) -> Row:
     return (_number(latency.p50), _number(latency.p99), _number(latency.max))
 
 
-def _statuses(run: Measured) -> str:
+def _statuses(run: LoadRun) -> str:
     return ", ".join(f"{status}: {count}" for status, count in sorted(run.report.statuses.items()))
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.drive import Measured, drive
+from bench.drive import LoadRun, drive
 from bench.jobs import write_jobs
 from bench.options import Lengths
 from bench.our_service import running_service
-from bench.workload import answer_jobs, jpeg
+from bench.workload import build_jobs, jpeg
 from service.geometry import HEIGHT, WIDTH
 from service.model.cpu_quota import cpu_quota
 from service.model.session import OrtSession
@@ -18,35 +18,35 @@ from tests.support.tiny_model import write_tiny_model
 _CONNECTIONS_PER_CORE = 4
 _STRIPS = 20
 _GRAIN = 3.0
-"""Makes JPEGs of about 90 kB."""
+"""Noise that makes JPEGs of about 90 kB."""
 
 
 @dataclass(frozen=True)
 class Tiny:
-    """Two closed loops after each other on one service."""
+    """Two consecutive closed loops on one service."""
 
     requests: tuple[int, int]
-    """Answers after which memory was read."""
-    early: Measured
-    late: Measured
+    """Numbers of answers after which memory was read."""
+    early: LoadRun
+    late: LoadRun
 
     @property
     def growth(self) -> float:
-        """Memory after the second over memory after the first."""
+        """Memory after the second loop divided by memory after the first."""
         return self.late.rss_mb / self.early.rss_mb
 
     @property
-    def runs(self) -> list[Measured]:
-        """Every run, for wrong answers."""
+    def runs(self) -> list[LoadRun]:
+        """All runs."""
         return [self.early, self.late]
 
 
 def tiny_files(count: int) -> list[bytes]:
-    """Draw strips that are as large as photographed ones, every other with two blocks of defects.
+    """Draw JPEGs as large as photographed strips, every second one with two blocks of defects.
 
-    The tiny model finds a class where a pixel has exactly its value: among the greys of ordinary strips that
-    is dust all over, whose codes are longer than those of any mask. So the steel keeps between 100 and 150,
-    the values of classes 2 and 3, and blocks fill whole cells of the JPEG, which then keeps their value.
+    The tiny model finds a class where a pixel has exactly its value, which on ordinary strips would be
+    scattered pixels with longer codes than any mask. So the steel stays between 100 and 150, the values of
+    classes 2 and 3, and blocks fill whole cells of the JPEG, which keeps their value.
     """
     rng = np.random.default_rng(0)
     files = []
@@ -60,15 +60,15 @@ def tiny_files(count: int) -> list[bytes]:
 
 
 def measure_tiny(folder: Path, logs: Path, lengths: Lengths) -> Tiny:
-    """Serve the tiny model of the tests.
+    """Measure the service with the tiny model of the tests.
 
     Args:
-        folder: for the model and the jobs.
-        logs: for the service's output.
-        lengths: after how many answers memory is read.
+        folder: folder for the model and the jobs.
+        logs: folder for the service's output.
+        lengths: numbers of answers after which memory is read.
     """
     model = write_tiny_model(folder / "tiny" / "1" / "model.onnx")
-    jobs = answer_jobs(tiny_files(_STRIPS), OrtSession(model, device="cpu", threads=1))
+    jobs = build_jobs(tiny_files(_STRIPS), OrtSession(model, device="cpu", threads=1))
     write_jobs(jobs, folder / "jobs")
     first, all_of_them = lengths.tiny_requests
     with running_service(model, logs, jobs[0], name="tiny", max_queue_size=4096) as server:

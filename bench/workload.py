@@ -1,4 +1,4 @@
-"""The strips that are sent, and for each the one right answer."""
+"""The strips of the benchmark with their expected answers."""
 
 import io
 from collections.abc import Sequence
@@ -22,11 +22,11 @@ S = TypeVar("S")
 
 
 def image_files(data: Path | None, count: int) -> list[bytes]:
-    """Read or draw image files, by their labels half with defects and half without, in turn.
+    """Read or draw image files, alternately with and without defects by their labels.
 
     Args:
-        data: a folder in Kaggle's layout, whose files are taken as they are; None draws strips.
-        count: how many; fewer come back where the folder holds fewer.
+        data: a folder in Kaggle's layout, whose files are used unchanged; None draws strips.
+        count: number of files; fewer are returned if the folder holds fewer.
     """
     if data is not None:
         strips = read_kaggle(data)
@@ -39,23 +39,23 @@ def image_files(data: Path | None, count: int) -> list[bytes]:
 
 
 def clean_jobs(jobs: Sequence[Job], data: Path | None, session: OrtSession) -> list[Job]:
-    """Find strips on which no class passes its threshold, beyond ``jobs`` if need be; perhaps none.
+    """Return strips on which no class passes its threshold, from ``jobs`` or else from more strips.
 
-    Where there are none, those come back on which the fewest classes pass.
+    If there are none, return those on which the fewest classes pass.
     """
     found = jobs
     if all(job.passed for job in jobs):
-        found = answer_jobs(image_files(data, _SEARCHED)[1::2], session)
+        found = build_jobs(image_files(data, _SEARCHED)[1::2], session)
     fewest = min(job.passed for job in found)
     return [job for job in found if job.passed == fewest]
 
 
-def answer_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
-    """Work out the right answers in this process, on the path that serves."""
+def build_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
+    """Compute the expected answers in this process, with the functions of the service."""
     pipeline = Pipeline(session)
     jobs = []
     for data in files:
-        found = pipeline.answer(data)
+        found = pipeline.predict(data)
         passed = sum(
             one.probability >= least for one, least in zip(found, pipeline.point.class_threshold, strict=True)
         )
@@ -64,7 +64,7 @@ def answer_jobs(files: Sequence[bytes], session: OrtSession) -> list[Job]:
 
 
 def jpeg(strip: Strip) -> bytes:
-    """Write a strip as a camera does."""
+    """Encode a strip as a camera does."""
     buffer = io.BytesIO()
     Image.fromarray(strip).save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()

@@ -1,6 +1,6 @@
-"""``python -m tools.audit``: is a known vulnerability in what ``constraints.txt`` pins? ``make check`` asks.
+"""``python -m tools.audit``: look up known vulnerabilities of the versions in ``constraints.txt``.
 
-Only a known vulnerability fails. Where the database cannot be asked, nothing is known, and that is said.
+Only a known vulnerability fails. If the database cannot be reached, the program says so and succeeds.
 """
 
 import json
@@ -16,11 +16,11 @@ TOOLS = ROOT / ".venv-supply-chain"
 OSV = "https://api.osv.dev/v1/query"
 
 _KNOWN = {"package": {"name": "pillow", "ecosystem": "PyPI"}, "version": "9.0.0"}
-"""It has vulnerabilities; a database that knows of none is not one."""
+"""A version with known vulnerabilities, which every database must know."""
 
 
 def unreachable(url: str) -> str | None:
-    """Say why the database cannot be asked, or None if it can."""
+    """Return why the database cannot be used; None if it can."""
     request = urllib.request.Request(
         url, json.dumps(_KNOWN).encode(), {"Content-Type": "application/json", "User-Agent": "steel-audit"}
     )
@@ -29,11 +29,11 @@ def unreachable(url: str) -> str | None:
             known = json.load(response).get("vulns")
     except (OSError, ValueError, AttributeError) as error:
         return str(error)
-    return None if known else "it does not know a vulnerability that everybody knows"
+    return None if known else "it does not know a well-known vulnerability"
 
 
 def audit(url: str, requirements: Path) -> int:
-    """Ask pip-audit about each pinned version; print what it found and return the exit code."""
+    """Run pip-audit on the pinned versions; print its findings and return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command: list[str | Path] = [
@@ -47,13 +47,13 @@ def audit(url: str, requirements: Path) -> int:
         command += ["--format", "json", "--output", report]
         done = subprocess.run(command, capture_output=True, text=True)
         if not report.is_file() or not report.stat().st_size:
-            print(f"audit: not finished, so nothing is known: {done.stderr.strip()}")
+            print(f"audit: pip-audit failed, so nothing is known: {done.stderr.strip()}")
             return 0
-        return judge(json.loads(report.read_text())["dependencies"])
+        return report_findings(json.loads(report.read_text())["dependencies"])
 
 
-def judge(packages: list[dict[str, Any]]) -> int:
-    """Print what is known about each package; return 1 if something is."""
+def report_findings(packages: list[dict[str, Any]]) -> int:
+    """Print known vulnerabilities of packages; return 1 if there are any."""
     for package in packages:
         if "skip_reason" in package:
             print(f"audit: {package['name']} was not looked up: {package['skip_reason']}")
@@ -67,10 +67,10 @@ def judge(packages: list[dict[str, Any]]) -> int:
 
 
 def main(url: str = OSV) -> int:
-    """Audit, or say why not; return the exit code."""
+    """Audit, or print why not; return the exit code."""
     reason = unreachable(url)
     if reason is not None:
-        print(f"audit: skipped, the database of vulnerabilities at {url} cannot be asked: {reason}")
+        print(f"audit: skipped, the vulnerability database at {url} cannot be used: {reason}")
         return 0
     subprocess.run(["make", "--silent", f"{TOOLS.name}/.installed"], cwd=ROOT, check=True)
     return audit(url, ROOT / "constraints.txt")

@@ -1,7 +1,8 @@
-"""What ``kubectl kustomize`` makes of ``deploy/kubernetes``, for machines without it.
+"""A small ``kubectl kustomize`` for ``deploy/kubernetes``, for machines without kubectl.
 
-Only what these files use; anything else raises. Where kubectl is at hand, tests/deploy/test_kubernetes.py
-holds this against it. Names of ConfigMaps and Secrets do not get the suffix of their content.
+It supports only what these files use and raises on anything else. If kubectl is installed,
+tests/deploy/test_kubernetes.py compares the two. Names of ConfigMaps and Secrets do not get the suffix of
+their content.
 """
 
 import base64
@@ -24,40 +25,40 @@ _FIELDS = {"apiVersion", "kind", "resources", "components", "namespace", "images
 
 
 class KustomizeError(Exception):
-    """A kustomization that cannot be built, or uses something that is not known here."""
+    """A kustomization that cannot be built or uses an unsupported feature."""
 
 
 def build(folder: Path) -> list[Manifest]:
-    """Return the objects that the kustomization in a folder stands for.
+    """Build the objects of the kustomization in a folder.
 
     Raises:
-        KustomizeError: with the file and what is wrong.
+        KustomizeError: naming the file and the problem.
     """
     return _apply(folder, [])
 
 
 def _apply(folder: Path, objects: list[Manifest]) -> list[Manifest]:
-    """Add a kustomization, or a component, to the objects that came before it."""
+    """Apply a kustomization or component to the objects before it."""
     path = folder / "kustomization.yaml"
     if not path.is_file():
         raise KustomizeError(f"{path}: no such file")
-    wanted = yaml.safe_load(path.read_text())
-    unknown = wanted.keys() - _FIELDS
-    if unknown or wanted.get("kind") not in _KINDS:
-        raise KustomizeError(f"{path}: not known here: {sorted(unknown) or wanted.get('kind')}")
-    for name in wanted.get("resources", ()):
+    kustomization = yaml.safe_load(path.read_text())
+    unknown = kustomization.keys() - _FIELDS
+    if unknown or kustomization.get("kind") not in _KINDS:
+        raise KustomizeError(f"{path}: not supported: {sorted(unknown) or kustomization.get('kind')}")
+    for name in kustomization.get("resources", ()):
         objects = objects + _resource(folder / name)
     for kind, key in (("ConfigMap", "configMapGenerator"), ("Secret", "secretGenerator")):
-        for generator in wanted.get(key, ()):
+        for generator in kustomization.get(key, ()):
             objects = _generate(folder, kind, generator, objects)
-    for name in wanted.get("components", ()):
+    for name in kustomization.get("components", ()):
         objects = _apply(folder / name, objects)
-    for patch in wanted.get("patches", ()):
+    for patch in kustomization.get("patches", ()):
         _patch(folder / patch["path"], patch["target"], objects)
-    if "namespace" in wanted:
-        _move(wanted["namespace"], objects)
-    for image in wanted.get("images", ()):
-        _rename(image, objects)
+    if "namespace" in kustomization:
+        _set_namespace(kustomization["namespace"], objects)
+    for image in kustomization.get("images", ()):
+        _set_image(image, objects)
     names = [(found["kind"], found["metadata"]["name"]) for found in objects]
     if len(set(names)) < len(names):
         raise KustomizeError(f"{path}: the same object twice: {sorted(names)}")
@@ -69,12 +70,12 @@ def _resource(path: Path) -> list[Manifest]:
         return build(path)
     if not path.is_file():
         raise KustomizeError(f"{path}: no such file")
-    # By way of JSON: what YAML's anchors name would be one dictionary in two places.
+    # The copy through JSON separates dictionaries that YAML anchors share.
     return [json.loads(json.dumps(found)) for found in yaml.safe_load_all(path.read_text()) if found]
 
 
 def _generate(folder: Path, kind: str, generator: Manifest, objects: list[Manifest]) -> list[Manifest]:
-    """Make a ConfigMap or Secret, or change the one of that name."""
+    """Create a ConfigMap or Secret, or change the existing one."""
     data = dict(text.split("=", 1) for text in generator.get("literals", ()))
     for entry in generator.get("files", ()):
         key, _, name = entry.rpartition("=")
@@ -101,32 +102,32 @@ def _matches(target: Manifest, found: Manifest) -> bool:
 
 
 def _patch(path: Path, target: Manifest, objects: Iterable[Manifest]) -> None:
-    """Apply a JSON patch (RFC 6902) to the one object that it names."""
+    """Apply a JSON patch (RFC 6902) to the object of its target."""
     named = [found for found in objects if _matches(target, found)]
     if len(named) != 1:
-        raise KustomizeError(f"{path}: {len(named)} objects are {target}")
+        raise KustomizeError(f"{path}: expected one object {target}, got {len(named)}")
     for operation in yaml.safe_load(path.read_text()):
         *parents, last = operation["path"].lstrip("/").split("/")
-        place: Any = named[0]
+        parent: Any = named[0]
         try:
             for part in parents:
-                place = place[int(part)] if isinstance(place, list) else place[part]
+                parent = parent[int(part)] if isinstance(parent, list) else parent[part]
         except (KeyError, IndexError) as error:
-            raise KustomizeError(f"{path}: {operation['path']} is not there") from error
-        if not isinstance(place, dict) or operation["op"] not in ("add", "replace"):
-            raise KustomizeError(f"{path}: not known here: {operation}")
-        if operation["op"] == "replace" and last not in place:
-            raise KustomizeError(f"{path}: {operation['path']} is not there to be replaced")
-        place[last] = copy.deepcopy(operation["value"])
+            raise KustomizeError(f"{path}: {operation['path']} does not exist") from error
+        if not isinstance(parent, dict) or operation["op"] not in ("add", "replace"):
+            raise KustomizeError(f"{path}: not supported: {operation}")
+        if operation["op"] == "replace" and last not in parent:
+            raise KustomizeError(f"{path}: {operation['path']} does not exist and cannot be replaced")
+        parent[last] = copy.deepcopy(operation["value"])
 
 
-def _move(namespace: str, objects: Iterable[Manifest]) -> None:
+def _set_namespace(namespace: str, objects: Iterable[Manifest]) -> None:
     for found in objects:
         key = "name" if found["kind"] in _CLUSTER_WIDE else "namespace"
         found["metadata"][key] = namespace
 
 
-def _rename(image: Manifest, objects: Iterable[Manifest]) -> None:
+def _set_image(image: Manifest, objects: Iterable[Manifest]) -> None:
     for found in objects:
         for container in pod(found).get("containers", ()):
             name, _, tag = container["image"].rpartition(":")
@@ -135,7 +136,7 @@ def _rename(image: Manifest, objects: Iterable[Manifest]) -> None:
 
 
 def pod(found: Manifest) -> Manifest:
-    """Return the specification of the pods of an object, empty if it has none."""
+    """Return the pod specification of an object; empty if it has none."""
     template: Manifest = found.get("spec", {}).get("template", {})
     spec: Manifest = template.get("spec", {})
     return spec

@@ -1,7 +1,7 @@
-"""``python -m tools.manifests``: does ``deploy/kubernetes`` fit Kubernetes' schemas? ``make check`` asks.
+"""``python -m tools.manifests``: validate ``deploy/kubernetes`` against Kubernetes' schemas.
 
-A schema knows fields and types. That names, ports and settings are those of the service is asked by
-tests/deploy/test_kubernetes.py.
+Schemas know fields and types; tests/deploy/test_kubernetes.py checks names, ports and settings against the
+service.
 """
 
 import sys
@@ -16,14 +16,14 @@ FOLDER = ROOT / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.parent for path in FOLDER.glob("overlays/*/kustomization.yaml"))
 
 VERSIONS = ("1.30", "1.37")
-"""The first with a pause before the stop (``preStop.sleep``), and the newest whose schemas are at hand."""
+"""The first version with ``preStop.sleep``, and the newest with available schemas."""
 
 WITHOUT_SCHEMA = {("keda.sh/v1alpha1", "ScaledObject"), ("monitoring.coreos.com/v1", "ServiceMonitor")}
-"""Kinds that KEDA and the Prometheus operator bring."""
+"""Custom resources of KEDA and the Prometheus operator."""
 
 
 def problem(found: Manifest, version: str) -> str | None:
-    """Say what does not fit the schema, or None."""
+    """Return how an object violates the schema; None if it is valid."""
     name = f"{found['kind']} {found['metadata']['name']}"
     try:
         kubernetes_validate.validate(found, version, strict=True)
@@ -32,12 +32,12 @@ def problem(found: Manifest, version: str) -> str | None:
         return f"{name}, Kubernetes {version}: {place}: {error.message}"
     except kubernetes_validate.SchemaNotFoundError:
         if (found["apiVersion"], found["kind"]) not in WITHOUT_SCHEMA:
-            return f"{name}, Kubernetes {version}: there is no {found['kind']} in {found['apiVersion']}"
+            return f"{name}, Kubernetes {version}: {found['apiVersion']} has no {found['kind']}"
     return None
 
 
 def problems(folder: Path) -> list[str]:
-    """Build the kustomization in a folder; return what is wrong with it."""
+    """Build the kustomization in a folder; return its problems."""
     try:
         objects = build(folder)
     except KustomizeError as error:
@@ -52,7 +52,7 @@ def main() -> int:
     for folder in OVERLAYS:
         found = problems(folder)
         failed |= bool(found)
-        for line in found or [f"fits Kubernetes {' and '.join(VERSIONS)}"]:
+        for line in found or [f"valid for Kubernetes {' and '.join(VERSIONS)}"]:
             print(f"kubernetes: {folder.name}: {line}")
     return int(failed)
 

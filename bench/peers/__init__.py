@@ -1,1 +1,1 @@
-"""Peers: each file starts one server in its own environment, set up as its documentation advises."""
+"""Peers: each module starts one server in its own environment, set up as its documentation advises."""

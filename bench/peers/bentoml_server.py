@@ -25,12 +25,12 @@ class Strips:
 
     @bentoml.api(route="/predict")
     def predict(self, image: Annotated[Path, ContentType("image/jpeg")], /) -> dict[str, Any]:
-        """Answer a strip."""
-        return self.pipeline.answer_json(image.read_bytes())
+        """Predict a strip."""
+        return self.pipeline.predict_json(image.read_bytes())
 
 
 def main() -> None:
-    """Start the server in place of this process."""
+    """Replace this process by the server."""
     program = str(Path(sys.executable).parent / "bentoml")
     where = ["--host", HOST, "--port", str(peer_settings().port)]
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"

@@ -1,8 +1,8 @@
 """LitServe: a worker process per core, without batches.
 
-Its documentation ("Autoscaling") starts ``workers_per_device`` copies of the model. Batches are advised where
-a device runs them faster than strip by strip, which a CPU does not. A file comes as a form, as in the
-examples.
+Its documentation ("Autoscaling") starts ``workers_per_device`` copies of the model. It advises batches
+where a device runs them faster than strip by strip, which a CPU does not. A file comes as multipart form, as
+in the examples.
 """
 
 import litserve
@@ -18,17 +18,17 @@ class StripApi(litserve.LitAPI):
         """Load the model."""
         self.pipeline = open_pipeline(peer_settings().model, threads=1)
 
-    # LitServe hands these two methods' annotations to FastAPI; its examples have none.
+    # LitServe passes the annotations of these two methods to FastAPI; its examples have none.
     def decode_request(self, request):  # type: ignore[no-untyped-def]  # as LitServe has it
-        """Take the file of a form."""
+        """Read the file of the form."""
         return request["file"].file.read()
 
     def predict(self, data: bytes) -> dict[str, object]:
-        """Answer a strip."""
-        return self.pipeline.answer_json(data)
+        """Predict a strip."""
+        return self.pipeline.predict_json(data)
 
     def encode_response(self, output):  # type: ignore[no-untyped-def]  # as LitServe has it
-        """Answer as it is."""
+        """Return the output unchanged."""
         return output
 
 

@@ -27,15 +27,15 @@ class StripRuntime(MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Answer a strip."""
+        """Predict a strip."""
         data = Base64Codec.decode_input(payload.inputs[0])[0]
-        answer = json.dumps(self.pipeline.answer_json(data))
+        answer = json.dumps(self.pipeline.predict_json(data))
         output = StringCodec.encode_output("answer", [answer], use_bytes=False)
         return InferenceResponse(model_name=self.name, outputs=[output])
 
 
 def main() -> None:
-    """Write the settings that it reads from a folder, and start the server in place of this process."""
+    """Write the settings that MLServer reads from a folder, and replace this process by the server."""
     settings = peer_settings()
     folder = Path.cwd()
     server = {

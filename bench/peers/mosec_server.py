@@ -1,7 +1,7 @@
 """mosec: one stage with a worker process per core.
 
-Its documentation splits work into stages where they use different devices; here all of it runs on the same
-cores, and a second stage would send every strip through another process. The body is the image itself.
+Its documentation splits work into stages that use different devices; here everything runs on the same cores,
+and a second stage would send every strip through another process. The body is the image itself.
 """
 
 import sys
@@ -20,18 +20,18 @@ class StripWorker(Worker):
         self.pipeline = open_pipeline(peer_settings().model, threads=1)
 
     def deserialize(self, data: bytes) -> bytes:
-        """Take the body as it is."""
+        """Return the body unchanged."""
         return data
 
     def forward(self, data: bytes) -> dict[str, object]:
-        """Answer a strip; the result is sent as JSON."""
-        return self.pipeline.answer_json(data)
+        """Predict a strip; the result is sent as JSON."""
+        return self.pipeline.predict_json(data)
 
 
 def main() -> None:
     """Start the server."""
     settings = peer_settings()
-    # It takes its options from the command line only.
+    # mosec reads its options from the command line only.
     sys.argv[1:] = ["--address", HOST, "--port", str(settings.port), "--timeout", "60000"]
     server = Server()
     server.append_worker(StripWorker, num=settings.workers, route="/predict")

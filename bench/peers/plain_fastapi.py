@@ -1,4 +1,4 @@
-"""FastAPI with an ordinary function behind a route, as its tutorial writes it.
+"""FastAPI with a plain function as route, as in its tutorial.
 
 "Request Files" takes an ``UploadFile``, "Server Workers" starts a process per core. The function is a plain
 ``def``, so that FastAPI runs it on a thread.
@@ -27,7 +27,7 @@ def create_app() -> FastAPI:
 
     @app.post("/predict")
     def predict(file: UploadFile) -> dict[str, Any]:
-        answer: dict[str, Any] = app.state.pipeline.answer_json(file.file.read())
+        answer: dict[str, Any] = app.state.pipeline.predict_json(file.file.read())
         return answer
 
     return app

@@ -1,4 +1,4 @@
-"""What the benchmark tells a peer, by environment variables: some start their workers from nothing."""
+"""Settings of a peer, in environment variables, which also reach spawned workers."""
 
 import os
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class PeerSettings:
-    """Where to listen and what to run."""
+    """Port, model and workers of a peer."""
 
     model: Path
     """The ONNX file."""
     port: int
     workers: int
-    """Processes: one per core, and therefore one thread for an inference in each."""
+    """Processes: one per core, each with one thread per inference."""
 
 
 def peer_settings() -> PeerSettings:
-    """Read them."""
+    """Read the settings."""
     return PeerSettings(
         model=Path(os.environ["PEER_MODEL"]),
         port=int(os.environ["PEER_PORT"]),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench.processes import ROOT
+from tests.support.serving import ROOT
 
 pytestmark = pytest.mark.slow
 

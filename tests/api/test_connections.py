@@ -9,9 +9,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
-from bench.processes import free_port
 from service import healthcheck
 from service.http.protocol import ConnectionLimits, guarded_protocol
+from tests.support.serving import free_port
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from bench.connections import Connections, post
-from bench.processes import free_port
 from service.app import create_app
 from service.geometry import Strip
 from service.model.cpu_quota import cpu_quota
@@ -30,7 +29,7 @@ from service.model.session import OrtSession, Probabilities, bind
 from service.settings import Settings
 from tests.support.faulty_model import EXHAUST, HANG, RAISE, write_faulty_model
 from tests.support.images import png
-from tests.support.serving import ROOT, Server, real_server, running_app, service_environment
+from tests.support.serving import ROOT, Server, free_port, real_server, running_app, service_environment
 from tests.support.tiny_model import block_rle, block_strip, write_slow_model
 
 PNG = {"Content-Type": "image/png"}
@@ -358,7 +357,7 @@ def test_a_drain_answers_everything_accepted_and_refuses_the_rest(tmp_path: Path
         request = post(server.url, "/predict", PNG, STRIP)
         async with Connections(server.url, timeout=60) as connections, httpx.AsyncClient(timeout=20) as kept:
             await kept.get(f"{server.url}/health/ready")
-            calls = [asyncio.create_task(connections.ask(request)) for _ in range(220)]
+            calls = [asyncio.create_task(connections.send(request)) for _ in range(220)]
             async with asyncio.timeout(30):
                 while await asyncio.to_thread(metric, server.url, "steel_requests_in_progress") < 201:
                     await asyncio.sleep(0.01)

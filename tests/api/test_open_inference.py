@@ -17,14 +17,13 @@ import tritonclient.http.aio as triton_aio
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from bench.processes import free_port
 from service.app import create_app
 from service.inference.batcher import Batcher
 from service.masks import rle
 from service.model.session import OrtSession
 from service.settings import Settings
 from tests.support.images import encoded, grey_image, png
-from tests.support.serving import ROOT, Server, real_server, running_app
+from tests.support.serving import ROOT, Server, free_port, real_server, running_app
 from tests.support.tiny_model import block_rle, block_strip, write_slow_model
 
 pytestmark = pytest.mark.anyio

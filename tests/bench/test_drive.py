@@ -9,17 +9,17 @@ import pytest
 from bench.drive import drive, read_report
 from bench.generator import Report
 from bench.jobs import write_jobs
-from bench.latency import latency_of
-from bench.our_service import between, running_service, scrape
+from bench.latency import summarize_latencies
+from bench.our_service import running_service, scrape, subtract
 from bench.tiny import tiny_files
-from bench.workload import answer_jobs
+from bench.workload import build_jobs
 from service.model.session import OrtSession
 
 pytestmark = pytest.mark.slow
 
 
 def test_the_generator_as_a_process_checks_the_service(tmp_path: Path, tiny_model: Path) -> None:
-    jobs = answer_jobs(tiny_files(4), OrtSession(tiny_model, device="cpu", threads=1))
+    jobs = build_jobs(tiny_files(4), OrtSession(tiny_model, device="cpu", threads=1))
     write_jobs(jobs, tmp_path / "right")
     present, code = jobs[1].answer[0]
     first, rest = code.split(" ", 1)
@@ -29,7 +29,7 @@ def test_the_generator_as_a_process_checks_the_service(tmp_path: Path, tiny_mode
     with running_service(tiny_model, tmp_path, jobs[1]) as server:
         before = scrape(server)
         right = drive(server, tmp_path / "right", connections=2, seconds=1.0, warm_up=0.2)
-        inside = between(before, scrape(server))
+        inside = subtract(before, scrape(server))
         assert right.report.answered > 0
         assert right.report.wrong == right.report.failed == right.report.refused == 0
         assert right.report.added_latency.count == right.report.answered
@@ -45,7 +45,7 @@ def test_the_generator_as_a_process_checks_the_service(tmp_path: Path, tiny_mode
 
 
 def test_a_report_survives_its_json() -> None:
-    latency = latency_of([0.1])
-    none = latency_of([])
+    latency = summarize_latencies([0.1])
+    none = summarize_latencies([])
     report = Report(1.0, 1, 1, 0, 0, 0, 1, {"200": 1}, 1.0, latency, none, latency, latency, 0.1, [])
     assert read_report(json.loads(json.dumps(dataclasses.asdict(report)))) == report

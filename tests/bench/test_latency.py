@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.latency import latency_of
+from bench.latency import summarize_latencies
 
 
 def test_percentiles_are_latencies_that_were_measured() -> None:
-    found = latency_of([number / 1000 for number in range(1, 101)])
+    found = summarize_latencies([number / 1000 for number in range(1, 101)])
     assert (found.count, found.p50, found.p95, found.p99, found.max) == pytest.approx((100, 50, 95, 99, 100))
-    assert latency_of([0.007, 0.001]).p99 == pytest.approx(7)
-    assert latency_of([]).p50 is None
+    assert summarize_latencies([0.007, 0.001]).p99 == pytest.approx(7)
+    assert summarize_latencies([]).p50 is None

@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 
 import tyro
 
-from bench.processes import free_port
-from tests.support.serving import ROOT, real_server
+from tests.support.serving import ROOT, free_port, real_server
 from tests.support.tiny_model import write_tiny_model
 
 KEY = "fuzz"

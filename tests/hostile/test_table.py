@@ -12,11 +12,10 @@ import httpx
 import psutil
 import pytest
 
-from bench.processes import free_port
 from tests.hostile.bad_images import STRIP, image_rows
 from tests.hostile.bad_requests import request_rows
 from tests.hostile.rows import Row
-from tests.support.serving import Server, real_server
+from tests.support.serving import Server, free_port, real_server
 from tests.support.tiny_model import block_rle
 
 ROWS = [*image_rows(), *request_rows()]

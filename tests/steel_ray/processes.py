@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.processes import free_port
-from tests.support.serving import ROOT, service_environment
+from tests.support.serving import ROOT, free_port, service_environment
 
 
 @contextmanager

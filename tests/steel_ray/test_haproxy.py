@@ -12,9 +12,9 @@ import httpx
 import psutil
 import pytest
 
-from bench.processes import free_port
 from tests.steel_ray.processes import running_replicas
 from tests.support.images import png
+from tests.support.serving import free_port
 from tests.support.tiny_model import block_rle, block_strip
 
 STRIP = png(block_strip(c3=(100, 20, 5, 30)))

@@ -26,12 +26,11 @@ from ray.serve._private.common import ReplicaState
 from ray.serve.schema import ServeDeploySchema
 from starlette.types import Receive, Scope, Send
 
-from bench.processes import free_port
 from steel_ray.application import Arguments, strips
 from steel_ray.proxy import LostReplica
 from tests.steel_ray.processes import running_replicas
 from tests.support.images import png
-from tests.support.serving import ROOT
+from tests.support.serving import ROOT, free_port
 from tests.support.tiny_model import block_rle, block_strip
 
 pytestmark = [  # Ray leaves sockets and files of its processes open; when that shows depends on the collector

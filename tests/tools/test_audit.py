@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tools.audit import ROOT, TOOLS, audit, judge, main
+from tools.audit import ROOT, TOOLS, audit, main, report_findings
 
 
 def test_only_known_vulnerabilities_fail(capsys: pytest.CaptureFixture[str]) -> None:
     fine = {"name": "a", "version": "1", "vulns": []}
     private = {"name": "b", "skip_reason": "not on PyPI"}
     hole = {"id": "CVE-1", "fix_versions": ["2.1"], "aliases": [], "description": ""}
-    assert judge([fine, private]) == 0
-    assert judge([fine, {"name": "c", "version": "2", "vulns": [hole]}]) == 1
+    assert report_findings([fine, private]) == 0
+    assert report_findings([fine, {"name": "c", "version": "2", "vulns": [hole]}]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
         "audit: b was not looked up: not on PyPI",
@@ -65,11 +65,11 @@ def test_without_a_database_the_audit_is_skipped_and_says_so(
 ) -> None:
     nobody = "http://127.0.0.1:9/v1/query"
     assert main(nobody) == 0
-    skipped = f"audit: skipped, the database of vulnerabilities at {nobody} cannot be asked"
+    skipped = f"audit: skipped, the vulnerability database at {nobody} cannot be used"
     assert capsys.readouterr().out.startswith(skipped)
     monkeypatch.setattr(Database, "do_POST", lambda self: self.send_error(404))
     assert main(database) == 0
-    assert "cannot be asked: HTTP Error 404" in capsys.readouterr().out
+    assert "cannot be used: HTTP Error 404" in capsys.readouterr().out
 
 
 def test_the_tool_finds_a_hole(database: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,4 +82,4 @@ def test_the_tool_finds_a_hole(database: str, tmp_path: Path, capsys: pytest.Cap
     assert audit(database, ROOT / "constraints.txt") == 0
     assert "packages, 0 known vulnerabilities" in capsys.readouterr().out
     assert audit("http://127.0.0.1:9/", requirements) == 0
-    assert "audit: not finished, so nothing is known" in capsys.readouterr().out
+    assert "audit: pip-audit failed, so nothing is known" in capsys.readouterr().out
