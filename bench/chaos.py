@@ -118,14 +118,16 @@ async def _reload(number: int, service: SupervisedService, models: Models, recor
         shutil.rmtree(bad.parent)  # or the next process would not start
         record.reloads["bad model refused" if status == 422 else f"bad model: {status}"] += 1
         if status != 422:
-            record.problems.append(f"a bad model was answered with {status}: {body}")
+            record.problems.append(f"reload of a bad model: expected status 422, got {status}: {body}")
         return
     models.add_good()
     status, body = await service.reload()
     right = status == 200 and body["changed"] is True
     record.reloads["switched" if right else f"good model: {status}"] += 1
     if not right:
-        record.problems.append(f"a reload to version {models.version} was answered with {status}: {body}")
+        record.problems.append(
+            f"reload to version {models.version}: expected a change with status 200, got {status}: {body}"
+        )
 
 
 def _strips(models: Models) -> list[Strip]:

@@ -107,7 +107,7 @@ class Clients:
                     await self._send("bad file", request, lambda status, _: status == expected)
                 )
             elif drawn < _BAD_SHARE + _LEAVING_SHARE:
-                self.outcomes.append(await self._leave(self._random.choice(self._abandoned)))
+                self.outcomes.append(await self._disconnect(self._random.choice(self._abandoned)))
             else:
                 index = self._random.randrange(len(self._good))
                 self.outcomes.append(
@@ -133,19 +133,19 @@ class Clients:
         found = tuple((one["present"], one["rle"]) for one in reply["images"][0]["classes"])
         return found == self._strips[index].answers[int(reply["model"]["version"]) % 2]
 
-    async def _leave(self, request: bytes) -> Outcome:
-        """Send all, half or the headers alone, and hang up after a while, unless the answer comes first."""
+    async def _disconnect(self, request: bytes) -> Outcome:
+        """Send all, half or only the headers, and disconnect after a while unless the answer comes first."""
         head = request.index(b"\r\n\r\n") + 4
         part = request[: self._random.choice([len(request), len(request), head, (head + len(request)) // 2])]
         life, sent = self._life(), time.perf_counter()
-        asking = asyncio.ensure_future(self._connections.send(part))
-        await asyncio.wait([asking], timeout=self._random.uniform(0, _LONGEST_STAY))
-        asking.cancel()
+        sending = asyncio.ensure_future(self._connections.send(part))
+        await asyncio.wait([sending], timeout=self._random.uniform(0, _LONGEST_STAY))
+        sending.cancel()
         error: str | None = None
         status: int | None = None
         with contextlib.suppress(asyncio.CancelledError):
             try:
-                status, _ = await asking
+                status, _ = await sending
             except (TimeoutError, OSError) as broken:
                 error = type(broken).__name__
         return Outcome("leaves", life, status, time.perf_counter() - sent, error=error)

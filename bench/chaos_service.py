@@ -1,4 +1,4 @@
-"""The service of the chaos run: kept alive as a supervisor would, killed, reloaded, its counters read."""
+"""The service of the chaos run, under a supervisor: kill, reload, read counters."""
 
 import asyncio
 import contextlib
@@ -22,20 +22,20 @@ _START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Counters:
-    """What the service said of one of its lives, last."""
+    """Last counters of one process of the service."""
 
     received: int
     """Requests of every route."""
     in_progress: int
-    """Of every route; the one that read this among them."""
+    """Of every route, including the request that read this."""
     ended: int
     """Of every route."""
     statuses: dict[str, int] = field(default_factory=dict)
-    """Of /predict: requests that ended, by status or ``left``."""
+    """Finished requests of /predict, by status or ``left``."""
 
 
 class Models:
-    """A model's folder that gets new versions: even ones as the tiny model is, odd ones reversed."""
+    """Folder of a model with growing versions: even ones are the tiny model, odd ones reverse its values."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

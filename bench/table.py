@@ -1,4 +1,4 @@
-"""The results as text."""
+"""Text table of the results."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,7 +12,7 @@ Row = Sequence[str]
 
 
 def table(results: Results, checks: Sequence[Check]) -> str:
-    """Write everything that was measured, and last what was wanted of it."""
+    """Format all results, then the targets."""
     parts = [
         _heading(results),
         *_ceilings(results),
@@ -34,19 +34,17 @@ def _heading(results: Results) -> str:
         f"{machine.memory_gb:g} GB, onnxruntime {machine.versions['onnxruntime']}",
         f"model {machine.model} ({machine.model_sha256[:12]}), commit {machine.commit[:12]}"
         + ("+" if machine.commit.endswith("+") else ""),
-        f"{strips.count} strips, {strips.source}, {strips.mean_bytes / 1000:.0f} kB in the mean; "
+        f"{strips.count} strips, {strips.source}, {strips.mean_bytes / 1000:.0f} kB on average; "
         f"the model finds a defect on {strips.defective}",
     ]
     if results.quick:
-        lines.append("QUICK: short runs, not to be quoted")
+        lines.append("QUICK: short runs, do not quote these numbers")
     if machine.busy:
         lines.append(
             f"BUSY: the load was {machine.load_before:.1f} before the start; other work makes numbers worse"
         )
     if results.stolen_seconds > 0.01 * results.seconds:
-        lines.append(
-            f"STOLEN: other machines on this host took {results.stolen_seconds:.0f} s of processor time"
-        )
+        lines.append(f"STOLEN: other machines on this host took {results.stolen_seconds:.0f} s of CPU time")
     return "\n".join(lines)
 
 
@@ -77,7 +75,7 @@ def _model(results: Results) -> Iterable[str]:
         for speed in results.model.speeds
     ]
     head = ("threads", "textbook ms", "defective ms", "clean ms", "defective", "clean")
-    yield "model, medians a strip\n" + _grid(head, rows)
+    yield "model, medians per strip\n" + _grid(head, rows)
 
 
 def _service(results: Results) -> Iterable[str]:
@@ -101,15 +99,17 @@ def _service(results: Results) -> Iterable[str]:
         )
         for name, _, inside in loads
     ]
-    yield "inside it, ms a strip\n" + _grid(("load", *stages, "mean batch", "batches by size"), rows)
+    yield "stages of the service, ms per strip\n" + _grid(
+        ("load", *stages, "mean batch", "batches by size"), rows
+    )
     cpu = load.cpu_ms_by_stage or {}
     by_stage = (
-        ", ".join(f"{stage} {value:.2f}" for stage, value in cpu.items() if value) or "not counted by stage"
+        ", ".join(f"{stage} {value:.2f}" for stage, value in cpu.items() if value) or "not reported by stage"
     )
     yield (
         f"saturation {load.saturation:.1f} strips/s is {load.share_of_ceiling:.3f} of the pipeline's ceiling "
         f"(rounds: {', '.join(f'{one.service:.1f}/{one.ceiling:.1f}' for one in load.rounds)})\n"
-        f"processor time a strip at saturation: {load.cpu_ms:.2f} ms ({by_stage}); "
+        f"CPU time per strip at saturation: {load.cpu_ms:.2f} ms ({by_stage}); "
         f"outside the session {_number(load.cpu_ms_outside_session, 2)} ms\n"
         f"added latency at low load: {_percentiles(load.low.report.added_latency)}; "
         f"the generator's lag: {_percentiles(load.low.report.lag)}"
@@ -139,7 +139,7 @@ def _tiny(results: Results) -> Iterable[str]:
         (str(count), *_measured(run))
         for count, run in zip(tiny.requests, (tiny.early, tiny.late), strict=True)
     ]
-    yield "tiny model: what a request costs\n" + _grid(("after requests", *_MEASURED), rows)
+    yield "tiny model: cost of a request\n" + _grid(("after requests", *_MEASURED), rows)
 
 
 def _peers(results: Results) -> Iterable[str]:
@@ -162,7 +162,7 @@ def _peers(results: Results) -> Iterable[str]:
     )
     problems = [f"{load.name}: {load.problem}" for load in found.others if load.problem is not None]
     yield "\n".join(
-        [f"servers at saturation, and at {found.rate:.1f} strips/s for all", _grid(head, rows), *problems]
+        [f"servers at saturation, and at {found.rate:.1f} strips/s", _grid(head, rows), *problems]
     )
 
 
@@ -186,11 +186,11 @@ def _peer(load: PeerLoad, ours: float) -> Row:
 def _problems(results: Results) -> Iterable[str]:
     problems = [problem for run in results.runs for problem in run.report.problems]
     if problems:
-        yield "wrong or failed, the first few:\n" + "\n".join(problems[:10])
+        yield "first wrong answers and failures:\n" + "\n".join(problems[:10])
 
 
 def check_table(checks: Sequence[Check]) -> str:
-    """Write targets beside values, and which were met."""
+    """Format targets with their values."""
     verdicts = {True: "met", False: "MISSED", None: "not measured"}
     rows = [
         (
@@ -256,12 +256,12 @@ def _number(value: float | None, digits: int = 1) -> str:
 
 
 def _value(value: float | None) -> str:
-    """Three digits after the point for ratios, fewer for what is large, none for counts."""
+    """Format with three decimals below 10, one above, none for 0."""
     return "-" if value is None else f"{value:.3f}" if 0 < value < 10 else f"{value:.1f}" if value else "0"
 
 
 def _grid(head: Row, rows: Sequence[Row]) -> str:
-    """Align columns: the first to the left, numbers to the right, words to the left."""
+    """Align columns: the first and words to the left, numbers to the right."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     lines = []
     for row in (head, *rows):

@@ -1,4 +1,4 @@
-"""The network of the textbook, to compare the default model with: time only, so its weights are random."""
+"""The textbook network, a baseline for the default model's speed; its weights are random."""
 
 import warnings
 from pathlib import Path
@@ -13,12 +13,12 @@ INPUT_SHAPE = (1, 3, HEIGHT, WIDTH)
 
 def export_textbook(path: Path) -> None:
     """Write a U-Net with a ResNet-18 encoder: float32 ``[1, 3, 256, 1600]`` to ``[1, 4, 256, 1600]``."""
-    import segmentation_models_pytorch as smp  # torchvision has to be imported before it
+    import segmentation_models_pytorch as smp  # torchvision must be imported first
 
     torch.manual_seed(0)
     network = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=CLASS_COUNT).eval()
     with warnings.catch_warnings():
-        # torch's exporter warns of deprecations in its own tree, which nobody here can mend.
+        # torch's exporter warns about deprecations in its own code.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,

@@ -57,18 +57,18 @@ def check_parity(
     for strip in tqdm(strips, "comparing with torch", unit="strip", dynamic_ncols=True):
         image, truth = strip.load()
         expected = reference.infer([image])[0]
-        answer = session.infer([image])[0]
-        class_difference = max(class_difference, float(np.abs(answer.classes - expected.classes).max()))
+        actual = session.infer([image])[0]
+        class_difference = max(class_difference, float(np.abs(actual.classes - expected.classes).max()))
         byte_difference = max(
             byte_difference,
-            int(np.abs(answer.masks.astype(np.int16) - expected.masks.astype(np.int16)).max()),
+            int(np.abs(actual.masks.astype(np.int16) - expected.masks.astype(np.int16)).max()),
         )
         for index in range(CLASS_COUNT):
             level = byte_threshold(point.threshold[index])
             equal_pixels += int(
-                np.count_nonzero((answer.masks[index] >= level) == (expected.masks[index] >= level))
+                np.count_nonzero((actual.masks[index] >= level) == (expected.masks[index] >= level))
             )
-        for one, collected in zip((expected, answer), overlaps, strict=True):
+        for one, collected in zip((expected, actual), overlaps, strict=True):
             collected.append(measure_overlaps(one, truth, point))
     agreement = equal_pixels / (len(strips) * CLASS_COUNT * HEIGHT * WIDTH)
     dice_difference = max(

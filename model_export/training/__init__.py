@@ -1,1 +1,1 @@
-"""The training loop and what it is told: configuration, losses, checkpoints."""
+"""The training loop with its configuration, data, losses and checkpoints."""
