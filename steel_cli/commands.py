@@ -173,7 +173,7 @@ async def _open_client(config: Common) -> AsyncIterator[AsyncSteelClient]:
             yield client
         return
     # Imported here only: with a server, neither onnxruntime nor a model is needed.
-    with requires("client,cpu"):
+    with requires("client,cpu", "; or name a server with --server"):
         from service.observability.logs import configure_logs
         from steel_cli.in_process import run_application
 

@@ -9,11 +9,12 @@ _OWN = {"service", "steel_bulk", "steel_cli", "steel_client"}
 
 
 @contextlib.contextmanager
-def requires(extras: str) -> Iterator[None]:
+def requires(extras: str, alternative: str = "") -> Iterator[None]:
     """Turn a failed import in the block into an error that names the extras to install.
 
     Args:
         extras: of this project, separated by commas.
+        alternative: end of the message: what works without them.
 
     Raises:
         SteelError: if a package of somebody else is not installed.
@@ -25,4 +26,4 @@ def requires(extras: str) -> Iterator[None]:
         if name in _OWN:
             raise
         hint = ", with openvino or gpu instead of cpu as the machine has it" if "cpu" in extras else ""
-        raise SteelError(f"{name} is not installed: pip install '.[{extras}]'{hint}") from error
+        raise SteelError(f"{name} is not installed: pip install '.[{extras}]'{hint}{alternative}") from error

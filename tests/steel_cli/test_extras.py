@@ -12,7 +12,7 @@ LINES = {
     "tyro": "error: tyro is not installed: pip install '.[client]'\n",
     "tqdm": "error: tqdm is not installed: pip install '.[client]'\n",
     "fastapi": "error: fastapi is not installed: pip install '.[client,cpu]', with openvino or gpu instead "
-    "of cpu as the machine has it\n",
+    "of cpu as the machine has it; or name a server with --server\n",
 }
 
 

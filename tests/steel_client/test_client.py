@@ -1,8 +1,6 @@
 """Calls, retries and deadlines, against the application and against servers that refuse."""
 
-import asyncio
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -55,38 +53,6 @@ async def test_queries_and_keys_are_sent(tiny_session: OrtSession) -> None:
                     await call
                 assert caught.value.status == 401
                 assert caught.value.request_id
-
-
-async def test_a_refused_file_does_not_stop_the_others(app: FastAPI, tmp_path: Path) -> None:
-    files = [tmp_path / f"{number}.png" for number in range(20)]
-    for number, path in enumerate(files):
-        path.write_bytes(STRIP if number % 5 else b"no image")
-    files.append(tmp_path / "gone.png")
-    async with running_app(app), AsyncSteelClient("http://x", transport=httpx.ASGITransport(app)) as client:
-        outcomes = [outcome async for outcome in client.predict_many(files, concurrency=3)]
-    assert {outcome.path for outcome in outcomes} == set(files)
-    refused = {outcome.path.name: outcome.error for outcome in outcomes if outcome.error is not None}
-    assert refused.keys() == {"0.png", "5.png", "10.png", "15.png", "gone.png"}
-    assert "expected an image" in str(refused["0.png"])
-    assert "cannot be read" in str(refused["gone.png"])
-
-
-async def test_concurrency_is_bounded() -> None:
-    running = most = 0
-
-    async def slow(_request: httpx.Request) -> httpx.Response:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0.01)
-        running -= 1
-        return httpx.Response(422, json={"title": "t", "detail": "d"})
-
-    async with AsyncSteelClient("http://x", transport=httpx.MockTransport(slow)) as client:
-        files = [Path(__file__)] * 12
-        outcomes = [outcome async for outcome in client.predict_many(files, concurrency=4)]
-    assert len(outcomes) == 12
-    assert most == 4
 
 
 def busy_then(answers: list[httpx.Response | Exception]) -> Callable[[httpx.Request], httpx.Response]:
