@@ -88,12 +88,12 @@ async def _read_multipart(request: Request, content_type: str, limits: UploadLim
             reader.write(chunk)
     except FormParserError as error:
         raise _broken(str(error)) from error
+    if not reader.parts:
+        raise InvalidParameterError(_FIELD, f"expected parts named '{_FIELD}', got none")
     if reader.state != MultipartState.END:
         raise _broken("it ends before its closing boundary, so files may be missing")
     if any(_PART_HEAD in data for _, data in reader.parts):
         raise _broken("a file holds the head of another part, so a boundary is mistyped")
-    if not reader.parts:
-        raise InvalidParameterError(_FIELD, f"the request holds no part named '{_FIELD}'")
     return [Upload(filename or None, bytes(data)) for filename, data in reader.parts]
 
 

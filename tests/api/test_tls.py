@@ -92,7 +92,7 @@ def test_files_that_are_no_pair_are_named(folder: Path, pair: Pair) -> None:
         (pair.certificate, folder, "STEEL_TLS_KEY: .* cannot be read: Is a directory"),
         (pair.certificate, other.key, "no certificate with its key in PEM: KEY_VALUES_MISMATCH"),
         (folder / "empty", pair.key, "no certificate with its key in PEM"),
-        (locked.certificate, locked.key, "STEEL_TLS_KEY: .*locked.key is encrypted"),
+        (locked.certificate, locked.key, "STEEL_TLS_KEY: .*got an encrypted one: .*locked.key"),
     ):
         with pytest.raises(TlsError, match=reason):
             check_certificate(certificate, key)

@@ -25,20 +25,22 @@ def image_rows() -> list[Row]:
     turned = Image.Exif()
     turned[0x112] = 6
     return [
-        posted("no bytes", b"", 422, "the file is empty"),
-        posted("one byte", b"\x00", 415, "not an image of a type read here"),
-        posted("text", b"hello", 415, "not an image"),
-        posted("json", b'{"image": 1}', 415, "not an image"),
-        posted("pdf", b"%PDF-1.7\n" + bytes(500), 415, "not an image"),
-        posted("zip", b"PK\x03\x04" + bytes(500), 415, "not an image"),
-        posted("program", b"\x7fELF" + bytes(500), 415, "not an image"),
-        posted("svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', 415, "not an image"),
-        posted("svg bomb", b'<!DOCTYPE x [<!ENTITY a "aa">]><svg>&a;</svg>', 415, "not an image"),
-        posted("gif", encoded(grey, "GIF"), 415, "not an image"),
-        posted("ico", encoded(grey_image(64, 64), "ICO"), 415, "not an image"),
-        posted("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "not an image"),
-        posted("jpeg 2000", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(99), 415, "not an image"),
-        posted("wave", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30), 415, "not an image"),
+        posted("no bytes", b"", 422, "an empty file"),
+        posted("one byte", b"\x00", 415, "begins with the bytes 00"),
+        posted("text", b"hello", 415, "expected an image of type"),
+        posted("json", b'{"image": 1}', 415, "expected an image of type"),
+        posted("pdf", b"%PDF-1.7\n" + bytes(500), 415, "expected an image of type"),
+        posted("zip", b"PK\x03\x04" + bytes(500), 415, "expected an image of type"),
+        posted("program", b"\x7fELF" + bytes(500), 415, "expected an image of type"),
+        posted("svg", b'<svg xmlns="http://www.w3.org/2000/svg"/>', 415, "expected an image of type"),
+        posted(
+            "svg bomb", b'<!DOCTYPE x [<!ENTITY a "aa">]><svg>&a;</svg>', 415, "expected an image of type"
+        ),
+        posted("gif", encoded(grey, "GIF"), 415, "expected an image of type"),
+        posted("ico", encoded(grey_image(64, 64), "ICO"), 415, "expected an image of type"),
+        posted("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", 415, "expected an image of type"),
+        posted("jpeg 2000", b"\x00\x00\x00\x0cjP  \r\n\x87\n" + bytes(99), 415, "expected an image of type"),
+        posted("wave", b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(30), 415, "expected an image of type"),
         # JPEG
         posted("jpeg, magic only", b"\xff\xd8\xff", 422, "the JPEG cannot be decoded"),
         posted("jpeg, noise", b"\xff\xd8\xff" + bytes(range(256)) * 4, 422, "the JPEG cannot be decoded"),
@@ -47,13 +49,13 @@ def image_rows() -> list[Row]:
         posted("jpeg, scan overwritten", _spoiled(JPEG), 422, "the JPEG cannot be decoded"),
         posted("jpeg, lies: 65500 x 65500", _jpeg_of(65500, 65500), 413, "65500x65500"),
         posted("jpeg, lies: 65535 x 65535", _jpeg_of(65535, 65535), 422, "the JPEG cannot be decoded"),
-        posted("jpeg, lies: 1600 x 255", _jpeg_of(1600, 255), 422, "255 high"),
+        posted("jpeg, lies: 1600 x 255", _jpeg_of(1600, 255), 422, "1600x255"),
         posted("jpeg, lies: 0 x 0", _jpeg_of(0, 0), 422, "the JPEG cannot be decoded"),
         posted("jpeg, lies: two sizes", _jpeg_of_two_sizes(), 422, "the JPEG"),
         posted("jpeg, a thousand scans", JPEG[:-2] + b"\xff\xda" * 1000 + JPEG[-2:], 422, "64 scans"),
         posted("jpeg, cmyk", encoded(cmyk, "JPEG"), 422, "pixels of type 'CMYK'"),
-        posted("jpeg, upright", encoded(grey_image(256, 1600), "JPEG"), 422, "256 wide and 1600 high"),
-        posted("jpeg, tiny", encoded(grey_image(1, 1), "JPEG"), 422, "1 wide and 1 high"),
+        posted("jpeg, upright", encoded(grey_image(256, 1600), "JPEG"), 422, "256x1600"),
+        posted("jpeg, tiny", encoded(grey_image(1, 1), "JPEG"), 422, "1x1"),
         posted("jpeg, exif asks to turn", encoded(grey, "JPEG", exif=turned), 200, ""),
         posted("jpeg, progressive", encoded(rgb, "JPEG", progressive=True), 200, ""),
         posted("jpeg, lossless, 4 bits", _lossless_jpeg(4), 422, "pixels of type '4 bits'"),
@@ -63,8 +65,8 @@ def image_rows() -> list[Row]:
         posted("png, magic only", STRIP[:8], 422, "the PNG cannot be decoded"),
         posted("png, half", STRIP[: len(STRIP) // 2], 422, "the PNG cannot be decoded"),
         posted("png, wrong checksum", _flipped(STRIP, 30), 422, "the PNG cannot be decoded"),
-        posted("png, lies: 2^31-1 square", _png_of(2**31 - 1, 2**31 - 1), 413, "too many pixels"),
-        posted("png, lies: 50000 x 50000", _png_of(50_000, 50_000), 413, "too many pixels"),
+        posted("png, lies: 2^31-1 square", _png_of(2**31 - 1, 2**31 - 1), 413, "at most 16000000 pixels"),
+        posted("png, lies: 50000 x 50000", _png_of(50_000, 50_000), 413, "at most 16000000 pixels"),
         posted("png, lies: 0 wide", _png_of(0, 256), 422, "the PNG cannot be decoded"),
         posted("png, lies: more rows", _png_of(1600, 256, rows=255), 422, "ends before its last row"),
         posted("png, lies: fewer rows", _png_of(1600, 256, rows=9000), 200, ""),
@@ -73,7 +75,7 @@ def image_rows() -> list[Row]:
         posted(
             "png, endless chunk", STRIP[:33] + struct.pack(">I4s", 2**31 - 1, b"tEXt"), 422, "the PNG cannot"
         ),
-        posted("png, animated", encoded(grey, "PNG", **frames), 422, "several frames"),
+        posted("png, animated", encoded(grey, "PNG", **frames), 422, "exactly 1 frame"),
         posted("png, palette", encoded(grey.convert("P"), "PNG"), 200, ""),
         posted("png, alpha", encoded(grey.convert("LA"), "PNG"), 200, ""),
         posted("png, colour and alpha", encoded(rgb.convert("RGBA"), "PNG"), 200, ""),
@@ -81,11 +83,11 @@ def image_rows() -> list[Row]:
         posted(
             "png, 16 bits", encoded(Image.fromarray(np.ones((256, 1600), dtype=np.uint16)), "PNG"), 200, ""
         ),
-        posted("png, one pixel short", encoded(grey_image(1599), "PNG"), 422, "1599 wide"),
+        posted("png, one pixel short", encoded(grey_image(1599), "PNG"), 422, "1599x256"),
         # BMP
         posted("bmp, magic only", b"BM", 422, "the BMP cannot be decoded"),
         posted("bmp, half", BMP[: len(BMP) // 2], 422, "the BMP cannot be decoded"),
-        posted("bmp, lies: huge", _bmp_of(40_000, 40_000), 413, "too many pixels"),
+        posted("bmp, lies: huge", _bmp_of(40_000, 40_000), 413, "at most 16000000 pixels"),
         posted("bmp, lies: negative", _bmp_of(-1600, 256), 413, "pixels"),
         # TIFF
         posted("tiff, magic only", TIFF[:4], 422, "the TIFF cannot be decoded"),
@@ -96,17 +98,15 @@ def image_rows() -> list[Row]:
         posted(
             "tiff, directory in itself", b"II*\x00\x08\x00\x00\x00\x00\x00\x08\x00\x00\x00", 422, "the TIFF"
         ),
-        posted("tiff, several pages", encoded(grey, "TIFF", **frames), 422, "several frames"),
+        posted("tiff, several pages", encoded(grey, "TIFF", **frames), 422, "exactly 1 frame"),
         posted("tiff, floats", encoded(grey.convert("F"), "TIFF"), 422, "pixels of type 'F'"),
         posted("tiff, cmyk", encoded(cmyk, "TIFF"), 422, "pixels of type 'CMYK'"),
-        posted(
-            "tiff, asks to turn", encoded(grey, "TIFF", tiffinfo={0x112: 6}), 422, "256 wide and 1600 high"
-        ),
+        posted("tiff, asks to turn", encoded(grey, "TIFF", tiffinfo={0x112: 6}), 422, "256x1600"),
         posted("tiff, huge", encoded(grey_image(5000, 4000), "TIFF", compression="tiff_lzw"), 413, "pixels"),
         # WebP
         posted("webp, magic only", WEBP[:12], 422, "the WEBP cannot be decoded"),
         posted("webp, half", WEBP[: len(WEBP) // 2], 422, "the WEBP cannot be decoded"),
-        posted("webp, animated", encoded(rgb, "WEBP", **frames), 422, "several frames"),
+        posted("webp, animated", encoded(rgb, "WEBP", **frames), 422, "exactly 1 frame"),
         posted("webp, lossless", encoded(grey, "WEBP", lossless=True), 200, ""),
     ]
 

@@ -78,7 +78,7 @@ def test_a_truncated_file_is_refused(kind: str, share: float) -> None:
 
 def test_several_frames_are_refused() -> None:
     data = encoded(grey_image(), "TIFF", save_all=True, append_images=[grey_image()])
-    with pytest.raises(InvalidImageError, match="holds several frames"):
+    with pytest.raises(InvalidImageError, match="expected exactly 1 frame, got a TIFF with several"):
         read(data)
 
 
@@ -143,7 +143,7 @@ def test_decode_leaves_the_bytes_alone() -> None:
 def test_an_animation_is_refused() -> None:
     for kind in ("PNG", "WEBP"):
         data = encoded(grey_image(), kind, save_all=True, append_images=[grey_image(value=9)])
-        with pytest.raises(InvalidImageError, match="several frames"):
+        with pytest.raises(InvalidImageError, match=f"expected exactly 1 frame, got a {kind} with several"):
             read(data)
 
 
@@ -151,14 +151,14 @@ def test_an_animation_is_refused() -> None:
 def test_a_tiff_that_asks_to_be_turned_is_refused(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x112] = orientation
-    with pytest.raises(InvalidImageError, match=r"asks to be turned|256 wide and 1600 high"):
+    with pytest.raises(InvalidImageError, match=r"a TIFF with an orientation|a TIFF of 256x1600"):
         read(encoded(grey_image(), "TIFF", exif=exif))
-    with pytest.raises(InvalidImageError, match=r"asks to be turned|256 wide and 1600 high"):
+    with pytest.raises(InvalidImageError, match=r"a TIFF with an orientation|a TIFF of 256x1600"):
         read(encoded(grey_image(256, 1600), "TIFF", exif=exif))
     xmp = (
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'
     )
-    with pytest.raises(InvalidImageError, match="asks to be turned"):
+    with pytest.raises(InvalidImageError, match="a TIFF with an orientation"):
         read(encoded(grey_image(), "TIFF", tiffinfo={700: xmp.encode()}))
 
 
@@ -174,7 +174,9 @@ def test_a_tiff_whose_sixteen_bits_mean_something_else_is_refused(tags: dict[int
     for tag, value in tags.items():
         entry = data.index(struct.pack("<HHI", tag, 3, 1))
         data[entry + 8 : entry + 10] = struct.pack("<H", value)
-    with pytest.raises(InvalidImageError, match=r"not 16 bits with black at 0|cannot be decoded"):
+    with pytest.raises(
+        InvalidImageError, match=r"expected 16-bit grey values with black at 0|cannot be decoded"
+    ):
         read(bytes(data))
 
 
