@@ -19,7 +19,7 @@ def model_card(metadata: ModelMetadata) -> str:
         f"# {metadata.name}, version {metadata.version}",
         "",
         f"Made on {provenance.created} by `python -m model_export export`, which wrote this card from the "
-        "metadata of `model.onnx`; `GET /model` answers the same.",
+        "metadata of `model.onnx`; `GET /model` returns the same data.",
         "",
         "## Trained on",
         "",
@@ -29,10 +29,10 @@ def model_card(metadata: ModelMetadata) -> str:
         *([provenance.notice, ""] if provenance.notice else []),
         "## Scores",
         "",
-        "*Dice*: mean over all strips as Kaggle defines it (an empty pair counts 1); beside it what the answer "
-        '"no defect anywhere" scores by the same measure. *Dice+*: mean over the strips that hold the class. '
-        "*Recall*: share of strips with the class that are reported. *False alarms*: share of strips without it "
-        "that are; in brackets 95 % intervals (Wilson). " + _choice(split),
+        "*Dice*: mean over all strips as Kaggle defines it (two empty masks count 1). *If empty*: the same score for "
+        '"no defect anywhere". *Dice+*: mean over the strips with the class. '
+        "*Recall*: share of strips with the class on which it is reported. *False alarms*: share of strips without "
+        "the class on which it is reported. In brackets: 95 % intervals (Wilson). " + _choice(split),
     ]
     for profile in metadata.profiles:
         lines += [
@@ -69,10 +69,10 @@ def model_card(metadata: ModelMetadata) -> str:
         f"{metadata.calibration.strips} {'validation' if split.validation else 'out-of-fold'} strips: cross-entropy "
         f"{metadata.calibration.cross_entropy_before:.3f} before, {metadata.calibration.cross_entropy_after:.3f} after.",
         "",
-        f"The file equals the network in torch on {parity.strips} strips: class probabilities within "
+        f"Compared with the network in torch on {parity.strips} strips: class probabilities within "
         f"{parity.max_class_probability_difference:.1e}, mask bytes within {parity.max_mask_byte_difference} of "
-        f"255, {parity.pixel_agreement:.4%} of the pixels on the same side of the thresholds, Dice on positives of "
-        f"each class within {parity.max_dice_difference:.4f}.",
+        f"255, {parity.pixel_agreement:.4%} of the pixels on the same side of the thresholds, Dice+ of each class "
+        f"within {parity.max_dice_difference:.4f}.",
         "",
         "| | |",
         "| --- | --- |",
@@ -88,16 +88,13 @@ def model_card(metadata: ModelMetadata) -> str:
 def _choice(split: Split) -> str:
     """Describe which strips chose checkpoint and thresholds."""
     if split.validation:
-        return (
-            "The checkpoint was chosen by its Dice+ on the validation strips; the test strips chose nothing."
-        )
+        return "The checkpoint was chosen by its Dice+ on the validation strips; nothing was chosen on the test strips."
     return (
-        "All strips trained this model, so nothing is left to measure it on: the scores are those of the "
-        "models of the folds, the same recipe with one fold less, each at thresholds tuned on the other "
-        "folds. The thresholds below, which this model uses, were tuned on all answers out of fold. Every "
-        "training ended with its last epoch: neither a checkpoint nor a threshold was chosen by the strips that it is "
-        "reported on. Recipes and rules for thresholds may have been compared on these strips before, which only new "
-        "strips can make up for."
+        "All strips trained this model, so none is left to measure it. The scores are those of the fold models: the "
+        "same recipe on one fold less, each at thresholds tuned on the other folds. The thresholds below, which this "
+        "model uses, were tuned on all out-of-fold predictions. Every training used its last epoch: no checkpoint and "
+        "no threshold was chosen on the strips of its own scores. Recipes and rules for thresholds may have been "
+        "compared on these strips before; only new strips can correct for that."
     )
 
 
