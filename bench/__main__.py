@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from bench.bench import Bench
+from bench.context import Bench
 from bench.ceilings import measure_ceilings, open_ceiling
 from bench.checks import evaluate_checks
 from bench.jobs import Job, write_jobs

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.bench import Bench
+from bench.context import Bench
 from bench.drive import LoadRun, drive
 from bench.our_service import running_service
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.bench import Bench
+from bench.context import Bench
 from bench.drive import LoadRun
 from bench.our_service import running_service
 from bench.processes import Server, running_server

@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass
 
-from bench.bench import Bench
+from bench.context import Bench
 from bench.ceilings import Ceiling, Setting
 from bench.drive import LoadRun
 from bench.our_service import StageStatistics, running_service, scrape, subtract
