@@ -8,9 +8,9 @@ from pathlib import Path
 
 import tyro
 
-from bench.context import Bench
 from bench.ceilings import measure_ceilings, open_ceiling
 from bench.checks import evaluate_checks
+from bench.context import BenchContext
 from bench.jobs import Job, write_jobs
 from bench.machine import describe_machine, stolen_seconds
 from bench.model_speed import measure_model, thread_counts
@@ -64,7 +64,7 @@ def run(options: Options, folder: Path) -> Results:
     write_jobs(jobs, folder / "jobs")
     options.out.mkdir(parents=True, exist_ok=True)
     times = choose_lengths(options.quick)
-    bench = Bench(model, jobs, folder / "jobs", options.out, times)
+    context = BenchContext(model, jobs, folder / "jobs", options.out, times)
     results = Results(
         machine=machine,
         strips=Strips(
@@ -76,37 +76,37 @@ def run(options: Options, folder: Path) -> Results:
         quick=options.quick,
     )
     if "model" in options.only:
-        results.model = _measure_models(bench, clean_jobs(jobs, options.data, session))
+        results.model = _measure_models(context, clean_jobs(jobs, options.data, session))
     with ExitStack() as stack:
         if "ceilings" in options.only or "service" in options.only:
             _say("ceilings")
-            ceiling = stack.enter_context(open_ceiling(model, bench.jobs_folder))
+            ceiling = stack.enter_context(open_ceiling(model, context.jobs_folder))
             results.ceilings = measure_ceilings(ceiling, times.rounds, times.ceiling_seconds)
             if "service" in options.only:
                 _say("the service")
-                results.service = measure_service(bench, ceiling, results.ceilings.best_setting)
+                results.service = measure_service(context, ceiling, results.ceilings.best_setting)
     if "overload" in options.only:
         _say("overload")
-        results.overload = measure_overload(bench, options.deadline_ms)
+        results.overload = measure_overload(context, options.deadline_ms)
     if "tiny" in options.only:
         _say("the tiny model")
-        results.tiny = measure_tiny(folder / "tiny", bench.logs, times)
+        results.tiny = measure_tiny(folder / "tiny", context.logs, times)
     if "peers" in options.only:
         _say("peers")
-        results.peers = measure_peers(bench, options.peer_envs, peers())
+        results.peers = measure_peers(context, options.peer_envs, peers())
     results.seconds = time.monotonic() - started
     results.stolen_seconds = stolen_seconds() - stolen
     return results
 
 
-def _measure_models(bench: Bench, clean: list[Job]) -> Models:
+def _measure_models(context: BenchContext, clean: list[Job]) -> Models:
     _say("the model and the textbook network")
-    defective = [job for job in bench.jobs if job.defective]
+    defective = [job for job in context.jobs if job.defective]
     if not defective:
         raise ValueError("expected strips with defects, but the model finds none; name others with --data")
-    textbook = bench.out / "textbook.onnx"
+    textbook = context.out / "textbook.onnx"
     speeds = [
-        measure_model(bench.model, textbook, defective, clean, threads, bench.lengths.model_rounds)
+        measure_model(context.model, textbook, defective, clean, threads, context.lengths.model_rounds)
         for threads in thread_counts()
     ]
     return Models(speeds, clean_passed=clean[0].passed)

@@ -13,7 +13,7 @@ _CONNECTIONS_PER_CORE = 4
 
 
 @dataclass(frozen=True)
-class Bench:
+class BenchContext:
     """Model, strips and durations of a benchmark."""
 
     model: Path

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.context import Bench
+from bench.context import BenchContext
 from bench.drive import LoadRun, drive
 from bench.our_service import running_service
 
@@ -34,17 +34,17 @@ class Overload:
         return [self.before, self.overloaded, self.after]
 
 
-def measure_overload(bench: Bench, deadline_ms: int) -> Overload:
+def measure_overload(context: BenchContext, deadline_ms: int) -> Overload:
     """Measure a new service before, during and after overload."""
-    with running_service(bench.model, bench.logs, bench.first_job(), name="overloaded") as server:
-        before = bench.saturate(server)
+    with running_service(context.model, context.logs, context.first_job(), name="overloaded") as server:
+        before = context.saturate(server)
         overloaded = drive(
             server,
-            bench.jobs_folder,
+            context.jobs_folder,
             rate=_TIMES_SATURATION * before.report.throughput,
-            seconds=bench.lengths.overload_seconds,
-            warm_up=bench.lengths.warm_up,
+            seconds=context.lengths.overload_seconds,
+            warm_up=context.lengths.warm_up,
             deadline_ms=deadline_ms,
         )
-        after = bench.saturate(server)
+        after = context.saturate(server)
     return Overload(deadline_ms, before, overloaded, after)

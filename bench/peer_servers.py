@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.context import Bench
+from bench.context import BenchContext
 from bench.drive import LoadRun
 from bench.our_service import running_service
 from bench.processes import Server, running_server
@@ -76,25 +76,25 @@ def peers() -> list[Peer]:
     ]
 
 
-def measure_peers(bench: Bench, environments: Path, chosen: Sequence[Peer]) -> Peers:
+def measure_peers(context: BenchContext, environments: Path, chosen: Sequence[Peer]) -> Peers:
     """Measure this service, each peer in turn, and this service again."""
-    ours, rate = _measure_ours(bench, None)
-    others = [_measure_peer(bench, environments, peer, rate) for peer in chosen]
-    again, _ = _measure_ours(bench, rate)
-    with running_service(bench.model, bench.logs, bench.first_job(), name="multipart") as server:
+    ours, rate = _measure_ours(context, None)
+    others = [_measure_peer(context, environments, peer, rate) for peer in chosen]
+    again, _ = _measure_ours(context, rate)
+    with running_service(context.model, context.logs, context.first_job(), name="multipart") as server:
         form = Server("this service, form", server.url, "service-multipart", server.process)
-        multipart = _load(bench, form, rate)
+        multipart = _load(context, form, rate)
     return Peers(rate, [ours, again], multipart, others)
 
 
-def _measure_ours(bench: Bench, rate: float | None) -> tuple[PeerLoad, float]:
-    with running_service(bench.model, bench.logs, bench.first_job()) as server:
-        saturated = bench.saturate(server, _SETTLE_SECONDS)
+def _measure_ours(context: BenchContext, rate: float | None) -> tuple[PeerLoad, float]:
+    with running_service(context.model, context.logs, context.first_job()) as server:
+        saturated = context.saturate(server, _SETTLE_SECONDS)
         rate = rate or saturated.report.throughput / 2
-        return PeerLoad(server.name, None, saturated, bench.open_loop(server, rate)), rate
+        return PeerLoad(server.name, None, saturated, context.open_loop(server, rate)), rate
 
 
-def _measure_peer(bench: Bench, environments: Path, peer: Peer, rate: float) -> PeerLoad:
+def _measure_peer(context: BenchContext, environments: Path, peer: Peer, rate: float) -> PeerLoad:
     python = Path(sys.executable)
     if peer.environment is not None:
         python = environments.absolute() / peer.environment / "bin" / "python"
@@ -103,7 +103,7 @@ def _measure_peer(bench: Bench, environments: Path, peer: Peer, rate: float) -> 
                 peer.name, f"not installed: there is no {python}; make bench installs it", None, None
             )
     port = free_port()
-    folder = bench.out.absolute() / "peers" / peer.module
+    folder = context.out.absolute() / "peers" / peer.module
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with running_server(
@@ -114,18 +114,20 @@ def _measure_peer(bench: Bench, environments: Path, peer: Peer, rate: float) -> 
             environment={
                 "PYTHONPATH": str(ROOT),
                 "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', '')}",
-                "PEER_MODEL": str(bench.model.resolve()),
+                "PEER_MODEL": str(context.model.resolve()),
                 "PEER_PORT": str(port),
                 "PEER_WORKERS": str(cpu_quota()),
             },
             folder=folder,  # some write files into their working folder
-            log=bench.logs / f"{peer.module}.log",
-            job=bench.first_job(),
+            log=context.logs / f"{peer.module}.log",
+            job=context.first_job(),
         ) as server:
-            return _load(bench, server, rate)
+            return _load(context, server, rate)
     except StartError as error:
         return PeerLoad(peer.name, f"did not start: {error}", None, None)
 
 
-def _load(bench: Bench, server: Server, rate: float) -> PeerLoad:
-    return PeerLoad(server.name, None, bench.saturate(server, _SETTLE_SECONDS), bench.open_loop(server, rate))
+def _load(context: BenchContext, server: Server, rate: float) -> PeerLoad:
+    return PeerLoad(
+        server.name, None, context.saturate(server, _SETTLE_SECONDS), context.open_loop(server, rate)
+    )

@@ -3,8 +3,8 @@
 import statistics
 from dataclasses import dataclass
 
-from bench.context import Bench
 from bench.ceilings import Ceiling, Setting
+from bench.context import BenchContext
 from bench.drive import LoadRun
 from bench.our_service import StageStatistics, running_service, scrape, subtract
 
@@ -51,20 +51,20 @@ class ServiceLoad:
         return self.cpu_ms - self.cpu_ms_by_stage["inference"]
 
 
-def measure_service(bench: Bench, ceiling: Ceiling, setting: Setting) -> ServiceLoad:
+def measure_service(context: BenchContext, ceiling: Ceiling, setting: Setting) -> ServiceLoad:
     """Measure the service in rounds with the pipeline's best setting, so that both see the same machine."""
-    with running_service(bench.model, bench.logs, bench.first_job()) as server:
+    with running_service(context.model, context.logs, context.first_job()) as server:
         start, cpu_before = scrape(server), server.cpu_seconds()
         rounds, runs = [], []
-        for _ in range(bench.lengths.rounds):
-            most = ceiling.throughput("pipeline", setting, bench.lengths.ceiling_seconds)
-            runs.append(bench.saturate(server))
+        for _ in range(context.lengths.rounds):
+            most = ceiling.throughput("pipeline", setting, context.lengths.ceiling_seconds)
+            runs.append(context.saturate(server))
             rounds.append(Round(most, runs[-1].report.throughput))
         saturated, cpu_after = scrape(server), server.cpu_seconds()
         saturation = statistics.median(one.service for one in rounds)
-        half = bench.open_loop(server, saturation / 2)
+        half = context.open_loop(server, saturation / 2)
         after_half = scrape(server)
-        low = bench.open_loop(server, saturation / 10, bench.lengths.low_seconds)
+        low = context.open_loop(server, saturation / 10, context.lengths.low_seconds)
         after_low = scrape(server)
     inside = subtract(start, saturated)
     answered = sum(run.report.all_answered for run in runs)
