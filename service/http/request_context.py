@@ -50,18 +50,20 @@ class RequestContext:
                 message["headers"] = headers
             await send(message)
 
+        # What answers GET answers HEAD; the server itself leaves the body out (RFC 9110, section 9.3.2).
+        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(asked, receive, send_with_id)
         except Exception as error:
             state["error"] = error
             if status is None:
                 await error_response(InferenceError(str(error)), scope)(scope, receive, send_with_id)
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            route = str(getattr(asked.get("route"), "path", "unknown"))
+            self._record(scope, route, status, time.perf_counter() - started)
 
-    def _record(self, scope: Scope, status: int | None, seconds: float) -> None:
+    def _record(self, scope: Scope, route: str, status: int | None, seconds: float) -> None:
         # Unknown paths share one label, so that callers cannot create series.
-        route = str(getattr(scope.get("route"), "path", "unknown"))
         left = scope["state"].get("left", False)
         self._metrics.in_progress.dec()
         self._metrics.requests.labels(route, "left" if left else str(status)).inc()

@@ -232,3 +232,14 @@ def test_a_wrong_setting_ends_the_process_with_its_name(tiny_model: Path) -> Non
     assert "STEEL_DEVICE" in output
     assert "got 'gpu'" in output
     assert "Traceback" not in output
+
+
+def test_head_answers_what_get_answers_without_its_body(tiny_model: Path) -> None:
+    with real_server(tiny_model) as server, httpx.Client(base_url=server.url) as client:
+        for path in ("/health/live", "/health/ready", "/metrics", "/", "/model", "/docs", "/v2/models/tiny"):
+            got, head = client.get(path), client.head(path)
+            assert (head.status_code, head.content) == (200, b"")
+            assert head.headers["content-type"] == got.headers["content-type"]
+        assert client.head("/nothing").status_code == 404
+        assert client.head("/predict").status_code == 405
+        assert 'steel_requests_total{route="/health/ready",status="200"}' in client.get("/metrics").text
