@@ -12,7 +12,7 @@ from service.http.api_keys import ApiKeysError
 from service.http.tls import TlsError
 from service.observability.logs import configure_logs
 from service.server import HANGUP, serve
-from service.settings import Settings, explain
+from service.settings import Settings, explain, explain_unknown
 
 
 def main() -> int:
@@ -21,6 +21,10 @@ def main() -> int:
         settings = Settings()
     except ValidationError as error:
         print(explain(error), file=sys.stderr)  # noqa: T201  (there is no log yet)
+        return 2
+    unknown = explain_unknown(os.environ)
+    if unknown:
+        print(unknown, file=sys.stderr)  # noqa: T201  (there is no log yet)
         return 2
     configure_logs(settings.log_level)
     # Pillow's warnings quote the files that cause them; Python prints each, and keeps it for ever.

@@ -6,20 +6,23 @@ import ssl
 import sys
 
 _SECONDS = 2
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (of all addresses, the one to ask)
 
 
 def main() -> int:
     """Ask ``/health/ready`` where the environment says that the service listens; return the exit code."""
     port = int(os.environ.get("STEEL_PORT", "8000"))
+    host = os.environ.get("STEEL_HOST", "127.0.0.1")
+    host = _LOOPBACK.get(host, host)
     connection: http.client.HTTPConnection
     if "STEEL_TLS_CERTIFICATE" in os.environ:
         context = ssl.create_default_context()
         # The certificate names the host that callers know, not this one.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=_SECONDS, context=context)
+        connection = http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
     else:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+        connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", "/health/ready")
         return int(connection.getresponse().status != 200)

@@ -1,6 +1,8 @@
 """Settings of the service, from environment variables that begin with STEEL_."""
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
@@ -11,6 +13,8 @@ from service.geometry import BitDepth
 
 Exposure = Literal["open", "key", "off"]
 
+MIB = 1024 * 1024
+_OF_A_CLUSTER = re.compile(r"STEEL_([A-Z0-9]+_)*(SERVICE_(HOST|PORT\w*)|PORT_\d+_\w+|NAME|ENV_\w+)")
 _ORIGIN = re.compile(r"https?://[^/\s,]+|\*")
 
 
@@ -19,7 +23,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STEEL_", frozen=True)
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on; 0.0.0.0 for all")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     model: Path = Field(
         Path("models/steel-unet-resnet18-fast"),
@@ -32,6 +36,7 @@ class Settings(BaseSettings):
     threads: int = Field(
         1,
         ge=1,
+        le=256,
         description="processors per inference on the CPU; strips run in parallel on all processors",
     )
     max_batch_size: int | None = Field(
@@ -51,40 +56,63 @@ class Settings(BaseSettings):
     batch_timeout_ms: float = Field(
         2.0,
         ge=0,
+        le=1000,
         description="milliseconds that a strip waits for others to fill a batch while the model is busy",
     )
-    max_queue_size: int = Field(64, ge=1, description="most strips in the queue; more are refused with 429")
+    max_queue_size: int = Field(
+        64, ge=1, le=10_000, description="most strips in the queue; more are refused with 429"
+    )
     body_timeout_s: float = Field(
-        10.0, gt=0, description="time within which a request's body has to arrive; a slower one gets 408"
+        10.0,
+        gt=0,
+        le=3600,
+        description="time within which a request's body has to arrive; a slower one gets 408",
     )
     head_timeout_s: float = Field(
-        10.0, gt=0, description="the same for request line and headers, and for a connection's first byte"
+        10.0,
+        gt=0,
+        le=3600,
+        description="the same for request line and headers, and for a connection's first byte",
     )
     keep_alive_s: int = Field(
-        75, ge=1, description="how long a connection may be idle; above the pause between two strips"
+        75,
+        ge=1,
+        le=86_400,
+        description="how long a connection may be idle; above the pause between two strips",
     )
-    max_connections: int = Field(512, ge=1, description="most open connections; more are refused with 503")
+    max_connections: int = Field(
+        512, ge=1, le=100_000, description="most open connections; more are refused with 503"
+    )
     max_head_bytes: int = Field(
-        32 * 1024, ge=1024, description="largest request line with headers; a larger one gets 431"
+        32 * 1024, ge=1024, le=MIB, description="largest request line with headers; a larger one gets 431"
     )
     request_timeout_s: float = Field(
-        30.0, gt=0, description="longest time for a request; callers may set a shorter one"
+        30.0, gt=0, le=3600, description="longest time for a request; callers may set a shorter one"
     )
-    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1, description="largest request body")
+    max_body_bytes: int = Field(32 * MIB, ge=1, le=1024 * MIB, description="largest request body")
     max_file_bytes: int = Field(
-        4 * 1024 * 1024, ge=1, description="largest image file; a raw strip has 0.4 MB, in colour 1.2 MB"
+        4 * MIB,
+        ge=1,
+        le=1024 * MIB,
+        description="largest image file; a raw strip has 0.4 MB, in colour 1.2 MB",
     )
     max_buffered_bytes: int = Field(
-        256 * 1024 * 1024, ge=1, description="most bytes of all bodies in memory; more are refused with 503"
+        256 * MIB,
+        ge=1,
+        le=65_536 * MIB,
+        description="most bytes of all bodies in memory; more are refused with 503",
     )
-    max_files: int = Field(32, ge=1, description="most files in one request")
+    max_files: int = Field(32, ge=1, le=1000, description="most files in one request")
     bits: BitDepth | None = Field(
         None,
         description="bits that the cameras use of each pixel of a 16-bit file, if the request does not say; "
         "default: all 16, and images that do not use them are refused",
     )
     max_pixels: int = Field(
-        16_000_000, ge=1, description="largest image in pixels, by its header; checked before decoding"
+        16_000_000,
+        ge=1,
+        le=1_000_000_000,
+        description="largest image in pixels, by its header; checked before decoding",
     )
     api_key: SecretStr | None = Field(
         None,
@@ -115,10 +143,13 @@ class Settings(BaseSettings):
     inference_timeout_s: float = Field(
         60.0,
         gt=0,
+        le=3600,
         description="longest inference; one that lasts longer hangs, and the process ends",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
-    shutdown_timeout_s: int = Field(25, ge=1, description="time to finish accepted work after SIGTERM")
+    shutdown_timeout_s: int = Field(
+        25, ge=1, le=3600, description="time to finish accepted work after SIGTERM"
+    )
 
     @field_validator("cors_origins")
     @classmethod
@@ -167,4 +198,19 @@ def explain(error: ValidationError) -> str:
         name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])
         came = f"; got {problem['input']!r}" if problem["loc"] else ""
         lines.append(f"error: {name}{problem['msg']}{came}")
+    return "\n".join(lines)
+
+
+def explain_unknown(names: Iterable[str]) -> str:
+    """Return one line for each name of an environment variable that looks like a setting and is none.
+
+    Kubernetes' and Docker's own variables of a service called ``steel`` are passed over.
+    """
+    known = [f"STEEL_{name.upper()}" for name in Settings.model_fields]
+    lines = []
+    for name in sorted(names):
+        if name.startswith("STEEL_") and name not in known and not _OF_A_CLUSTER.fullmatch(name):
+            close = difflib.get_close_matches(name, known, 1, cutoff=0.75)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            lines.append(f"error: {name}: there is no such setting{hint}")
     return "\n".join(lines)
