@@ -1,4 +1,4 @@
-"""Fixtures for everything below."""
+"""Fixtures of all tests, and how tests run side by side."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ configure_plain_logs()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Measure coverage in the processes that run tests, not in those that tests start: it slows them down."""
+    """Measure coverage in processes that run tests; it would slow down those that tests start."""
     starts_workers = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if not starts_workers:
         os.environ.pop("COVERAGE_PROCESS_START", None)
@@ -55,14 +55,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with what takes long where several workers run."""
+    """Begin with the longest files if several workers run."""
     if hasattr(config, "workerinput"):
         items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Run tests that are marked so without a neighbour."""
+    """Run a test that is marked ``alone`` without a neighbour."""
     if not hasattr(item.config, "workerinput"):
         return (yield)
     folder = item.config._tmp_path_factory.getbasetemp().parent  # type: ignore[attr-defined]  # of the run
@@ -72,38 +72,38 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """The service runs on asyncio."""
+    """Return the event loop that anyio's tests use: asyncio, as the service does."""
     return "asyncio"
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model's file."""
+    """Return the path of the tiny model."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny" / "1" / "model.onnx")
 
 
 @pytest.fixture(scope="session")
 def tiny_session(tiny_model: Path) -> OrtSession:
-    """The tiny model in onnxruntime."""
+    """Return the tiny model in onnxruntime."""
     return OrtSession(tiny_model, device="cpu", threads=1, max_batch_size=4)
 
 
 @pytest.fixture
 def app(tiny_session: OrtSession) -> FastAPI:
-    """The application on the tiny model."""
+    """Return the application on the tiny model."""
     return create_app(Settings(max_batch_size=4), session=tiny_session)
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the running application, in this process."""
+    """Return a client of the application, which runs in this process."""
     async with running_app(app) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def severstal() -> Path:
-    """A folder with some of Kaggle's strips; tests that use it are skipped without it."""
+    """Return a folder with some strips of Kaggle's data set; skip the test if there is none."""
     path = Path(os.environ.get("STEEL_TEST_DATA", ROOT.parent / "shared" / "data")) / "severstal"
     if not (path / "train.csv").is_file():
         pytest.skip("no real strips here: set STEEL_TEST_DATA to a folder that holds severstal/train.csv")
@@ -112,13 +112,13 @@ def severstal() -> Path:
 
 @pytest.fixture(scope="session")
 def default_model() -> Path:
-    """The folder of the model that is served by default."""
+    """Return the folder of the default model."""
     return ROOT / "models/steel-unet-resnet18-fast"
 
 
 @pytest.fixture
 def logs() -> Iterator[None]:
-    """Put logging back as it was."""
+    """Restore the configuration of logging after the test."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

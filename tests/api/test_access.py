@@ -1,4 +1,4 @@
-"""Who may come in: API keys, what is open, other origins, and the headers that every answer carries."""
+"""Access: API keys, public paths, other origins, and the headers of every answer."""
 
 import asyncio
 import contextlib

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from tests.support.faulty_model import EXHAUST, HANG, RAISE, write_faulty_model
 from tests.support.images import png
 from tests.support.serving import ROOT, Server, free_port, real_server, running_app, service_environment
 from tests.support.tiny_model import block_rle, block_strip, write_slow_model
+from tests.support.waiting import until
 
 PNG = {"Content-Type": "image/png"}
 STRIP = png(block_strip(c1=(3, 4, 5, 6)))
@@ -56,13 +57,6 @@ def is_right(response: httpx.Response) -> bool:
     return response.status_code == 200 and response.json()["images"][0]["classes"][0]["rle"] == block_rle(
         3, 4, 5, 6
     )
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited for {seconds} seconds"
-        time.sleep(0.02)
 
 
 def metric(url: str, name: str) -> float:
@@ -290,7 +284,7 @@ def test_nothing_in_the_service_reads_the_wall_clock() -> None:
 
 
 class TestTheClientLeaves:
-    """Whenever it goes, nothing breaks and everything is counted; in the queue: see test_server.py."""
+    """Nothing breaks and everything is counted, at every stage; for the queue see test_server.py."""
 
     @staticmethod
     def connect(url: str, *, reset: bool = False) -> socket.socket:

@@ -64,7 +64,7 @@ def image_tensor(files: list[bytes], *, column: bool = False) -> triton.InferInp
 
 
 def predicted(url: str, files: list[bytes], **parameters: object) -> list[dict[str, Any]]:
-    """What /predict says of the same files."""
+    """Return the answer of /predict to the same files."""
     query = {name: str(value) for name, value in parameters.items()}
     parts = [("file", (f"{n}.png", file, "image/png")) for n, file in enumerate(files)]
     answer = httpx.post(f"{url}/predict", files=parts, params=query)

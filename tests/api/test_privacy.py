@@ -201,7 +201,7 @@ def test_a_traceback_on_a_terminal_shows_no_images(
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["service.model.session", "model_export.onnx_export.quantize"])
 def test_onnxruntime_reports_to_nobody(tmp_path: Path, module: str) -> None:
-    """Where its telemetry is on, loading it leaves an id and a database in the home directory."""
+    """With telemetry on, loading it leaves an id and a database in the home directory."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
     command = f"import {module}, onnxruntime; onnxruntime.SessionOptions()"
     subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environment, check=True, timeout=120)

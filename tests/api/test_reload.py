@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -28,6 +27,7 @@ from tests.support.tiny_model import (
     write_slow_model,
     write_tiny_model,
 )
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +65,7 @@ async def predicted(client: httpx.AsyncClient) -> tuple[str, str, str]:
 
 
 async def reloads(client: httpx.AsyncClient, outcome: str) -> bool:
-    """Whether exactly one reload ended so."""
+    """Check that exactly one reload had this outcome."""
     text = (await client.get("/metrics")).text
     return f'steel_model_reloads_total{{outcome="{outcome}"}} 1.0' in text
 
@@ -243,10 +243,3 @@ def test_sighup_reads_the_keys_again(models: Path, tmp_path: Path) -> None:
         os.kill(server.process.pid, signal.SIGHUP)
         until(lambda: status("new") == 200)
         assert status("old") == 401
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "waited for 20 seconds"
-        time.sleep(0.02)

@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,6 +16,7 @@ from service.model.cpu_quota import cpu_quota
 from tests.support.images import png
 from tests.support.serving import Server, real_server, start_service
 from tests.support.tiny_model import block_rle, block_strip, write_slow_model
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -40,11 +41,11 @@ def metric(url: str, line: str) -> float:
     return next((float(row.rsplit(" ", 1)[1]) for row in text.splitlines() if row.startswith(line)), 0.0)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "waited for 10 seconds"
-        time.sleep(0.02)
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def connect(url: str) -> socket.socket:
@@ -62,7 +63,7 @@ def send_head(url: str, length: int) -> socket.socket:
 def test_a_caller_that_hangs_up_is_dropped_before_the_model_runs(server: Server) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         first = pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
-        time.sleep(0.3)  # the model is busy with the first
+        until(lambda: metric(server.url, "steel_requests_in_progress") == 2)  # the first, and this one
         with send_head(server.url, len(STRIP)) as gone:
             gone.sendall(STRIP)
             until(lambda: metric(server.url, "steel_queue_size") == 1)
@@ -157,9 +158,10 @@ def test_an_open_connection_is_refused_while_the_service_drains(server: Server) 
         work = pool.submit(httpx.post, f"{server.url}/predict", content=STRIP, headers=PNG, timeout=30)
         # Begun before the stop, so that uvicorn keeps it; the rest comes after the stop.
         open_connection.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n")
-        time.sleep(0.2)
+        until(lambda: metric(server.url, "steel_requests_in_progress") == 2)
+        time.sleep(0.2)  # no metric counts a request before its head is complete
         server.process.terminate()
-        time.sleep(0.2)
+        until(lambda: not is_ready(server.url))
         with contextlib.suppress(OSError):
             open_connection.sendall(f"Content-Length: {len(STRIP)}\r\n\r\n".encode() + STRIP)
             answer = open_connection.recv(4096)

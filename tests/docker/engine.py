@@ -1,4 +1,4 @@
-"""The service in a container of a real Docker engine."""
+"""The service in a container of a Docker engine."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def docker(*arguments: str) -> str:
 
 
 def works(*arguments: str) -> bool:
-    """Whether there is a docker client and it can do this."""
+    """Check that there is a docker client and that this command works."""
     found = shutil.which("docker") is not None
     return found and subprocess.run(["docker", *arguments], capture_output=True).returncode == 0
 

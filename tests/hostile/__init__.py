@@ -1,1 +1,1 @@
-"""What nobody who means well would send."""
+"""Hostile input: images, requests and connections."""

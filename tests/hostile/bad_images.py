@@ -138,7 +138,7 @@ def _lossless_jpeg(bits: int) -> bytes:
 
 
 def _jpeg_of_two_pictures() -> bytes:
-    """What some cameras write: a JPEG that announces another behind it."""
+    """Return a JPEG as some cameras write it, with another one behind it."""
     return encoded(grey_image(), "MPO", save_all=True, append_images=[grey_image(value=9)])
 
 

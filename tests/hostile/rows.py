@@ -1,4 +1,4 @@
-"""A row of the table: bytes on a connection, and what has to come back."""
+"""A row of the table: bytes on a connection, and the answer to expect."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,15 @@ class Row:
 
     name: str
     request: bytes
-    """Everything that is sent on a connection of its own."""
+    """The bytes that are sent on a connection of their own."""
     status: int | None
     """Of the answer; None if the connection is to be closed without one."""
     detail: str
-    """What the problem has to say, among other things."""
+    """A part of the problem's detail."""
     half_closed: bool = False
-    """Whether the sender then says that nothing more comes; otherwise it waits."""
+    """The sender closes its side of the connection; otherwise it waits."""
     answered_late: bool = False
-    """Whether the answer comes when a time limit has passed; each 408 does."""
+    """The answer comes after a time limit, as every 408 does."""
 
 
 def request(

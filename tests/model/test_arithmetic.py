@@ -1,4 +1,4 @@
-"""What export makes of a network: int8, float16, a gate; each against what it was made from."""
+"""Exported graphs: int8, float16 and gated ones agree with the network that they come from."""
 
 from collections.abc import Sequence
 from dataclasses import replace

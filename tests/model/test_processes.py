@@ -50,7 +50,7 @@ def test_two_processes_train_one_network(tmp_path: Path) -> None:
 
 
 def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path: Path) -> None:
-    """Whole strips, no augmentation, a loss that is a mean over pixels: nothing else may differ."""
+    """With whole strips, no augmentation and a loss that is a mean over pixels, nothing else may differ."""
     script = str(ROOT / "tests" / "model" / "repeatable_train.py")
     options = [
         *("train", "--drawn", "6", "--epochs", "3", "--samples-per-epoch", "8", "--batch-size", "4"),

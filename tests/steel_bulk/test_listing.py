@@ -1,4 +1,4 @@
-"""How a listing is cut into parts."""
+"""A listing cut into parts."""
 
 from pathlib import Path
 

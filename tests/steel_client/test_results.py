@@ -16,7 +16,7 @@ MODELS = {
     if isinstance(model, type) and issubclass(model, results._Result) and not name.startswith("_")
 }
 SHAPE = ("type", "items", "prefixItems", "anyOf", "$ref")
-"""What a type is; bounds, constants and texts are left to the service."""
+"""Keywords of a type; bounds, constants and texts are left to the service."""
 
 
 def shape(schema: dict[str, Any]) -> dict[str, Any]:

@@ -225,7 +225,7 @@ def test_replicas_follow_the_requests_under_way(url: str, tiny_model: Path) -> N
 
 def test_a_proxy_answers_where_ray_answers_nothing() -> None:
     async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
-        """What Ray's proxy does when a replica dies under a request."""
+        """Do what Ray's proxy does when a replica dies during a request."""
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(LostReplica(nothing))

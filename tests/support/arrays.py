@@ -1,4 +1,4 @@
-"""Arrays in files for tests."""
+"""Files of arrays."""
 
 import zipfile
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an .npz file, names with dots included."""
+    """Write an .npz file; names may hold dots."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as file:

@@ -1,4 +1,4 @@
-"""The tiny model with three ways to fail, each set off by a grey value in the strip."""
+"""The tiny model with three faults, each caused by a grey value in the strip."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.tiny_model import tiny_graph, tiny_metadata, write_model
 
 RAISE, EXHAUST, HANG = 251, 252, 253
-"""Grey values: onnxruntime refuses an index; it asks for more memory than there is; a loop does not end."""
+"""Grey values: an index out of bounds; an allocation beyond the memory; a loop without an end."""
 
 
 def write_faulty_model(path: Path) -> Path:
-    """Write it."""
+    """Write the model and its checksum."""
     model = tiny_graph()
     graph = model.graph
     for node in graph.node:
@@ -48,7 +48,7 @@ def write_faulty_model(path: Path) -> Path:
 
 
 def _idle() -> onnx.GraphProto:
-    """The body of a loop that does nothing."""
+    """Return the body of a loop that does nothing."""
     scalar = [helper.make_tensor_value_info("trip", TensorProto.INT64, [])]
     go_on = helper.make_tensor_value_info("go_on", TensorProto.BOOL, [])
     goes_on = helper.make_tensor_value_info("goes_on", TensorProto.BOOL, [])

@@ -12,19 +12,19 @@ MAX_PIXELS = 16_000_000
 
 
 def png(strip: Strip) -> bytes:
-    """Write a grey PNG, without loss."""
+    """Encode a strip as a grey PNG."""
     return encoded(Image.fromarray(strip), "PNG")
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    """Write an image in a format of Pillow's."""
+    """Encode an image in a format of Pillow."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def grey_image(width: int = 1600, height: int = 256, value: int = 90) -> Image.Image:
-    """A grey image of one value."""
+    """Return a grey image of one value."""
     return Image.fromarray(np.full((height, width), value, dtype=np.uint8))
 
 

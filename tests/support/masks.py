@@ -10,7 +10,7 @@ Blocks = list[tuple[int, int, int, int, bool]]
 
 
 def drawn(blocks: Blocks) -> ColumnMask:
-    """Rectangles, drawn or rubbed out, left, top, width and height each; column-major."""
+    """Return a mask of rectangles that are set or cleared: left, top, width, height, value."""
     mask = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
     for left, top, width, height, value in blocks:
         mask[left : left + width, top : top + height] = value

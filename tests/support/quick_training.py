@@ -18,7 +18,7 @@ QUICK = TrainConfig(
 
 TINY = replace(
     QUICK,
-    network=NetworkConfig(encoder_depth=4, decoder_channels=(8, 4)),
+    network=NetworkConfig(input_reduction=2, encoder_depth=4, decoder_channels=(8, 4)),
     drawn=5,
     samples_per_epoch=2,
     batch_size=2,

@@ -1,7 +1,7 @@
-"""A model of a few nodes whose answers can be worked out by hand.
+"""A model of a few nodes whose answers can be computed by hand.
 
-Class k has probability 1 exactly where the pixel equals 50 * k, and 0 elsewhere. Another version takes the
-values the other way round, so that its answers differ.
+Class k has probability 1 exactly where the pixel equals 50 * k, and 0 elsewhere. Another version reverses the
+values, so that its answers differ.
 """
 
 from collections.abc import Sequence
@@ -28,11 +28,11 @@ from service.model.metadata import (
 from service.model.repository import write_checksum
 
 VALUES = (50, 100, 150, 200)
-"""The pixel's value of each class."""
+"""Grey value of each class."""
 
 
 def block_strip(**blocks: tuple[int, int, int, int]) -> Strip:
-    """A black strip with rectangles: ``c1=(left, top, width, height)`` is filled with class 1's value."""
+    """Return a black strip with rectangles: ``c1=(left, top, width, height)`` has the value of class 1."""
     strip = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     for name, (left, top, width, height) in blocks.items():
         strip[top : top + height, left : left + width] = 50 * int(name[1:])
@@ -40,12 +40,12 @@ def block_strip(**blocks: tuple[int, int, int, int]) -> Strip:
 
 
 def block_rle(left: int, top: int, width: int, height: int) -> str:
-    """Kaggle's code of a rectangle, worked out without the code under test."""
+    """Return Kaggle's run-length code of a rectangle, computed without the code under test."""
     return " ".join(f"{column * HEIGHT + top + 1} {height}" for column in range(left, left + width))
 
 
 def tiny_metadata(version: str = "1", values: Sequence[int] = VALUES) -> ModelMetadata:
-    """Metadata of the tiny model, with its golden strip."""
+    """Return the metadata of the tiny model, with its golden strip."""
     golden = block_strip(c1=(10, 20, 3, 4), c4=(1500, 0, 2, 256))
     first, last = block_rle(10, 20, 3, 4), rle.encode((golden == 200).T)
     first, last = (first, last) if values[0] == 50 else (last, first)
@@ -98,7 +98,7 @@ def tiny_metadata(version: str = "1", values: Sequence[int] = VALUES) -> ModelMe
 
 
 def tiny_graph(values: Sequence[int] = VALUES) -> onnx.ModelProto:
-    """The graph, without metadata."""
+    """Return the graph without metadata."""
     nodes = [
         helper.make_node("Transpose", ["image"], ["columns"], perm=[0, 2, 1]),
         helper.make_node("Unsqueeze", ["columns", "axis"], ["stacked"]),
@@ -118,7 +118,7 @@ def tiny_graph(values: Sequence[int] = VALUES) -> onnx.ModelProto:
 
 
 def contract_model(nodes: Sequence[onnx.NodeProto], **constants: np.ndarray) -> onnx.ModelProto:
-    """A graph with the contract's input and outputs around some nodes."""
+    """Return a graph of these nodes with the input and outputs of the contract."""
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -133,7 +133,7 @@ def contract_model(nodes: Sequence[onnx.NodeProto], **constants: np.ndarray) -> 
 
 
 def write_model(path: Path, model: onnx.ModelProto, metadata: str | None) -> Path:
-    """Write a graph with the given metadata text, and its checksum."""
+    """Write a graph with this metadata, and its checksum."""
     del model.metadata_props[:]
     if metadata is not None:
         helper.set_model_props(model, {METADATA_KEY: metadata})
@@ -149,7 +149,7 @@ def write_tiny_model(path: Path, version: str = "1", values: Sequence[int] = VAL
 
 
 def write_slow_model(path: Path, matmuls: int = 60) -> Path:
-    """Write the tiny model with useless work behind it: about half a second for a strip."""
+    """Write the tiny model with idle matrix products: 60 take about half a second a strip."""
     model = tiny_graph()
     graph = model.graph
     graph.initializer.append(numpy_helper.from_array(np.zeros((WIDTH, WIDTH), dtype=np.float32), "zeros"))

@@ -34,7 +34,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def submitted(tasks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What Label Studio exports when somebody submits the predictions as they are."""
+    """Return the export of Label Studio after the predictions were submitted unchanged."""
     return [
         {"id": number, "data": task["data"], "annotations": [{"result": task["predictions"][0]["result"]}]}
         for number, task in enumerate(tasks)

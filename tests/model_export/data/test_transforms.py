@@ -9,7 +9,7 @@ from model_export.data.transforms import AUGMENTATIONS, BlackBorder, build_trans
 
 
 def test_a_transform_can_be_sent_to_a_worker() -> None:
-    """Where processes are not forked (macOS, Windows, Python 3.14) it is pickled."""
+    """It is pickled if processes are not forked: macOS, Windows, Python 3.14."""
     transform = pickle.loads(pickle.dumps(build_transform(list(AUGMENTATIONS))))
     image, masks = torch.zeros((1, 64, 96), dtype=torch.uint8), torch.zeros((4, 64, 96), dtype=torch.uint8)
     assert transform(image, masks)[0].shape == image.shape
@@ -28,7 +28,7 @@ def test_black_stays_black_and_nothing_black_comes_in() -> None:
 
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
 def test_image_and_masks_move_as_one(name: str) -> None:
-    """Where the image carries a bright rectangle, the mask carries it too, before and after."""
+    """The bright rectangle of the image is that of the mask, before and after."""
     transform = build_transform([name])
     torch.manual_seed(1)
     for _ in range(12):

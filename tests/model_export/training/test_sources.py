@@ -1,4 +1,4 @@
-"""Where training samples come from, and their shares."""
+"""Sources of training samples, and their shares."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -17,6 +17,7 @@ from model_export.training.train import train
 from tests.support.quick_training import TINY
 
 
+@pytest.mark.slow
 def test_training_starts_from_another_and_stops_early(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

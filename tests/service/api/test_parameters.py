@@ -1,4 +1,4 @@
-"""Whatever a caller writes into a parameter, it is read or refused with what is allowed."""
+"""Query parameters: any text is read, or refused with what is allowed."""
 
 import math
 

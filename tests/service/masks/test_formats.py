@@ -25,7 +25,7 @@ def write(mask: ColumnMask | None, mask_format: str) -> dict[str, Any]:
 
 
 def from_polygon(polygon: dict[str, Any]) -> ColumnMask:
-    """Whether the middle of each pixel lies inside."""
+    """Return the mask of pixels whose centre lies inside."""
     x, y = np.meshgrid(np.arange(WIDTH) + 0.5, np.arange(HEIGHT) + 0.5, indexing="ij")
     inside: ColumnMask = shapely.contains_xy(shapely.geometry.shape(polygon), x, y)
     return inside
