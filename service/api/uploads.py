@@ -9,9 +9,11 @@ from starlette.requests import Request
 from service.errors import (
     InvalidParameterError,
     PayloadTooLargeError,
+    ServiceError,
     UnsupportedMediaTypeError,
     file_too_large,
 )
+from service.images.decode import format_of
 
 RAW_TYPES = (
     "image/jpeg",
@@ -53,12 +55,13 @@ async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _read_multipart(request, content_type, limits)
-    if kind in RAW_TYPES:
+    if kind in RAW_TYPES or kind.startswith("image/"):  # its first bytes tell what it is
         data = await _read_body(request, limits.file_bytes)
         return [Upload(_header_text(request.headers.get("x-filename")), data)]
     raise UnsupportedMediaTypeError(
         f"expected a body of multipart/form-data with parts named '{_FIELD}', or of one of "
-        f"{', '.join(RAW_TYPES)}, got {kind!r} (with curl: -F file=@strip.jpg)"
+        f"{', '.join(RAW_TYPES)}, got {kind!r} (with curl: -F file=@strip.jpg, or --data-binary @strip.jpg "
+        "with -H 'Content-Type: image/jpeg')"
     )
 
 
@@ -92,9 +95,27 @@ async def _read_multipart(request: Request, content_type: str, limits: UploadLim
         raise InvalidParameterError(_FIELD, f"expected parts named '{_FIELD}', got none")
     if reader.state != MultipartState.END:
         raise _broken("it ends before its closing boundary, so files may be missing")
-    if any(_PART_HEAD in data for _, data in reader.parts):
-        raise _broken("a file holds the head of another part, so a boundary is mistyped")
-    return [Upload(filename or None, bytes(data)) for filename, data in reader.parts]
+    uploads = [Upload(filename or None, bytes(data)) for filename, data in reader.parts]
+    for upload, (filename, _) in zip(uploads, reader.parts, strict=True):
+        if _PART_HEAD in upload.data:
+            raise _broken("a file holds the head of another part, so a boundary is mistyped")
+        if filename is None and not _is_image(upload.data):
+            raise _wrong_part(_FIELD, "text")
+    return uploads
+
+
+def _is_image(data: bytes) -> bool:
+    try:
+        format_of(data)
+    except ServiceError:
+        return False
+    return True
+
+
+def _wrong_part(name: str, kind: str) -> InvalidParameterError:
+    return InvalidParameterError(
+        name, f"expected parts that are files named '{_FIELD}', got {kind} named {name!r}"
+    )
 
 
 def _broken(reason: str) -> InvalidParameterError:
@@ -108,8 +129,8 @@ class _MultipartReader(MultipartParser):
     """
 
     def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
-        self.parts: list[tuple[str, bytearray]] = []
-        """Name and content of each file; before the end, the last one is incomplete."""
+        self.parts: list[tuple[str | None, bytearray]] = []
+        """Name, None if the part has none, and content; before the end, the last part is incomplete."""
         self._limits = limits
         self._header = bytearray()
         self._value = bytearray()
@@ -146,12 +167,9 @@ class _MultipartReader(MultipartParser):
         if b"name" not in options:
             raise _broken("a part has no name in its Content-Disposition header")
         name, filename = _text(options[b"name"]), options.get(b"filename")
-        if name != _FIELD or filename is None:
-            kind = "text" if filename is None else "a file"
-            raise InvalidParameterError(
-                name, f"expected parts that are files named '{_FIELD}', got {kind} named {name!r}"
-            )
-        self.parts.append((_text(filename), bytearray()))
+        if name != _FIELD:
+            raise _wrong_part(name, "text" if filename is None else "a file")
+        self.parts.append((None if filename is None else _text(filename), bytearray()))
         if len(self.parts) > self._limits.files:
             raise PayloadTooLargeError(
                 f"expected at most {self._limits.files} files in one request, got more"

@@ -253,10 +253,10 @@ async def test_what_is_no_image_takes_no_room(gated: GatedSession) -> None:
 async def test_a_bug_with_one_file_fails_that_file_alone(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(data: bytes, *, max_pixels: int) -> Strip:
+    def breaks(data: bytes, *, max_pixels: int, bits: int | None) -> Strip:
         if data == b"BM bad":
             raise MemoryError("secret")
-        return decode(data, max_pixels=max_pixels)
+        return decode(data, max_pixels=max_pixels, bits=bits)
 
     monkeypatch.setattr("service.inference.prediction.decode", breaks)
     files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"BM bad"))]

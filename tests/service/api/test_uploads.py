@@ -114,7 +114,6 @@ def test_broken_multipart_is_refused(body: bytes, reason: str) -> None:
 @pytest.mark.parametrize(
     ("disposition", "reason"),
     [
-        ('form-data; name="file"', "got text named 'file'"),
         ('form-data; name="image"', "got text named 'image'"),
         ('form-data; name="image"; filename="a"', "got a file named 'image'"),
     ],
@@ -237,3 +236,22 @@ async def test_a_body_that_may_lack_files_is_refused(
     answer = await post(client, body)
     assert answer.status_code == 422
     assert reason in answer.json()["detail"]
+
+
+def test_an_image_in_a_part_without_a_file_name_is_a_file() -> None:
+    small = b"\xff\xd8\xff and more"
+    assert uploads(part(small, 'form-data; name="file"') + END) == [Upload(None, small)]
+    with pytest.raises(InvalidParameterError, match="got text named 'file'"):
+        uploads(part(b"hello", 'form-data; name="file"') + END)
+
+
+@pytest.mark.parametrize(
+    "kind", ["image/jpg", "image/pjpeg", "image/x-png", "image/tif", "image/x-ms-bmp", "IMAGE/JPEG; q=1"]
+)
+def test_a_body_of_any_image_type_is_a_file(kind: str) -> None:
+    assert uploads(b"abc", kind) == [Upload(None, b"abc")]
+
+
+def test_curls_own_content_type_is_refused_with_the_right_one() -> None:
+    with pytest.raises(UnsupportedMediaTypeError, match="-H 'Content-Type: image/jpeg'"):
+        uploads(b"abc", "application/x-www-form-urlencoded")
