@@ -54,6 +54,7 @@ def serve(settings: Settings) -> int:
                     head_seconds=settings.head_timeout_s,
                     body_seconds=settings.body_timeout_s,
                     idle_seconds=settings.keep_alive_s,
+                    write_seconds=settings.write_timeout_s,
                 ),
                 app.state.metrics,
             ),

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
         le=3600,
         description="the same for request line and headers, and for a connection's first byte",
     )
+    write_timeout_s: float = Field(
+        10.0, gt=0, le=3600, description="time within which a client has to read what was sent to it"
+    )
     keep_alive_s: int = Field(
         75,
         ge=1,

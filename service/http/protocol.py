@@ -1,6 +1,7 @@
 """uvicorn's HTTP protocol with limits that hold before there is a request."""
 
 import asyncio
+import math
 import sys
 import uuid
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ from service.observability.metrics import Metrics
 _log = structlog.get_logger()
 _LINGER_SECONDS = 2
 """Time to read on after a refusal: to close with unread bytes resets the connection, and loses the answer."""
+_DRAIN_SECONDS = 3
+"""The same as ``write_seconds`` once the service shuts down."""
+_HEALTH_PATHS = (b"/health/", b"/v2/health/", b"/metrics")
+_HEALTH_CONNECTIONS = 8
+"""Connections beyond the limit, for health checks alone."""
 _MAX_PIPELINED = 16
 """Most pipelined requests per connection; uvicorn queues all that one read brings, about 10,000."""
 
@@ -43,6 +49,8 @@ class ConnectionLimits:
     """Time for the rest of a body whose request was answered before it had arrived."""
     idle_seconds: float
     """Time between an answer and the next request."""
+    write_seconds: float
+    """Time in which a client must read what is kept for it, some 64 KiB; one that does not is cut off."""
 
 
 def guarded_protocol(limits: ConnectionLimits, metrics: Metrics) -> type[HttpToolsProtocol]:
@@ -64,7 +72,8 @@ class GuardedProtocol(HttpToolsProtocol):
     """One connection; see ``guarded_protocol``.
 
     One timer runs at any moment, except while the application works on a request (its body has a limit of its
-    own). Bytes never extend it; only the beginning or end of a head does.
+    own). Bytes never extend it; only the beginning or end of a head does. Another one runs while the client
+    leaves data unread.
     """
 
     limits: ConnectionLimits
@@ -81,23 +90,64 @@ class GuardedProtocol(HttpToolsProtocol):
         self._trailer_bytes = 0
         self._data = b""
         self._replay = b""
+        self._for_health = False
+        self._write_timer: asyncio.TimerHandle | None = None
+        self._write_seconds = self.limits.write_seconds
         self._refusal: ServiceError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take a connection, or refuse it when there are too many."""
         super().connection_made(transport)
         most = self.limits.max_connections
-        if len(self.connections) > 2 * most:  # those that linger after a refusal count too
+        beyond = len(self.connections) - most
+        if beyond > most + _HEALTH_CONNECTIONS:  # those that linger after a refusal count too
             transport.abort()
-        elif len(self.connections) > most:
-            self._refuse(UnavailableError(f"{most} connections are open already", retry_after=1))
+        elif beyond > _HEALTH_CONNECTIONS:
+            self._refuse(self._too_many())
         else:
-            self._allow(self.limits.head_seconds)
+            self._for_health = beyond > 0
+            self._allow(min(self.limits.head_seconds, _LINGER_SECONDS if self._for_health else math.inf))
+
+    def _too_many(self) -> UnavailableError:
+        most = self.limits.max_connections
+        return UnavailableError(f"{most} connections are open already", retry_after=1)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Start the clock for a client that leaves data unread."""
+        super().pause_writing()
+        self._cut_off_after(self._write_seconds)
+
+    def resume_writing(self) -> None:
+        """Stop the clock: the client has read enough."""
+        self._stop_write_timer()
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """Close the connection, or let it finish its request; give a client less time to read."""
+        super().shutdown()
+        self._write_seconds = min(self._write_seconds, _DRAIN_SECONDS)
+        if self.flow.write_paused or self.transport.is_closing():
+            self._cut_off_after(self._write_seconds)
+
+    def _cut_off_after(self, seconds: float) -> None:
+        self._stop_write_timer()
+        self._write_timer = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _close(self) -> None:
+        """Close when all is sent, or when the client has had time to read it."""
+        self.transport.close()
+        self._cut_off_after(self._write_seconds)
 
     def data_received(self, data: bytes) -> None:
         """Parse data, unless the connection was refused already."""
@@ -148,7 +198,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self._body_open = True
         # Closing before the whole body came would reset the connection: see on_response_complete.
-        self._close_after = not self.cycle.keep_alive
+        self._close_after = self._for_health or not self.cycle.keep_alive
         self.cycle.keep_alive = True
         if self.expect_100_continue:
             # Refused without a 100, the client may or may not send the body: no request can follow.
@@ -169,7 +219,7 @@ class GuardedProtocol(HttpToolsProtocol):
             if self._close_after:
                 self.cycle.keep_alive = False
         elif self._close_after:
-            self.transport.close()
+            self._close()
         else:
             self._allow(self.limits.idle_seconds)
 
@@ -185,7 +235,7 @@ class GuardedProtocol(HttpToolsProtocol):
             # Many clients look for an answer only when they have sent everything.
             self._allow(self.limits.body_seconds)
         elif self._close_after:
-            self.transport.close()
+            self._close()
         else:
             self._allow(self.limits.head_seconds if self._in_head else self.limits.idle_seconds)
 
@@ -223,6 +273,8 @@ class GuardedProtocol(HttpToolsProtocol):
             raise BadRequestError(f"expected HTTP/1.1, got HTTP/{version}")
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise BadRequestError(f"expected exactly 1 Host header, got {hosts}")
+        if self._for_health and not self.url.startswith(_HEALTH_PATHS):
+            raise self._too_many()
         if len(self.pipeline) >= _MAX_PIPELINED:
             raise BadRequestError(
                 f"expected at most {_MAX_PIPELINED} requests before their answers, got more"
@@ -255,7 +307,7 @@ class GuardedProtocol(HttpToolsProtocol):
             seconds = self.limits.head_seconds
             self._refuse(RequestTimeoutError(f"the request's head did not arrive in {seconds:g} s"))
         else:
-            self.transport.close()
+            self._close()
 
     def _refuse(self, error: ServiceError) -> None:
         """Read no further; answer now, or after the requests that arrived whole."""
@@ -265,7 +317,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _answer(self, error: ServiceError) -> None:
         if self._body_open and not self._unanswered():
-            self.transport.close()  # the request had its answer; this is about the rest of its body
+            self._close()  # the request had its answer; this is about the rest of its body
             return
         request_id = uuid.uuid4().hex
         response = error_response(error, {"state": {"request_id": request_id}})

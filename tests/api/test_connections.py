@@ -1,7 +1,9 @@
 """Limits of a connection, on uvicorn in this process; the whole table is in tests/hostile."""
 
 import asyncio
+import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -18,7 +20,12 @@ pytestmark = pytest.mark.anyio
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 LIMITS = ConnectionLimits(
-    max_connections=4, max_head_bytes=2000, head_seconds=0.3, body_seconds=0.3, idle_seconds=0.3
+    max_connections=4,
+    max_head_bytes=2000,
+    head_seconds=0.3,
+    body_seconds=0.3,
+    idle_seconds=0.3,
+    write_seconds=0.3,
 )
 
 
@@ -115,7 +122,7 @@ async def test_the_rest_of_a_body_is_waited_for_within_bounds(port: int) -> None
 
 
 async def test_connections_are_counted_and_so_are_refusals(port: int, app: FastAPI) -> None:
-    open_ = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    open_ = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]  # 8 for health checks
     ((status, detail),) = await told(port)
     assert (status, detail) == (503, "4 connections are open already")
     for _, writer in open_:
@@ -140,3 +147,49 @@ async def test_the_health_check_asks_this_machine(
     assert await asyncio.to_thread(healthcheck.main) == 1
     monkeypatch.setenv("STEEL_PORT", "9")
     assert await asyncio.to_thread(healthcheck.main) == 1
+
+
+async def never_reads(port: int, request: bytes, times: int = 40) -> socket.socket:
+    """Open a connection that sends requests and reads nothing; its kernel keeps 4 KiB."""
+    loop, sock = asyncio.get_running_loop(), socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(2):
+            for _ in range(times):
+                await loop.sock_sendall(sock, request)
+                await asyncio.sleep(0.002)
+    return sock
+
+
+async def test_places_are_kept_for_health_checks(port: int) -> None:
+    open_ = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    assert await told(port, LIVE) == [(200, "live")]  # and it is closed behind its answer
+    get = b"GET /model HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert await told(port, get) == [(503, "4 connections are open already")]
+    for _, writer in open_:
+        writer.close()
+
+
+async def test_clients_that_never_read_give_their_places_back(port: int) -> None:
+    document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    model = b"GET /model HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    silent = await asyncio.gather(*(never_reads(port, document) for _ in range(4)))
+    async with asyncio.timeout(20):
+        while (await told(port, model))[0][0] != 200:
+            await asyncio.sleep(0.05)
+    for sock in silent:
+        sock.close()
+
+
+async def test_a_client_that_reads_slowly_gets_its_answer(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    received = b""
+    async with asyncio.timeout(60):
+        while piece := await reader.read(20_000):
+            received += piece
+            await asyncio.sleep(0.05)
+    writer.close()
+    assert json.loads(received.partition(b"\r\n\r\n")[2])["openapi"]
