@@ -17,6 +17,8 @@ from service.http.tls import check_certificate
 from service.inference.engine import Engine
 from service.settings import Settings
 
+_ANSWER_SECONDS, _LIFESPAN_SECONDS = 0.2, 2.0
+"""Time for accepted requests to be answered with 503, and for the engine to close, after a second signal."""
 HANGUP = getattr(signal, "SIGHUP", None)
 """Windows has none."""
 
@@ -102,6 +104,12 @@ class Server(uvicorn.Server):
             await asyncio.sleep(0.05)
         self.config.timeout_graceful_shutdown = max(1, round(ends - time.monotonic()))
         await super().shutdown(sockets)
+        if self.force_exit:  # a second signal
+            self._engine.abandon()
+            await asyncio.sleep(_ANSWER_SECONDS)
+            with contextlib.suppress(TimeoutError):  # uvicorn would cancel it, and log a traceback
+                async with asyncio.timeout(_LIFESPAN_SECONDS):
+                    await self.lifespan.shutdown()
 
     def _on_hangup(self) -> None:
         task = asyncio.get_running_loop().create_task(self._reload_logged())

@@ -231,8 +231,11 @@ class Batcher(Generic[X, Y]):
             await asyncio.wait([self._task])
 
     def abandon(self) -> None:
-        """Stop at once: refuse what waits, and submit nothing more to the threads."""
+        """Stop at once: refuse all that is not answered, and submit nothing more to the threads."""
         self._closing = True
+        for run in self._runs:
+            for item in run.batch:
+                _settle(item, _stopped())
         if self._task is not None:
             self._task.cancel()
 

@@ -288,6 +288,13 @@ class Engine:
         if reason is not None:
             raise UnavailableError(reason, _RETRY_SECONDS)
 
+    def abandon(self) -> None:
+        """Refuse all requests that are not answered yet, and let threads end by themselves."""
+        self.draining = True
+        for server in (self._server, self._retiring):
+            if server is not None:
+                server.abandon()
+
     async def close(self) -> None:
         """Finish accepted requests, within seconds, then shut everything down."""
         self.draining = True
@@ -298,7 +305,5 @@ class Engine:
             _, hanging = await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
             for task in hanging:
                 task.cancel()
-        for server in (self._server, self._retiring):
-            if server is not None:
-                server.abandon()
+        self.abandon()
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -380,3 +380,19 @@ def test_a_drain_answers_everything_accepted_and_refuses_the_rest(tmp_path: Path
     codes = {json.loads(body)["images"][0]["classes"][0]["rle"] for _, body in answers}
     assert codes == {block_rle(3, 4, 5, 6)}
     assert late == [503, 503, 503, 200]
+
+
+@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_refuses_what_is_not_answered(faulty_model: Path, first: int) -> None:
+    """An inference that hangs would keep a drain for its whole time; nothing in the log calls it a fault."""
+    with real_server(faulty_model, threads=1) as server, ThreadPoolExecutor(6) as pool:
+        calls = [pool.submit(ask, server.url, cursed(HANG)) for _ in range(6)]
+        until(lambda: metric(server.url, "steel_requests_in_progress") == 7)
+        server.process.send_signal(first)
+        until(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503)
+        code, log = server.stop(signal.SIGINT)
+        answers = [call.result(timeout=20) for call in calls]
+    assert [answer.status_code for answer in answers] == [503] * 6
+    assert {answer.json()["detail"] for answer in answers} == {"the service was stopped"}
+    assert code == 0
+    assert [line for line in log if line["level"] in ("error", "critical")] == []
