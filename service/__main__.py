@@ -27,7 +27,7 @@ def main() -> int:
         print(unknown, file=sys.stderr)  # noqa: T201  (there is no log yet)
         return 2
     configure_logs(settings.log_level)
-    # Pillow's warnings quote the files that cause them; Python prints each, and keeps it for ever.
+    # Pillow's warnings quote the files that cause them; Python prints each, and never frees it.
     warnings.simplefilter("ignore")
     # uvicorn drains on these signals and raises them again when it is done, which is a normal end.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -50,7 +50,7 @@ def create_app(
 
     Args:
         settings: of the service; nothing else reads them.
-        session: answers strips instead of the model file that the settings name; for tests.
+        session: used instead of the model file that the settings name; for tests.
         on_fatal: called when the model cannot be loaded, or can no longer answer; the process should end.
 
     Raises:
@@ -109,9 +109,9 @@ def create_app(
         openapi_url=None if settings.docs == "off" else "/openapi.json",
         docs_url=None,
         redoc_url=None,
-        redirect_slashes=False,  # it would send callers to whatever Host they named
+        redirect_slashes=False,  # a redirect would name the Host that the caller sent
         lifespan=lifespan,
-        # What generated clients call their functions: predict, not predict_predict_post.
+        # Names of functions in generated clients: predict, not predict_predict_post.
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings

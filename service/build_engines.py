@@ -24,7 +24,7 @@ def main() -> int:
         print(explain(error), file=sys.stderr)
         return 2
     if settings.engine_cache is None:
-        print("error: STEEL_ENGINE_CACHE names the folder where engines are kept; set it", file=sys.stderr)
+        print("error: expected STEEL_ENGINE_CACHE, the folder of the engines, got none", file=sys.stderr)
         return 2
     started = time.perf_counter()
     try:

@@ -28,7 +28,7 @@ from typing import Self
 
 
 class ServiceError(Exception):
-    """A refusal with a message for the caller: what is expected and what came."""
+    """A refusal with a message for the caller: expected X, got Y."""
 
     status: int = HTTPStatus.INTERNAL_SERVER_ERROR
     title: str = "Internal error"
@@ -38,7 +38,7 @@ class ServiceError(Exception):
         self.detail = detail
 
     def about(self, what: str) -> Self:
-        """Return the same error with a message that names the one of several things that it is about."""
+        """Return the same error; its message begins with the name of the thing that it concerns."""
         kind = type(self)  # copy.copy would call its constructor, which may need more than the message
         other = kind.__new__(kind)
         other.__dict__.update(self.__dict__)
@@ -136,7 +136,7 @@ class InvalidImageError(ServiceError):
 
 
 class RetryableError(ServiceError):
-    """A refusal that asks the caller to come back after ``retry_after`` whole seconds."""
+    """A refusal that the caller may retry after ``retry_after`` whole seconds."""
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
@@ -184,11 +184,11 @@ class DeviceError(Exception):
 
 
 class DeviceLostError(DeviceError):
-    """The device fails under a running model; this process cannot get it back."""
+    """The device fails under a running model; only a new process can use it again."""
 
 
 class EngineFailedError(Exception):
-    """This process can answer nothing more."""
+    """This process can answer no more strips."""
 
 
 def unexpected(error: BaseException) -> InferenceError:

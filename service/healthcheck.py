@@ -6,18 +6,18 @@ import ssl
 import sys
 
 _SECONDS = 2
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (of all addresses, the one to ask)
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (listening on all addresses includes it)
 
 
 def main() -> int:
-    """Ask ``/health/ready`` where the environment says that the service listens; return the exit code."""
+    """Request ``/health/ready`` at the address in the environment; return the exit code."""
     port = int(os.environ.get("STEEL_PORT", "8000"))
     host = os.environ.get("STEEL_HOST", "127.0.0.1")
     host = _LOOPBACK.get(host, host)
     connection: http.client.HTTPConnection
     if "STEEL_TLS_CERTIFICATE" in os.environ:
         context = ssl.create_default_context()
-        # The certificate names the host that callers know, not this one.
+        # The certificate is for the host name that callers use, not for this address.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         connection = http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)

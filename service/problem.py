@@ -20,12 +20,12 @@ class Problem(BaseModel):
     title: str = Field(examples=["Invalid image"], description="the kind of problem, for people")
     status: int = Field(examples=[422], description="the HTTP status of this file or request")
     detail: str = Field(
-        description="what came and what is expected",
+        description="what was expected, and what was received",
         examples=["expected an image of 1600x256 pixels, got a PNG of 800x600"],
     )
     parameter: str | None = Field(None, description="the parameter that is wrong, if one is")
     error: str | None = Field(
-        None, description="on /v2 paths the detail again, as the Open Inference Protocol wants it"
+        None, description="on /v2 paths the detail again, as the Open Inference Protocol requires"
     )
     request_id: str | None = Field(None, description="as in the X-Request-Id header and the service's log")
 

@@ -20,7 +20,7 @@ from service.settings import Settings
 _ANSWER_SECONDS, _LIFESPAN_SECONDS = 0.2, 2.0
 """Time for accepted requests to be answered with 503, and for the engine to close, after a second signal."""
 HANGUP = getattr(signal, "SIGHUP", None)
-"""Windows has none."""
+"""None on Windows."""
 
 
 def serve(settings: Settings) -> int:
@@ -117,5 +117,5 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._reloads.discard)
 
     async def _reload_logged(self) -> None:
-        with contextlib.suppress(Exception):  # the log has it
+        with contextlib.suppress(Exception):  # Engine.reload logs it
             await self._reload()

@@ -1,4 +1,4 @@
-"""What all routes share that predict strips: deadlines, reading the body, the model server, metrics."""
+"""Steps that all routes of predictions share: deadline, body, prediction, metrics."""
 
 import asyncio
 import contextlib
@@ -151,7 +151,7 @@ async def _unless_disconnected(request: Request, work: Awaitable[T]) -> T:
     """Wait for work and cancel it when the client disconnects: uvicorn does not do that by itself."""
 
     async def watch() -> None:
-        with contextlib.suppress(Exception):  # however it ends, the client can no longer get an answer
+        with contextlib.suppress(Exception):  # whatever the reason, the client can no longer get an answer
             while (await request.receive())["type"] != "http.disconnect":
                 pass
         connection.reschedule(asyncio.get_running_loop().time())
@@ -172,7 +172,7 @@ async def _unless_disconnected(request: Request, work: Awaitable[T]) -> T:
 def _disconnected(request: Request) -> ClientLeftError:
     request.state.left = True
     metrics_of(request).disconnects.inc()
-    return ClientLeftError("the caller left before the answer was ready")
+    return ClientLeftError("the client disconnected before the answer was ready")
 
 
 def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
@@ -185,7 +185,7 @@ def report_failures(request: Request, failures: Sequence[ServiceError]) -> None:
 
 
 def record_metrics(request: Request, done: FileResults, timing: TimingMs) -> None:
-    """Count what was found, and leave it for the request's log line."""
+    """Record the predictions in the metrics and in the request's log line."""
     metrics = metrics_of(request)
     found_classes: list[int] = []
     for prediction in done.predictions:

@@ -1,4 +1,4 @@
-"""Parameters of a request: which there are, how each is parsed, and the operating point that they choose."""
+"""Request parameters: their models and parsers, and the operating point that they choose."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -25,10 +25,10 @@ _ONE_OR_FOUR = f"one value or {CLASS_COUNT} separated by commas"
 
 
 def parse_thresholds(text: str) -> tuple[float, float, float, float]:
-    """Parse one fraction, which stands for all classes, or one for each.
+    """Parse one fraction for all classes, or one per class.
 
     Raises:
-        ValueError: with what is expected and what came.
+        ValueError: if the text is anything else.
     """
     values = _numbers(text)
     if len(values) not in (1, CLASS_COUNT) or not all(0 <= value <= 1 for value in values):
@@ -38,10 +38,10 @@ def parse_thresholds(text: str) -> tuple[float, float, float, float]:
 
 
 def parse_areas(text: str) -> tuple[int, int, int, int]:
-    """Parse one whole number of pixels, which stands for all classes, or one for each.
+    """Parse one whole number of pixels for all classes, or one per class.
 
     Raises:
-        ValueError: with what is expected and what came.
+        ValueError: if the text is anything else.
     """
     parts = [part.strip() for part in text.split(",")]
     if len(parts) not in (1, CLASS_COUNT) or not all(
@@ -60,7 +60,7 @@ def parse_mm_per_px(text: str) -> tuple[float, float]:
     decimal comma of many countries.
 
     Raises:
-        ValueError: with what is expected and what came.
+        ValueError: if the text is anything else.
     """
     values = _numbers(text.replace("x", ",", 1))
     if len(values) not in (1, 2) or not all(0 < value <= _MAX_MM_PER_PX for value in values):
@@ -86,7 +86,7 @@ def _numbers(text: str) -> list[float]:
 
 
 def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
-    """Validate a parameter with a parser and keep its text, so that the OpenAPI page shows a string."""
+    """Validate a parameter with a parser and keep its text, so that the OpenAPI document has a string."""
 
     def check(text: str) -> str:
         parse(text)
@@ -141,11 +141,11 @@ class PredictQuery(OperatingPointQuery):
 
     mask_format: MaskFormat = Field(
         "rle",
-        description="How masks are written. `rle`: Kaggle's run-length code, pairs of start and length, "
+        description="Format of the masks. `rle`: Kaggle's run-length code, pairs of start and length, "
         "pixels numbered from 1, top to bottom, then left to right. `coco_rle`: as pycocotools writes it; "
         "`coco_rle_uncompressed`: with a list of counts. `polygon`: a GeoJSON MultiPolygon along the edges "
-        "of pixels, with holes. `png`: one grey picture for all classes, in base64, bit `class_id - 1` of a "
-        "pixel being its class. `none` leaves masks out.",
+        "of pixels, with holes. `png`: one grey PNG for all classes, in base64, bit `class_id - 1` of a "
+        "pixel for its class. `none` leaves masks out.",
     )
     instances: bool = Field(
         False,
@@ -153,8 +153,8 @@ class PredictQuery(OperatingPointQuery):
     )
     maps: bool = Field(
         False,
-        description="Also give the probability of every pixel and class, to try thresholds without asking "
-        "again.",
+        description="Also give the probability of every pixel and class, to try thresholds without further "
+        "requests.",
     )
     mm_per_px: Annotated[str, _parsed_by(parse_mm_per_px)] | None = Field(
         None,
@@ -172,7 +172,7 @@ class PredictQuery(OperatingPointQuery):
 
     @property
     def pixel_size(self) -> tuple[float, float] | None:
-        """Width and height of a pixel in millimetres, if the caller gives them."""
+        """Width and height of a pixel in millimetres; None if the request has none."""
         return None if self.mm_per_px is None else parse_mm_per_px(self.mm_per_px)
 
 
@@ -182,8 +182,8 @@ def parse_query(parameters: Iterable[tuple[str, str]], model: type[Q]) -> Q:
     A parameter of several values may be repeated, as HTTP clients write lists.
 
     Args:
-        parameters: names and values, as they came.
-        model: what they have to fit.
+        parameters: names and values, as received.
+        model: validates them.
 
     Raises:
         InvalidParameterError: if a value is not allowed, or a parameter does not exist or is ambiguous.

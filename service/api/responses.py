@@ -1,4 +1,4 @@
-"""From predictions and the model file's metadata to the JSON of answers."""
+"""Build the JSON of answers from predictions and the model file's metadata."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -57,7 +57,7 @@ def predict_response(
 
 
 def model_summary(session: Session) -> ModelSummary:
-    """Summarise the model that answers, and where it runs."""
+    """Summarise the model and its device."""
     return ModelSummary(
         name=session.metadata.name,
         version=session.metadata.version,
@@ -69,7 +69,7 @@ def model_summary(session: Session) -> ModelSummary:
 
 
 def model_info(session: Session) -> ModelInfo:
-    """Return the model file's metadata, with the numbers of strips instead of their names."""
+    """Return the model file's metadata, with counts of strips instead of their names."""
     metadata = session.metadata
     return ModelInfo(
         **model_summary(session).model_dump(),
@@ -100,7 +100,7 @@ def image_result(
     """Build one file's part of the answer.
 
     Args:
-        filename: as it came.
+        filename: as received.
         result: of the file.
         classes: of the model that answered.
         request_id: for a problem.

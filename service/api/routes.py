@@ -30,7 +30,7 @@ from service.observability.metrics import Metrics
 HEALTH_PATHS = ("/health/live", "/health/ready")
 METRICS_PATH = "/metrics"
 
-# Only describes the key in the OpenAPI document: Authentication has checked it before.
+# Describes the key in the OpenAPI document only; Authentication checks it.
 key_required = Depends(
     APIKeyHeader(
         name=KEY_HEADER,
@@ -45,11 +45,11 @@ metrics_route = APIRouter()
 
 
 def _predict_parameters(query: Annotated[PredictQuery, Query()], deadline_ms: Deadline = None) -> None:
-    """Describe what ``predict`` reads."""
+    """Describe the parameters of ``predict``."""
 
 
 def _overlay_parameters(query: Annotated[OperatingPointQuery, Query()], deadline_ms: Deadline = None) -> None:
-    """Describe what ``overlay`` reads."""
+    """Describe the parameters of ``overlay``."""
 
 
 @strips.post(
@@ -91,7 +91,7 @@ async def predict(request: Request) -> Response:
 @strips.post(
     "/overlay",
     tags=["Strips"],
-    summary="Look at the defects",
+    summary="Draw the defects",
     response_class=Response,
     responses={
         200: {
@@ -127,26 +127,26 @@ async def overlay(request: Request) -> Response:
 @protected.get(
     "/model",
     tags=["Model"],
-    summary="What the model says of itself",
+    summary="Describe the model",
     responses=error_answers(401, 503),
 )
 async def model(request: Request) -> ModelInfo:
-    """Classes, profiles with what they measured, training data, scores; where it runs and why there."""
+    """Answer classes, profiles with their scores, training data, and the device with the reason for it."""
     return model_info(engine_of(request).session)
 
 
 @protected.post(
     "/model/reload",
     tags=["Model"],
-    summary="Take another version of the model",
+    summary="Reload the model",
     responses={**error_answers(401, 403, 409, 500, 503), **model_refused()},
 )
 async def reload_model(request: Request) -> ReloadResponse:
-    """Look at `STEEL_MODEL` again and switch to what lies there now: a higher version, or a changed file.
+    """Open `STEEL_MODEL` again and switch to the model there now: a higher version, or a changed file.
 
-    The new model is loaded beside the old, proven on its golden strip and warmed up first; no request is
-    lost. If it is bad, the old one goes on. The file of API keys is read again too. Works only where an API
-    key is configured.
+    The new model is loaded beside the old one, proven on its golden strip and warmed up first; no request
+    is lost. If it is refused, the old one stays. The file of API keys is read again too. Works only where an
+    API key is configured.
     """
     keys: ApiKeys = request.app.state.api_keys
     if not keys.required:
@@ -159,7 +159,7 @@ async def reload_model(request: Request) -> ReloadResponse:
 
 @router.get("/health/live", tags=["Health"], summary="Is the process alive?", responses=error_answers(503))
 async def live(request: Request) -> Health:
-    """Answer 200 while the process runs, loading and draining included; 503 once only a new one can help."""
+    """Answer 200 while the process runs, loading and draining included; 503 once it has to be replaced."""
     engine_of(request).check_live()
     return Health(status="live")
 
@@ -184,10 +184,10 @@ async def ready(request: Request) -> Health:
     responses={200: {"content": {"text/plain": {}}, "description": "Prometheus' text format."}},
 )
 async def metrics(request: Request) -> Response:
-    """Requests by status, seconds per stage, batch sizes, queue, refusals, defects per class."""
+    """Answer requests by status, seconds per stage, batch sizes, queue, refusals and defects per class."""
     return Response(metrics_of(request).render(), media_type=Metrics.content_type)
 
 
 def _same_refusal(failures: Sequence[ServiceError]) -> bool:
-    """Return whether one error answers for all files: of a single file, or of the service."""
+    """Return whether one error can answer the request: there is one file, or the fault is the service's."""
     return len(failures) == 1 or {failure.status for failure in failures} in ({429}, {500}, {503}, {504})

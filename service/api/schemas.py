@@ -10,7 +10,7 @@ from service.problem import Problem
 
 
 class ModelSummary(BaseModel):
-    """Which model answered, and where it ran."""
+    """The model that answered, and its device."""
 
     name: str = Field(description="of the model")
     version: str = Field(description="a whole number, as text")
@@ -25,7 +25,7 @@ class ModelSummary(BaseModel):
 class ProfileUsed(BaseModel):
     """The operating point of this answer, overrides included. One value per class, in order."""
 
-    name: str = Field(description="as it was asked for")
+    name: str = Field(description="as requested")
     class_threshold: tuple[float, ...] = Field(
         description="a class whose probability is below this is not present"
     )
@@ -55,7 +55,7 @@ class MultiPolygon(BaseModel):
 
 
 class InstanceResult(BaseModel):
-    """One connected defect; pixels connect by their edges. Pixels count from the upper left corner."""
+    """One connected defect; pixels connect by their edges. The upper left corner of the strip is `0, 0`."""
 
     class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4")
     score: float = Field(description="mean probability of its pixels")
@@ -71,7 +71,7 @@ class ClassResult(BaseModel):
     """One class of defect on one strip."""
 
     class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
-    name: str = Field(description="what the model calls the class")
+    name: str = Field(description="of the class, by the model file")
     present: bool = Field(
         description="whether the strip holds a defect of this class, by the profile's thresholds"
     )
@@ -88,8 +88,8 @@ class ClassResult(BaseModel):
 class ImageResult(BaseModel):
     """One file of the request. A file that was refused has `status` and `problem` instead of classes."""
 
-    filename: str | None = Field(None, description="as it came, or as X-Filename says")
-    status: int = Field(description="200, or what this file alone would have been answered with")
+    filename: str | None = Field(None, description="as received, or as in X-Filename")
+    status: int = Field(description="200, or the status that this file alone would get")
     width: int | None = Field(None, description="pixels")
     height: int | None = Field(None, description="pixels")
     sha256: str | None = Field(None, description="hash of the file's bytes")
@@ -99,21 +99,21 @@ class ImageResult(BaseModel):
     png: str | None = Field(
         None,
         description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit "
-        "`class_id - 1` of a pixel being its class",
+        "`class_id - 1` of a pixel for its class",
     )
     maps: str | None = Field(
         None,
         description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, 1600 wide, "
-        "the maps of the four classes one below the other; all 0 where all classes are ruled out",
+        "the maps of the four classes one below the other; all 0 if all classes are ruled out",
     )
     instances: list[InstanceResult] | None = Field(
         None, description="with instances=true: connected defects, the largest of each class first"
     )
-    problem: Problem | None = Field(None, description="why this file was refused, if it was")
+    problem: Problem | None = Field(None, description="the reason, if this file was refused")
 
 
 class TimingMs(BaseModel):
-    """Milliseconds. Strips of one request run side by side: each stage is that of the slowest."""
+    """Milliseconds per stage, each of the slowest strip: strips of one request run in parallel."""
 
     decode: float = Field(description="reading the image")
     queue: float = Field(description="waiting for the model")
@@ -123,19 +123,19 @@ class TimingMs(BaseModel):
 
 
 class PredictResponse(BaseModel):
-    """The answer of /predict: files in the order they came."""
+    """The answer of /predict."""
 
-    model: ModelSummary = Field(description="which model answered")
-    profile: ProfileUsed = Field(description="by which thresholds")
+    model: ModelSummary = Field(description="the model that answered")
+    profile: ProfileUsed = Field(description="the operating point that was used")
     mm_per_px: tuple[float, float] | None = Field(
         None, description="with mm_per_px: width and height of a pixel in millimetres, as understood"
     )
-    images: list[ImageResult] = Field(description="an entry per file, in the order they came")
-    timing_ms: TimingMs = Field(description="what the request spent where")
+    images: list[ImageResult] = Field(description="an entry per file, in the order of the request")
+    timing_ms: TimingMs = Field(description="duration of the stages")
 
 
 class SplitInfo(BaseModel):
-    """How the strips were divided, in numbers."""
+    """The sets of strips that the model was trained and measured on."""
 
     strategy: str = Field(description="in words")
     seed: int = Field(description="of the shuffle")
@@ -145,20 +145,20 @@ class SplitInfo(BaseModel):
 
 
 class ModelInfo(ModelSummary):
-    """Everything that the model file says of itself."""
+    """The metadata of the model file."""
 
     width: int = Field(description="of a strip, in pixels")
     height: int = Field(description="of a strip, in pixels")
-    classes: tuple[DefectClass, ...] = Field(description="what it tells apart")
-    profiles: tuple[Profile, ...] = Field(description="its operating points, and what each measured")
-    split: SplitInfo = Field(description="how the strips were divided for training and measuring")
-    provenance: Provenance = Field(description="what it was trained on, when and by what")
-    calibration: Calibration = Field(description="how its probabilities were calibrated")
-    parity: Parity = Field(description="how much the file differs from the network in torch")
+    classes: tuple[DefectClass, ...] = Field(description="of defects")
+    profiles: tuple[Profile, ...] = Field(description="operating points, each with its scores")
+    split: SplitInfo = Field(description="numbers of strips for training and measuring")
+    provenance: Provenance = Field(description="training data, date and software")
+    calibration: Calibration = Field(description="calibration of the class probabilities")
+    parity: Parity = Field(description="difference between the file and the network in torch")
 
 
 class ReloadResponse(BaseModel):
-    """What a reload came to."""
+    """The result of a reload."""
 
     changed: bool = Field(description="whether another model answers now")
     model: ModelSummary = Field(description="the model that answers")

@@ -1,1 +1,1 @@
-"""Around every request: connection limits, keys, admission, body limits, security headers."""
+"""HTTP around the routes: connection limits, TLS, API keys, body limits, request ids, security headers."""

@@ -18,10 +18,10 @@ class ApiKeys:
 
     Args:
         single: one key, or None.
-        file: keys, one a line; blank lines and lines that begin with ``#`` do not count. None for no file.
+        file: keys, one per line; blank lines and lines that begin with ``#`` are ignored. None for no file.
 
     Raises:
-        ApiKeysError: if the file cannot be read or holds no key, or a key could not be sent in a header.
+        ApiKeysError: if the file cannot be read or holds no key, or no header could carry a key.
     """
 
     def __init__(self, single: str | None = None, file: Path | None = None) -> None:
@@ -46,7 +46,7 @@ class ApiKeys:
         """Read the file again and drop the keys that it no longer holds.
 
         Returns:
-            False if it cannot be used: the log has the reason, and the keys from before stay valid.
+            False if it cannot be used: the log has the reason, and the previous keys stay valid.
         """
         try:
             self._digests = self._read()
@@ -76,12 +76,12 @@ def _read_file(path: Path) -> list[bytes]:
         if line.strip() and not line.lstrip().startswith("#")
     ]
     if not keys:
-        raise ApiKeysError(f"{setting}: expected one key a line, got none")
+        raise ApiKeysError(f"{setting}: expected one key per line, got none")
     return keys
 
 
 def _checked(key: str, where: str) -> bytes:
-    # With a blank allowed, a comment behind a key, or two keys on a line, would pass as one key.
+    # If blanks were allowed, a comment after a key, or two keys on a line, would pass as one key.
     if not key.isprintable() or " " in key or not key:
-        raise ApiKeysError(f"{where}: a key is printable characters without blanks")
+        raise ApiKeysError(f"{where}: expected a key of printable characters without blanks")
     return key.encode()

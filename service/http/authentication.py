@@ -14,7 +14,7 @@ _RAW_KEY_HEADER = KEY_HEADER.lower().encode()
 
 
 class Authentication:
-    """ASGI middleware that answers 401 to callers without a valid key, before anything is read for them.
+    """ASGI middleware that answers 401 to callers without a valid key, before it reads a body.
 
     Every path needs a key unless it is listed as open, so that a new route cannot be forgotten, and callers
     without a key do not learn which routes exist.
@@ -22,8 +22,8 @@ class Authentication:
     Args:
         app: the next application.
         keys: the keys that are valid now; at least one.
-        open_paths: need no key; a path that ends in ``/`` stands for all paths that begin with it, ``/``
-            alone for itself only.
+        open_paths: need no key; a path that ends in ``/`` covers all paths that begin with it, ``/`` alone
+            only itself.
     """
 
     def __init__(self, app: ASGIApp, keys: ApiKeys, open_paths: Collection[str]) -> None:

@@ -81,7 +81,7 @@ class BodyLimit:
         return None
 
     async def _discard(self, receive: Receive) -> None:
-        """Read on within bounds: many clients look for an answer only when they have sent everything.
+        """Read on within limits: many clients read an answer only after they have sent everything.
 
         A client that sent ``Expect: 100-continue`` has not sent the body, and gets its answer instead.
         """
@@ -96,4 +96,4 @@ class BodyLimit:
 
 
 def _no_room() -> UnavailableError:
-    return UnavailableError("too many bytes of other requests are held", retry_after=1)
+    return UnavailableError("the service holds too many bytes of other requests", retry_after=1)

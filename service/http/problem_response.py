@@ -22,7 +22,7 @@ def error_response(error: ServiceError, scope: Mapping[str, Any]) -> JSONRespons
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = "ApiKey"
     if isinstance(error, RequestTimeoutError):
-        headers["Connection"] = "close"  # the rest of the body is not waited for
+        headers["Connection"] = "close"  # nothing waits for the rest of the body
     return problem_response(problem_of(error, scope["state"]["request_id"], v2=speaks_v2(scope)), headers)
 
 

@@ -56,7 +56,7 @@ class ConnectionLimits:
 def guarded_protocol(limits: ConnectionLimits, metrics: Metrics) -> type[HttpToolsProtocol]:
     """Build the protocol class for ``uvicorn.Config(http=…)``.
 
-    uvicorn itself waits for ever for a head that does not end, whatever its length, and answers broken
+    uvicorn alone waits without limit for a head that does not end, whatever its length, and answers broken
     requests in plain text.
     """
 
@@ -96,7 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refusal: ServiceError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a connection, or refuse it when there are too many."""
+        """Accept a connection, or refuse it if there are too many."""
         super().connection_made(transport)
         most = self.limits.max_connections
         beyond = len(self.connections) - most
@@ -113,7 +113,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return UnavailableError(f"{most} connections are open already", retry_after=1)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Stop the timer of a connection that has ended."""
         self._stop_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
@@ -155,7 +155,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._progress, self._data = False, data
         super().data_received(data)
-        # The parser buffers a header, or a trailer, until its end: it must not grow for ever.
+        # The parser buffers a header, or a trailer, until its end: it must not grow without limit.
         self._stalled_bytes = 0 if self._progress else self._stalled_bytes + len(data)
         if self._stalled_bytes > self.limits.max_head_bytes and self._refusal is None:
             self._refuse(self._too_large())
@@ -187,7 +187,7 @@ class GuardedProtocol(HttpToolsProtocol):
             raise self._too_large()
 
     def on_headers_complete(self) -> None:
-        """Check a whole head and pass it on, unless it is parsed again without its upgrade."""
+        """Check a complete head and pass it on, unless it is parsed again without its upgrade."""
         self._progress, self._in_head = True, False
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._replay = self._head_without_upgrade()
@@ -197,7 +197,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._stop_timer()
         super().on_headers_complete()
         self._body_open = True
-        # Closing before the whole body came would reset the connection: see on_response_complete.
+        # Closing before the body is complete would reset the connection: see on_response_complete.
         self._close_after = self._for_health or not self.cycle.keep_alive
         self.cycle.keep_alive = True
         if self.expect_100_continue:
@@ -210,7 +210,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Record that a request has arrived whole."""
+        """Record that a request has arrived completely."""
         if self._replay:
             return
         self._progress, self._body_open = True, False
@@ -232,7 +232,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._answer(self._refusal)
         elif self._body_open:
-            # Many clients look for an answer only when they have sent everything.
+            # Many clients read an answer only after they have sent everything.
             self._allow(self.limits.body_seconds)
         elif self._close_after:
             self._close()
@@ -285,7 +285,7 @@ class GuardedProtocol(HttpToolsProtocol):
         return HeadTooLargeError(f"expected a request line and headers of at most {most} bytes, got more")
 
     def _answering(self) -> bool:
-        """Return whether a request that arrived whole, or one before it, still waits for its answer."""
+        """Return whether a request that arrived completely, or one before it, still waits for its answer."""
         return (self._unanswered() and not self._body_open) or bool(self.pipeline)
 
     def _unanswered(self) -> bool:
@@ -310,14 +310,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close()
 
     def _refuse(self, error: ServiceError) -> None:
-        """Read no further; answer now, or after the requests that arrived whole."""
+        """Stop reading; answer now, or after the requests that have arrived completely."""
         self._refusal = error
         if not self._answering():
             self._answer(error)
 
     def _answer(self, error: ServiceError) -> None:
         if self._body_open and not self._unanswered():
-            self._close()  # the request had its answer; this is about the rest of its body
+            self._close()  # the request was answered; this concerns the rest of its body
             return
         request_id = uuid.uuid4().hex
         response = error_response(error, {"state": {"request_id": request_id}})

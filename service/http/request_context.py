@@ -1,4 +1,4 @@
-"""Around every request: an id, a log line, metrics, and an answer to every exception."""
+"""Request ids, log lines, metrics, and answers to uncaught exceptions."""
 
 import re
 import time
@@ -50,7 +50,7 @@ class RequestContext:
                 message["headers"] = headers
             await send(message)
 
-        # What answers GET answers HEAD; the server itself leaves the body out (RFC 9110, section 9.3.2).
+        # Routes of GET answer HEAD too; uvicorn itself omits the body (RFC 9110, section 9.3.2).
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             await self._app(asked, receive, send_with_id)

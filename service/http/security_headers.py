@@ -1,4 +1,4 @@
-"""Headers that tell browsers to do nothing with an answer but show it."""
+"""Headers that let browsers display an answer and nothing else."""
 
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -7,4 +7,4 @@ SECURITY_HEADERS = (
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-"""Of every answer; a page replaces the content security policy by its own."""
+"""Of every answer; a page has a content security policy of its own."""

@@ -1,4 +1,4 @@
-"""The certificate with which the service itself speaks HTTPS."""
+"""Check of the certificate for HTTPS."""
 
 import ssl
 from pathlib import Path
@@ -9,10 +9,10 @@ class TlsError(Exception):
 
 
 def check_certificate(certificate: Path, key: Path) -> None:
-    """Try a certificate and its key before the server does, which would not say which file is wrong.
+    """Check a certificate and its key; uvicorn would not say which file is wrong.
 
     Raises:
-        TlsError: if a file cannot be read, is not PEM, is encrypted, or the key is not the certificate's.
+        TlsError: if a file cannot be read, is not PEM or is encrypted, or the two do not match.
     """
     for setting, path in (("STEEL_TLS_CERTIFICATE", certificate), ("STEEL_TLS_KEY", key)):
         try:
@@ -28,6 +28,6 @@ def check_certificate(certificate: Path, key: Path) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, no_password)
     except ssl.SSLError as error:
         raise TlsError(
-            f"STEEL_TLS_CERTIFICATE, STEEL_TLS_KEY: {certificate} and {key} are no certificate with its key "
-            f"in PEM: {error.reason or error}"
+            f"STEEL_TLS_CERTIFICATE, STEEL_TLS_KEY: expected a certificate and its key in PEM, got "
+            f"{certificate} and {key}: {error.reason or error}"
         ) from error

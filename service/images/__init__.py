@@ -1,1 +1,1 @@
-"""From the bytes of an image file to grey pixels."""
+"""Decode image files into grey pixels."""

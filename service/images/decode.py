@@ -25,7 +25,7 @@ _MAGIC = {
 _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 0x112, 258, 262, 284, 339
 _SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 _LEAST_OF_16_BITS = 4096
-"""A 16-bit image without a value as large is one of a camera with 12 bits or fewer, or nearly black."""
+"""If all values of a 16-bit image are below, its camera has 12 bits or fewer, or it is nearly black."""
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
 
 
@@ -78,10 +78,10 @@ def decode(data: bytes, *, max_pixels: int, bits: int | None = None) -> Strip:
         ) from error
     except (PayloadTooLargeError, InvalidImageError, MemoryError):
         raise
-    except UnidentifiedImageError as error:  # its text names an object of Python
+    except UnidentifiedImageError as error:  # its message names a Python object
         raise InvalidImageError(f"the {kind} cannot be decoded: its header cannot be read") from error
     except Exception as error:
-        # Decoders answer broken input with whatever their parsing stumbles over: OSError,
+        # For broken input, decoders raise any error of their parsing: OSError,
         # SyntaxError, ValueError, struct.error, EOFError, IndexError, OverflowError...
         raise InvalidImageError(f"the {kind} cannot be decoded: {error}") from error
     if strip.shape != (HEIGHT, WIDTH):

@@ -40,8 +40,8 @@ def decode_luma(jpeg: bytes, colours: str) -> Strip:
     try:
         return _decode(jpeg)
     except ValueError as error:
-        # Without its end marker a file may be whole all the same. If its only scan holds all components, the
-        # decoder tells whether pixels are missing.
+        # A file without its end marker may be complete. If its only scan holds all components, the decoder
+        # reports missing pixels.
         only_scan = frame.sequential and scans == 1 and jpeg[jpeg.find(_SCAN) + 4] == frame.components
         if "Premature end of JPEG file" in str(error) and only_scan:
             return _decode(jpeg + _END)
@@ -84,7 +84,7 @@ def _frame(jpeg: bytes) -> _Frame:
     at = 2
     while at + 9 < len(jpeg) and jpeg[at] == 0xFF:
         marker = jpeg[at + 1]
-        if marker == 0xFF:  # a filling byte
+        if marker == 0xFF:  # a fill byte
             at += 1
         elif marker in _FRAMES:
             return _Frame(jpeg[at + 4], jpeg[at + 9], marker in (0xC0, 0xC1))

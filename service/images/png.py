@@ -1,4 +1,4 @@
-"""Check PNGs for damage that Pillow passes over: it paints missing rows black and skips checksums of pixels.
+"""Check PNGs for damage that Pillow ignores: it paints missing rows black and skips checksums of pixels.
 
 Source: PNG specification, third edition (W3C).
 """
@@ -25,7 +25,7 @@ def check_png(png: bytes) -> None:
 
     Raises:
         InvalidImageError: if the file is damaged or ends before its last pixel.
-        zlib.error, struct.error, KeyError: if it is damaged in ways that are told by these.
+        zlib.error, struct.error, KeyError: if it is damaged in other ways.
     """
     width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", png[16:29])
     pixels: list[bytes] = []

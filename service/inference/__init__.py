@@ -1,1 +1,1 @@
-"""From image files to predictions: engine, queue, batches and pipelines."""
+"""Predict image files: engine, queue, batches and pipelines."""

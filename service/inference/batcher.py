@@ -6,7 +6,7 @@ One queue, one task, no polling; one thread on a GPU, one per processor on a CPU
 * When all threads are busy, a batch closes once it is full, or once its oldest input has waited
   ``batch_timeout`` seconds since it arrived.
 * A full queue refuses at once.
-* An input whose caller has gone is dropped before the model runs, without harm to its batch; so is one whose
+* An input whose caller has left is dropped before the model runs, without harm to its batch; so is one whose
   deadline is nearer than the fastest run so far. A batch that waits for a thread counts as waiting.
 * An exception, or a wrong number of outputs, reaches every caller of the batch; the loop continues.
 * An output that is a ServiceError is raised to its own caller.
@@ -155,9 +155,9 @@ class Batcher(Generic[X, Y]):
         An empty queue takes every input: an estimate from a slow spell must not lock it.
 
         Args:
-            inputs: how many.
+            inputs: their number.
             deadline: event-loop time.
-            upstream: inputs on their way into the queue, which count as waiting.
+            upstream: inputs that will join the queue, which count as waiting.
 
         Raises:
             QueueFullError: if there is no room, or no time.
@@ -208,7 +208,7 @@ class Batcher(Generic[X, Y]):
 
     def _check_alive(self) -> None:
         if not self.alive:
-            raise UnavailableError("the service takes no more strips", self.retry_after(1))
+            raise UnavailableError("the service accepts no more strips", self.retry_after(1))
 
     def _enqueue(self, x: X, deadline: float | None) -> asyncio.Future[Y]:
         loop = asyncio.get_running_loop()
@@ -285,7 +285,7 @@ class Batcher(Generic[X, Y]):
                 return
 
     def _take(self) -> list[_Item[X, Y]]:
-        """Take a batch off the queue, without items whose callers have gone or that would be late."""
+        """Take a batch off the queue, without items whose callers have left or that would be late."""
         batch: list[_Item[X, Y]] = []
         while self._queue and len(batch) < self._max_batch_size:
             item = self._queue.popleft()
@@ -299,7 +299,7 @@ class Batcher(Generic[X, Y]):
         return item.expires is not None and time.perf_counter() + self._fastest_seconds > item.expires
 
     def _start(self, batch: list[_Item[X, Y]]) -> None:
-        # A callback instead of a task for each run: every step of a task waits for the event loop.
+        # A callback, not a task per run: each step of a task would wait for the event loop.
         run = _Run(batch)
         try:
             running = asyncio.get_running_loop().run_in_executor(self._threads, self._timed_run, run)
@@ -367,7 +367,7 @@ class Batcher(Generic[X, Y]):
 
 
 def _settle(item: _Item[X, Y], output: Y | ServiceError) -> None:
-    """Give the caller an output or an error, unless it has gone."""
+    """Give the caller an output or an error, unless it has left."""
     if item.future.done():
         return
     if isinstance(output, ServiceError):

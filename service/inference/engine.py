@@ -1,4 +1,4 @@
-"""The engine: loads a model, proves it, warms it up, serves it, replaces it and drains it."""
+"""The engine loads a model, serves it, replaces it and drains it."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 _RETRY_SECONDS = 2
 _RESTART_SECONDS = 10
 _CLOSE_SECONDS = 3.0
-"""All callers have gone by then; a model that hangs must not keep the process alive."""
+"""No caller waits by then; a model that hangs must not keep the process alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Engine:
         )
 
     async def reload(self) -> bool:
-        """Look at the source again; if another model is there, load it beside the old one and switch.
+        """Open the source again; if another model is there, load it beside the old one and switch to it.
 
         The old model finishes the requests that it accepted.
 
@@ -166,7 +166,7 @@ class Engine:
         if self._server is None:
             raise AssertionError("ready without a model")
         if self._reload.locked():
-            raise ReloadRunningError("another reload is under way; ask again when it is done")
+            raise ReloadRunningError("another reload is running; retry when it has ended")
         async with self._reload:
             if self._retirement is not None:
                 await asyncio.wait([self._retirement])  # never more than two models in memory

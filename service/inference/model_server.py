@@ -1,4 +1,4 @@
-"""A model that answers, with everything of its own: its queue, its pipeline and the threads that infer."""
+"""A model that serves, with its own queue, pipeline and inference threads."""
 
 import asyncio
 import contextlib

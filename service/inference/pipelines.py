@@ -35,7 +35,7 @@ Y = TypeVar("Y")
 
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
-    """How the queue of every model is made."""
+    """Options of the queue of every model."""
 
     max_queue_size: int
     """Strips that may wait."""
@@ -62,7 +62,7 @@ class Pipeline(Protocol):
         ...
 
     def put_all(self, inputs: Sequence[Job], deadline: float) -> list[asyncio.Future[Prediction]]:
-        """Take all jobs or none; see ``Batcher.put_all``. To cancel a future gives its job up."""
+        """Queue all jobs or none; see ``Batcher.put_all``. Cancel a future to give up its job."""
         ...
 
 
@@ -107,7 +107,7 @@ class StagedPipeline:
     def _on_decoded(self, decoding: asyncio.Future[Decoded]) -> None:
         self._decoding -= 1
         if not decoding.cancelled():
-            decoding.exception()  # retrieved, even if the caller has gone
+            decoding.exception()  # retrieved, even if the caller has left
 
     async def _predict(self, job: Job, decoding: asyncio.Future[Decoded], deadline: float) -> Prediction:
         decoded = await asyncio.shield(decoding)

@@ -1,4 +1,4 @@
-"""A strip's way from an image file to its prediction: decode, infer, postprocess."""
+"""The stages from an image file to its prediction: decode, infer, postprocess."""
 
 import hashlib
 import time
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
-    """What a caller chooses about the predictions of a request."""
+    """Options of the predictions of a request."""
 
     point: OperatingPoint
     mask_format: MaskFormat = "none"
     instances: bool = False
     """Whether to list connected defects."""
     maps: bool = False
-    """Whether to give the probabilities that the masks are made of."""
+    """Whether to return the probabilities of pixels."""
     bits: int | None = None
     """Of a pixel in 16-bit files; see ``images.decode.decode``."""
 
@@ -44,7 +44,7 @@ class Job:
 
 
 class Elapsed(NamedTuple):
-    """What a stage took: seconds on the clock, and seconds during which its thread ran."""
+    """Duration of a stage: seconds on the clock, and processor seconds of its thread."""
 
     seconds: float
     cpu_seconds: float
@@ -58,13 +58,13 @@ class Stopwatch:
         self._cpu_started = time.thread_time()
 
     def read(self) -> Elapsed:
-        """Return what has elapsed."""
+        """Return the elapsed time."""
         return Elapsed(time.perf_counter() - self.started, time.thread_time() - self._cpu_started)
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What one strip took in each stage."""
+    """Duration of each stage of one strip."""
 
     decode: Elapsed
     queue: Elapsed
@@ -79,7 +79,7 @@ class Prediction:
 
     strip: Strip
     sha256: str
-    """Of the bytes that came."""
+    """Of the file's bytes."""
     classes: Sequence[ClassMask]
     codes: Sequence[dict[str, Any]]
     """For each class, the field of the answer that holds its mask in the format of the options."""
@@ -103,7 +103,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Inferred:
-    """The model's probabilities of a strip, and what they took."""
+    """The model's probabilities of a strip, and their duration."""
 
     probabilities: Probabilities
     started: float
@@ -127,7 +127,7 @@ def infer(session: Session, strips: Sequence[Strip]) -> list[Inferred]:
     """Run the model on a batch of strips and measure it; blocking.
 
     Raises:
-        InferenceError: if the number of outputs differs, since no output could be told from another.
+        InferenceError: if the number of outputs differs: they could not be assigned to strips.
     """
     watch = Stopwatch()
     probabilities = session.infer(strips)

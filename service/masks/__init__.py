@@ -1,1 +1,1 @@
-"""Masks: their codes, their outlines, and pictures of them."""
+"""Masks: codes, outlines, regions and images of them."""

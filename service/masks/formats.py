@@ -35,10 +35,10 @@ def uncompressed_coco_rle(mask: ColumnMask) -> dict[str, Any]:
 
 
 class Codec(NamedTuple):
-    """How one class's mask is written."""
+    """Writes the mask of one class."""
 
     field: str
-    """Of the class in the answer."""
+    """Name of the field in the class's answer."""
     encode: Callable[[ColumnMask | None], object]
     """Takes None for a class that is not present."""
 
@@ -54,7 +54,7 @@ CODECS = {
     "coco_rle_uncompressed": Codec("coco_rle", _or_empty(uncompressed_coco_rle)),
     "polygon": Codec("polygon", _or_empty(outline)),
 }
-"""The formats that write each class by itself."""
+"""The formats that write each class separately."""
 
 
 def png(masks: Sequence[ColumnMask | None]) -> str:
@@ -65,7 +65,7 @@ def png(masks: Sequence[ColumnMask | None]) -> str:
 
 
 def class_bits(masks: Sequence[ColumnMask | None]) -> npt.NDArray[np.uint8]:
-    """Join masks into one picture, uint8 ``[256, 1600]``: bit ``n`` of a pixel is the ``n``-th mask's."""
+    """Join masks into one image, uint8 ``[256, 1600]``: bit ``n`` of a pixel belongs to the ``n``-th mask."""
     bits = np.zeros((WIDTH, HEIGHT), dtype=np.uint8)
     for number, mask in enumerate(masks):
         if mask is not None:
@@ -76,7 +76,7 @@ def class_bits(masks: Sequence[ColumnMask | None]) -> npt.NDArray[np.uint8]:
 def maps_png(masks: npt.NDArray[np.uint8]) -> str:
     """Write probability maps, uint8 ``[classes, width, height]``, as one grey PNG in base64.
 
-    255 x probability; the maps of the classes stand one below the other.
+    255 x probability; the maps of the classes are one below the other.
     """
     rows = masks.transpose(0, 2, 1).reshape(-1, WIDTH)
     buffer = io.BytesIO()

@@ -2,7 +2,7 @@
 
 A stream of bits: 32 for the count of values, 5 for the bits of a value less 1, four times 4 for the bits of a
 length less 1; then blocks: 1 bit (run or single values), 2 bits for which of the four sizes the length has,
-the length less 1, the value or values. The values are those of an RGBA picture, row by row.
+the length less 1, the value or values. The values are those of an RGBA image, row by row.
 Source: @thi.ng/rle-pack, and ``brush.py`` of Label Studio's converter.
 """
 
@@ -42,10 +42,10 @@ def _blocks(length: int, value: bool) -> Iterator[str]:
 
 
 def decode(code: Sequence[int], *, height: int, width: int) -> ColumnMask:
-    """Decode bytes into a mask: True where the picture is not transparent.
+    """Decode bytes into a mask: True where the image is not transparent.
 
     Raises:
-        RleError: if the bytes are not such a code, or have another size of picture.
+        RleError: if the bytes are not such a code, or one of another image size.
     """
     values = _Bits(code).values(height * width * _CHANNELS)
     return np.ascontiguousarray(values.reshape(height, width, _CHANNELS)[:, :, _CHANNELS - 1].T > 0)
@@ -58,7 +58,7 @@ class _Bits:
         try:
             data = bytes(code)
         except (TypeError, ValueError) as error:
-            raise RleError(f"a brush code is a list of bytes: {error}") from error
+            raise RleError(f"expected a list of bytes as brush code: {error}") from error
         self._bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8))
         self._text = self._bits.astype("S1").tobytes()  # the characters 0 and 1
         self._place = 0
@@ -85,7 +85,7 @@ class _Bits:
             run = self._read(1)
             length = self._read(length_bits[self._read(2)]) + 1
             if done + length > count:
-                raise RleError(f"the brush code has more than {count} values")
+                raise RleError(f"expected a brush code of {count} values, got more")
             out[done : done + length] = self._read(value_bits) if run else self._single(length)
             done += length
         return out

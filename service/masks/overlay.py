@@ -1,4 +1,4 @@
-"""A strip with coloured masks, for looking."""
+"""Draw coloured masks over a strip."""
 
 import io
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from service.geometry import HEIGHT, WIDTH, ColumnMask, Mask, Strip
 
 COLOURS: dict[int, tuple[int, int, int]] = {
-    # Okabe and Ito's palette: told apart with any kind of colour vision.
+    # Okabe and Ito's palette: distinguishable with any kind of colour vision.
     1: (230, 159, 0),
     2: (86, 180, 233),
     3: (0, 158, 115),
@@ -24,7 +24,7 @@ def class_caption(class_id: int, name: str, probability: float | None = None) ->
 
 
 def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mapping[int, str]) -> bytes:
-    """Draw masks (column-major bool ``[1600, 256]``, by class id) over a strip; answer a PNG.
+    """Draw masks (column-major bool ``[1600, 256]``, by class id) over a strip; return a PNG.
 
     Each mask is tinted and outlined; below the strip a legend holds a caption per class.
     """
@@ -50,7 +50,7 @@ def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mappin
 
 
 def _outline(mask: Mask) -> Mask:
-    """Pixels of a mask within 2 pixels of its border, along rows and columns."""
+    """Return the pixels of a mask within 2 pixels of its border, along rows and columns."""
     inner = mask.copy()
     for step in (1, 2):
         inner[step:] &= mask[:-step]

@@ -1,4 +1,4 @@
-"""Masks as regions: their outlines as polygons, and each connected defect by itself."""
+"""Regions of masks: outlines as polygons, and connected defects."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +87,7 @@ def _runs(mask: ColumnMask) -> Runs:
 
 
 def _connected(runs: Runs) -> tuple[Polygons, npt.NDArray[np.int64]]:
-    """Join runs that share an edge: the polygons, and for each run the number of the one that holds it."""
+    """Join runs that share an edge; return the polygons, and for each run the index of its polygon."""
     x, top, bottom = runs
     union = shapely.union_all(shapely.box(x, top, x + 1, bottom))
     polygons: Polygons = shapely.get_parts(union)

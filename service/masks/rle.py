@@ -4,7 +4,7 @@ Pixels are numbered from 1, top to bottom, then left to right (column-major); a 
 as ``"start length start length ..."``, sorted, without overlaps; an empty mask is the empty string.
 Source: the "Evaluation" page of Kaggle's "Severstal: Steel Defect Detection".
 
-Masks are held column-major, as ``[width, height]``, so that this order is contiguous memory.
+Masks are column-major, ``[width, height]``, so that this order is contiguous memory.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ class RleError(ValueError):
 
 
 def encode(mask: ColumnMask | None) -> str:
-    """Encode a mask; None, a mask that does not exist, is the empty string."""
+    """Encode a mask; None, no mask, gives the empty string."""
     if mask is None:
         return ""
     pixels = np.ascontiguousarray(mask, dtype=np.bool_).reshape(-1)
@@ -36,28 +36,28 @@ def encode(mask: ColumnMask | None) -> str:
 
 
 def decode(rle: str, *, height: int, width: int) -> ColumnMask:
-    """Read runs into a column-major mask, bool ``[width, height]``.
+    """Decode a run-length code into a column-major mask, bool ``[width, height]``.
 
     Raises:
-        RleError: if there is an odd count of numbers, something that is no number, or a run that
-            is empty, overlaps the one before it or leaves the image.
+        RleError: if a word is not a number, the count of numbers is odd, or a run is empty, overlaps the one
+            before it or leaves the image.
     """
     try:
         numbers = np.array([int(word) for word in rle.split()], dtype=np.int64)
     except (ValueError, OverflowError) as error:
-        raise RleError(f"a run-length code holds whole numbers only: {error}") from error
+        raise RleError(f"expected a run-length code of whole numbers only: {error}") from error
     if numbers.size % 2:
-        raise RleError(f"a run-length code holds pairs of start and length, got {numbers.size} numbers")
+        raise RleError(f"expected pairs of start and length, got {numbers.size} numbers")
     starts = numbers[::2] - 1
     lengths = numbers[1::2]
     ends = starts + lengths
     if (lengths < 1).any():
-        raise RleError(f"a run is at least 1 pixel long, got {int(lengths.min())}")
+        raise RleError(f"expected runs at least 1 pixel long, got {int(lengths.min())}")
     if (starts[1:] < ends[:-1]).any():
-        raise RleError("runs are sorted and do not overlap")
+        raise RleError("expected runs that are sorted and do not overlap")
     if numbers.size and (starts[0] < 0 or ends[-1] > height * width):
         raise RleError(
-            f"runs of a {width}x{height} image lie within 1..{height * width}, "
+            f"expected runs of a {width}x{height} image within 1..{height * width}, "
             f"got {int(starts[0]) + 1}..{int(ends[-1])}"
         )
     edges = np.concatenate([[0], np.stack([starts, ends], axis=1).reshape(-1), [height * width]])

@@ -1,1 +1,1 @@
-"""The model file: its metadata, its session in onnxruntime, and what its outputs mean."""
+"""The model file: its metadata, its session in onnxruntime, and the postprocessing of its outputs."""

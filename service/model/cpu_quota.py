@@ -1,4 +1,4 @@
-"""How many processors this process may really use."""
+"""The number of processors that this process may use."""
 
 import math
 import os
@@ -11,17 +11,17 @@ def cpu_quota(cgroup: Path = CGROUP) -> int:
     """Return the processors granted by affinity, by the container's quota and by a scheduler, at least 1.
 
     A container limited to 2 processors on a host of 64 still sees 64; that many threads would
-    take turns on two cores, with a tail many times the median. Schedulers that only count, as Ray and
-    Slurm do, say what a process was given by ``OMP_NUM_THREADS``.
+    take turns on two cores, with a tail many times the median. Schedulers that count processors but do not
+    enforce a limit, such as Ray and Slurm, announce the share of a process in ``OMP_NUM_THREADS``.
     Sources: Linux kernel documentation, cgroup-v2 ``cpu.max``; cgroup-v1 ``cpu.cfs_quota_us``; OpenMP API,
     environment variables.
     """
     granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota_v2(cgroup / "cpu.max") or _quota_v1(cgroup / "cpu")
     allowed = [granted, *([] if quota is None else [math.ceil(quota)])]
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    if told.isdecimal() and int(told):
-        allowed.append(int(told))
+    announced = os.environ.get("OMP_NUM_THREADS", "")
+    if announced.isdecimal() and int(announced):
+        allowed.append(int(announced))
     return max(1, min(allowed))
 
 

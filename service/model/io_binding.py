@@ -1,4 +1,4 @@
-"""Runs with buffers that stay on the device: one set for each batch size, made once."""
+"""Buffers on the device that a session is bound to, one set per batch size, allocated once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,21 +7,21 @@ import numpy.typing as npt
 import onnxruntime
 
 Shaped = Mapping[str, tuple[tuple[int, ...], npt.DTypeLike]]
-"""Shape behind the batch dimension, and dtype, by name of an output."""
+"""Shape after the batch dimension, and dtype, by name of an output."""
 
 
 class BoundRuns:
     """A session whose inputs and outputs are bound to memory of a device.
 
-    Without binding, onnxruntime takes new device memory for every run. Addresses that stay are also what
-    CUDA graphs need. To be used from one thread.
+    Without binding, onnxruntime allocates device memory for every run. CUDA graphs need the fixed addresses,
+    too. Not thread-safe.
 
     Args:
         session: of a provider on that device.
-        device: onnxruntime's name of it, ``cuda`` or ``cpu``.
+        device: as onnxruntime names it, ``cuda`` or ``cpu``.
         input_name: of the only input.
-        input_shape: behind the batch dimension; uint8.
-        outputs: what to fetch, in the order wanted.
+        input_shape: after the batch dimension; uint8.
+        outputs: to fetch, in the order of the results.
         batch_sizes: sizes to prepare for.
         graphs: replay each size as a CUDA graph; the session must have been opened for it.
     """

@@ -1,4 +1,4 @@
-"""Open a model file, prove that it answers as it should, and warm it up."""
+"""Open a model file, prove it on its golden strip, and warm it up."""
 
 from pathlib import Path
 
@@ -48,7 +48,7 @@ def open_session(
         return ready(device)
     try:
         return ready("cuda")
-    except Exception as error:  # a GPU that opens may still fail to run: no memory, no kernel for it
+    except Exception as error:  # a GPU that opens may still fail to run: out of memory, no kernel for it
         return ready("cpu", f"no GPU: {error}")
 
 

@@ -1,4 +1,4 @@
-"""What a model file says of itself: the contract between training and serving."""
+"""Metadata of a model file: the contract between training and serving."""
 
 import base64
 import io
@@ -28,11 +28,11 @@ class DefectClass(_Frozen):
     """One kind of defect."""
 
     id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
-    name: str = Field(description="what it is called")
+    name: str = Field(description="of the kind")
 
 
 class ClassScore(_Frozen):
-    """How one class scores on a set of strips. None: no strip there could tell."""
+    """Scores of one class on a set of strips; None if no strip there can show a score."""
 
     class_id: int = Field(description="1 to 4")
     strips_with: int = Field(description="strips whose truth holds the class")
@@ -41,7 +41,7 @@ class ClassScore(_Frozen):
         description="mean Dice over all strips as Kaggle defines it: an empty pair counts 1"
     )
     dice_kaggle_all_empty: Fraction | None = Field(
-        description="what the answer 'no defect anywhere' scores by the same measure"
+        description="the same score of the answer 'no defect anywhere'"
     )
     dice_positive: Fraction | None = Field(description="mean Dice over the strips that hold the class")
     recall: Fraction | None = Field(description="share of strips with the class that are reported")
@@ -51,7 +51,7 @@ class ClassScore(_Frozen):
 
 
 class OperatingPoint(_Frozen):
-    """What turns probabilities into masks, one value per class in the order of ids."""
+    """Thresholds and minimum areas of masks, one value per class in the order of ids."""
 
     class_threshold: FourFractions = Field(
         description="a class whose image-level probability is below this is not present"
@@ -65,17 +65,17 @@ class OperatingPoint(_Frozen):
 
 
 class Profile(OperatingPoint):
-    """A named operating point with what it measured."""
+    """A named operating point with its scores."""
 
-    name: str = Field(description="as the parameter `profile` wants it")
-    description: str = Field(description="what it is for")
+    name: str = Field(description="value of the parameter `profile`")
+    description: str = Field(description="its purpose")
     tuned_on: str = Field(description="the strips on which the numbers above were chosen")
     measured_on: str = Field(description="the strips on which the scores were measured")
-    scores: tuple[ClassScore, ...] = Field(description="what it measured, per class")
+    scores: tuple[ClassScore, ...] = Field(description="its scores per class")
 
 
 class Split(_Frozen):
-    """Which strips the model has seen, by file name."""
+    """File names of the strips in each set."""
 
     strategy: str
     seed: int
@@ -85,15 +85,15 @@ class Split(_Frozen):
 
 
 class Provenance(_Frozen):
-    """Where the model comes from."""
+    """Origin of the model."""
 
     created: str = Field(description="date of export, ISO 8601")
-    training_data: str = Field(description="what it was trained on, in words")
-    notice: str = Field(description="whose the data and the first weights are, and on what terms")
-    training_data_sha256: str = Field(description="of the label rows and file names trained on")
+    training_data: str = Field(description="the training data, in words")
+    notice: str = Field(description="owners and licences of the data and of the initial weights")
+    training_data_sha256: str = Field(description="of the label rows and file names of the training")
     code_sha256: str = Field(description="of the sources of model_export")
     config: dict[str, object] = Field(description="the training configuration")
-    versions: dict[str, str] = Field(description="of the libraries that made it")
+    versions: dict[str, str] = Field(description="of the libraries that trained and exported it")
 
 
 class Calibration(_Frozen):
@@ -108,7 +108,7 @@ class Calibration(_Frozen):
 
 
 class Parity(_Frozen):
-    """The exported file against the network in torch, over ``strips`` strips."""
+    """Differences between the exported file and the network in torch, over ``strips`` strips."""
 
     strips: int = Field(description="strips that were compared")
     max_class_probability_difference: float = Field(description="largest difference of a class's probability")
@@ -120,7 +120,7 @@ class Parity(_Frozen):
 
 
 class Golden(_Frozen):
-    """A drawn strip with the answer that the exported file gave; proves a session before it serves."""
+    """A drawn strip with the exported file's answer; proves a session before it serves."""
 
     strip_png: str = Field(description="base64 of a grey PNG of 1600x256")
     class_probability: FourFractions
@@ -133,7 +133,7 @@ class Golden(_Frozen):
 
 
 class ModelMetadata(_Frozen):
-    """Everything that the service knows of a model; kept in the ONNX file's ``metadata_props``."""
+    """All metadata of a model; stored in the ONNX file's ``metadata_props``."""
 
     format_version: int = Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)
     name: str

@@ -1,4 +1,4 @@
-"""From probabilities to masks: thresholds, minimum areas, and the classifier that rules classes out."""
+"""Turn probabilities into masks by class thresholds, pixel thresholds and minimum areas."""
 
 import math
 from dataclasses import dataclass

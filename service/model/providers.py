@@ -1,4 +1,4 @@
-"""onnxruntime's execution providers: how each is opened, and what proves that it works."""
+"""Open models with onnxruntime's execution providers, and check that the provider works."""
 
 import contextlib
 import importlib
@@ -22,12 +22,12 @@ GpuDevice = Literal["cuda", "tensorrt"]
 
 @dataclass(frozen=True, slots=True)
 class GpuOptions:
-    """What a GPU session is opened with."""
+    """Options of a GPU session."""
 
     graphs: bool = False
     """Capture a CUDA graph for each batch size and replay it."""
     engine_cache: Path | None = None
-    """Where TensorRT keeps engines and timings; they fit one GPU model, driver and TensorRT only."""
+    """Folder of TensorRT's engines and timings; they fit one GPU model, driver and TensorRT version only."""
 
 
 def open_cpu(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:
@@ -43,9 +43,10 @@ def open_cpu(file: ModelFile, threads: int) -> onnxruntime.InferenceSession:
 
 
 def open_openvino(file: ModelFile, threads: int, streams: int) -> onnxruntime.InferenceSession:
-    """Open a model on the CPU with Intel's OpenVINO, which the ``openvino`` extra brings.
+    """Open a model on the CPU with Intel's OpenVINO, which the ``openvino`` extra installs.
 
-    It would run one inference at a time; ``streams`` run side by side, on ``threads`` processors each.
+    By default OpenVINO runs one inference at a time; ``streams`` run in parallel, each on ``threads``
+    processors.
 
     Raises:
         DeviceError: if it does not work here.
@@ -61,7 +62,7 @@ def open_openvino(file: ModelFile, threads: int, streams: int) -> onnxruntime.In
         "num_streams": str(streams),
     }
     try:
-        # OpenVINO wants the graph as it was written, not as onnxruntime has fused it.
+        # OpenVINO needs the graph as exported, not as fused by onnxruntime.
         session = _create(file, [(OPENVINO, options), CPU], threads, optimize=False)
     except Exception as error:
         raise DeviceError(f"device=openvino does not work here: {error}") from error
@@ -75,10 +76,10 @@ def open_openvino(file: ModelFile, threads: int, streams: int) -> onnxruntime.In
 def open_gpu(
     file: ModelFile, device: GpuDevice, threads: int, max_batch_size: int, options: GpuOptions
 ) -> onnxruntime.InferenceSession:
-    """Open on a GPU provider and believe only what the session itself reports.
+    """Open a model on a GPU, and trust only the provider that the session reports.
 
-    onnxruntime lists providers that were compiled in, and falls back to the CPU with nothing but a
-    warning when CUDA's libraries are missing.
+    onnxruntime lists all providers that it was built with, and falls back to the CPU with only a warning if
+    CUDA's libraries are missing.
 
     Raises:
         DeviceError: if the provider does not work here.
@@ -96,7 +97,7 @@ def open_gpu(
         providers.insert(0, (TENSORRT, tensorrt_options(options, max_batch_size)))
     try:
         session = _create(file, providers, threads)
-    except Exception as error:  # the binding raises its own RuntimeError kinds per missing library
+    except Exception as error:  # each missing library raises another kind of RuntimeError
         raise DeviceError(f"device={device} does not work here: {error}") from error
     if session.get_providers()[0] != wanted:
         raise DeviceError(
@@ -107,10 +108,10 @@ def open_gpu(
 
 
 def cuda_options(options: GpuOptions) -> dict[str, str]:
-    """Options of the CUDA provider.
+    """Return the options of the CUDA provider.
 
-    EXHAUSTIVE measures every algorithm anew for each shape, seconds at a time, for no gain in steady
-    state; kSameAsRequested keeps the arena from doubling at every growth.
+    EXHAUSTIVE measures every algorithm again for each shape, which takes seconds and gains nothing in steady
+    state; kSameAsRequested keeps the arena from doubling whenever it grows.
     """
     return {
         "cudnn_conv_algo_search": "HEURISTIC",
@@ -121,7 +122,7 @@ def cuda_options(options: GpuOptions) -> dict[str, str]:
 
 
 def tensorrt_options(options: GpuOptions, max_batch_size: int) -> dict[str, str]:
-    """Options of the TensorRT provider: one engine for every batch size, kept on disk.
+    """Return the options of the TensorRT provider: one engine for all batch sizes, kept on disk.
 
     Building takes tens of seconds and happens again for a shape outside the profile, so the profile spans
     all sizes.
@@ -145,16 +146,16 @@ def _create(
 ) -> onnxruntime.InferenceSession:
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    # Weights in other files are covered by no checksum: there is no folder in which they could lie.
+    # The checksum does not cover weights in other files, so onnxruntime gets no folder to read them from.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is worth a line comes as an exception, and goes into our own log
+    options.log_severity_level = 4  # errors come as exceptions, which our own log records
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
         file.data,
         options,
         providers=providers,
-        enable_fallback=0,  # or a failing run would go on on the CPU without a word
+        enable_fallback=0,  # a failing run must not continue silently on the CPU
     )

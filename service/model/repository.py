@@ -1,6 +1,6 @@
-"""Models on disk, in the layout that Triton and KServe read: <name>/<version>/model.onnx.
+"""Models on disk, in the layout of Triton and KServe: <name>/<version>/model.onnx.
 
-Beside each file lies its checksum, model.onnx.sha256, as ``sha256sum`` writes it.
+Each file has its checksum beside it, model.onnx.sha256, as ``sha256sum`` writes it.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from service.errors import ModelFileError
 
 MODEL = "model.onnx"
 GPU_MODEL = "gpu.onnx"
-"""The same network in the arithmetic that a GPU is fastest in, beside ``model.onnx``."""
+"""The same network in the fastest arithmetic of a GPU, beside ``model.onnx``."""
 
 _CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 """One line of ``sha256sum``: the hash, a blank or ``*`` for binary, the name."""
@@ -20,7 +20,7 @@ _CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file whose bytes are those that its checksum names, read once."""
+    """A file whose bytes match its checksum, read once."""
 
     path: Path
     data: bytes
@@ -29,7 +29,7 @@ class ModelFile:
 
 
 def checksum_file(model: Path) -> Path:
-    """Return where the checksum of a model file lies."""
+    """Return the path of a model file's checksum."""
     return model.with_name(f"{model.name}.sha256")
 
 
@@ -40,10 +40,10 @@ def write_checksum(model: Path) -> None:
 
 
 def read_model(path: Path) -> ModelFile:
-    """Read a model file and compare it with its checksum, before anything looks into it.
+    """Read a model file and compare it with its checksum, before anything parses it.
 
     Raises:
-        ModelFileError: if the file or its checksum is missing, cannot be read, or they do not fit together.
+        ModelFileError: if the file or its checksum is missing or cannot be read, or they do not match.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no model file at {path}")
@@ -60,24 +60,23 @@ def read_model(path: Path) -> ModelFile:
     line = _CHECKSUM.fullmatch(text.strip())
     if line is None:
         raise ModelFileError(
-            f"{beside} is not one line as sha256sum writes it: hash, two blanks, {path.name}"
+            f"{beside}: expected one line as sha256sum writes it: hash, two blanks, {path.name}"
         )
     expected, name = line[1].lower(), Path(line[2]).name
     if name != path.name:
-        raise ModelFileError(f"{beside} is the checksum of {name}, not of {path.name}")
+        raise ModelFileError(f"{beside}: expected the checksum of {path.name}, got that of {name}")
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
-        raise ModelFileError(
-            f"{path} is not the file that {beside.name} names: expected sha256 {expected}, got {found}"
-        )
+        raise ModelFileError(f"{path}: expected sha256 {expected}, as in {beside.name}, got {found}")
     return ModelFile(path, data, found)
 
 
 def find_model(path: Path) -> Path:
-    """Return the ONNX file that ``path`` means.
+    """Return the ONNX file at a path.
 
-    A file means itself. A folder means the highest version of the one model in it; the folder of
-    one model, or of one version, is understood as well.
+    Args:
+        path: an ONNX file, or the folder of one version, of one model or of a repository with one model;
+            of several versions the highest is taken.
 
     Raises:
         ModelFileError: if there is no model, or more than one name to choose from.
@@ -95,13 +94,14 @@ def find_model(path: Path) -> Path:
     if len(names) == 1:
         return find_model(names[0])
     if not names:
-        raise ModelFileError(f"{path} holds no <name>/<version>/{MODEL}")
+        raise ModelFileError(f"expected <name>/<version>/{MODEL} in {path}, got none")
     raise ModelFileError(
-        f"{path} holds several models ({', '.join(name.name for name in names)}); name one of the folders"
+        f"expected one model in {path}, got several models ({', '.join(name.name for name in names)}): name "
+        "the folder of one"
     )
 
 
 def gpu_variant(model: Path) -> Path:
-    """Return the file for GPUs that lies beside a model file, or the model file if there is none."""
+    """Return the file for GPUs beside a model file, or the model file if there is none."""
     variant = model.with_name(GPU_MODEL)
     return variant if variant.is_file() else model

@@ -24,7 +24,7 @@ KnownDevice = Literal["cpu", "openvino", "cuda", "tensorrt"]
 Device = KnownDevice | Literal["auto"]
 
 CPU_DEVICES = ("cpu", "openvino")
-"""Devices on which strips run side by side, not in batches."""
+"""Devices on which strips run in parallel, not in batches."""
 
 _INPUT = ("image", "tensor(uint8)", [HEIGHT, WIDTH])
 _OUTPUTS = (
@@ -43,7 +43,7 @@ class Probabilities(NamedTuple):
 
 
 class Session(Protocol):
-    """Answers strips with probabilities."""
+    """Infers the probabilities of strips."""
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -62,21 +62,21 @@ class Session(Protocol):
 
     @property
     def fallback_reason(self) -> str | None:
-        """Why it is not the preferred provider; None if it is."""
+        """The reason if it is not the preferred provider; None if it is."""
         ...
 
     @property
     def batches(self) -> bool:
-        """Whether strips run in batches on one thread, as on a GPU, or side by side, as on a CPU."""
+        """Whether strips run in batches on one thread, as on a GPU, or in parallel, as on a CPU."""
         ...
 
     @property
     def max_parallel_runs(self) -> int:
-        """Threads that may call ``infer`` at the same time, and gain from it."""
+        """Number of threads that may call ``infer`` at the same time, and gain from it."""
         ...
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Answer every strip, in order. Blocking; from ``max_parallel_runs`` threads at most."""
+        """Infer every strip, in order. Blocking; call it from at most ``max_parallel_runs`` threads."""
         ...
 
 
@@ -85,17 +85,17 @@ class OrtSession:
 
     Args:
         path: the ONNX file.
-        device: where to run; ``open_session`` also takes ``auto``.
+        device: to run on; ``open_session`` also takes ``auto``.
         threads: processors for one inference on the CPU or OpenVINO; None takes the container's quota.
         max_batch_size: strips in one call at most; None takes 1 on the CPU, 16 on a GPU. Calls run in
             fixed sizes (1, 2, 4, ... and this one), padded with black strips, so that memory does not
             grow with new shapes.
         gpu: options of a GPU.
-        fallback_reason: why this is not the preferred device.
+        fallback_reason: the reason if this is not the preferred device.
 
     Raises:
-        ModelFileError: if the file is missing, differs from its checksum, is broken, has another contract or
-            has no metadata.
+        ModelFileError: if the file is missing, differs from its checksum, is broken, has other inputs or
+            outputs, or has no metadata.
         DeviceError: if the device does not work here.
     """
 
@@ -137,11 +137,11 @@ class OrtSession:
             if self.batches
             else None
         )
-        # onnxruntime's own threads scale worse than strips side by side: docs/adr/0010.
+        # onnxruntime's own threads scale worse than strips in parallel: docs/adr/0010.
         self.max_parallel_runs = 1 if self.batches else math.ceil(cpu_quota() / threads)
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Answer every strip, in order; see ``Session.infer``."""
+        """Infer every strip, in order; see ``Session.infer``."""
         answers: list[Probabilities] = []
         largest = self.batch_sizes[-1]
         for start in range(0, len(strips), largest):

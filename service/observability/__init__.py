@@ -1,1 +1,1 @@
-"""Logs, metrics and timings."""
+"""Logs and metrics."""

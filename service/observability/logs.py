@@ -10,7 +10,7 @@ import structlog
 
 
 class _Unbreakable(io.TextIOBase):
-    """Writes to a stream while it takes anything: a full disk or a closed pipe must not stop serving.
+    """Writes to a stream and ignores its errors: a full disk or a closed pipe must not stop the service.
 
     Args:
         stream: what to write to.
@@ -20,13 +20,13 @@ class _Unbreakable(io.TextIOBase):
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, or lose the text."""
+        """Write the text, or drop it."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or lose what was not written."""
+        """Flush, or drop the rest."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
 
@@ -67,6 +67,6 @@ def configure_logs(level: str) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("PIL", "python_multipart"):
-        # They tell of every broken file, which the request's own line does already, and at the level debug
-        # Pillow tells what is written inside an image: who took it, and of what.
+        # They log every broken file, as the request's own line does already; at level debug, Pillow also logs
+        # the metadata of images, such as their author and subject.
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -32,7 +32,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        # The route is the template, never the path that came: callers must not create series.
+        # The route is the template, never the path itself: callers must not create series.
         self.requests = Counter(
             "steel_requests", "Requests answered.", ["route", "status"], registry=self._registry
         )
@@ -52,7 +52,7 @@ class Metrics:
         )
         cpu_seconds = Counter(
             "steel_stage_cpu_seconds",
-            "Processor time of strips in a stage; without that of further threads of one inference.",
+            "Processor time of strips in a stage; further threads of one inference do not count.",
             ["stage"],
             registry=self._registry,
         )
@@ -72,7 +72,7 @@ class Metrics:
             registry=self._registry,
         )
         self.disconnects = Counter(
-            "steel_disconnects", "Callers that left before their answer.", registry=self._registry
+            "steel_disconnects", "Callers that disconnected before their answer.", registry=self._registry
         )
         self.strips = Counter(
             "steel_strips",
@@ -88,7 +88,7 @@ class Metrics:
         )
         self.model = Gauge(
             "steel_model_info",
-            "1 for the model that serves; fallback says that it does not run where it was meant to.",
+            "1 for the model that serves; fallback=true if it runs on the CPU for lack of a GPU.",
             ["name", "version", "sha256", "provider", "precision", "fallback"],
             registry=self._registry,
         )
@@ -107,13 +107,13 @@ class Metrics:
             registry=self._registry,
         )
         self._ready = Gauge("steel_ready", "1 when ready.", registry=self._registry)
-        self._queue_size = Gauge("steel_queue_size", "Strips that wait.", registry=self._registry)
+        self._queue_size = Gauge("steel_queue_size", "Strips in the queue.", registry=self._registry)
 
     def watch(self, *, ready: Callable[[], bool], queue_size: Callable[[], int]) -> None:
-        """Read these gauges whenever Prometheus asks."""
+        """Set the functions that give these gauges their values."""
         self._ready.set_function(lambda: float(ready()))
         self._queue_size.set_function(lambda: float(queue_size()))
 
     def render(self) -> bytes:
-        """Write everything in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The page at ``/``: drop strips, see masks, move thresholds; plain files, nothing from elsewhere."""
+"""The page at ``/``: drop strips, see masks, move thresholds; all its files come from this server."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 PAGE_PATHS = ("/", "/page/")
-"""What the page is made of. It asks for strips as any caller does, with a key where one is wanted."""
+"""Paths of the page. Its requests for predictions need a key as those of other callers do."""
 
 _FOLDER = Path(__file__).parent / "static"
 _POLICY = (

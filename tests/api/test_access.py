@@ -268,9 +268,12 @@ async def test_keys_change_under_load_without_a_wrong_answer(
     ("content", "reason"),
     [
         (None, "cannot be read: No such file"),
-        (b"", "expected one key a line, got none"),
-        (b"# only a comment\n\n", "expected one key a line, got none"),
-        (b"good\nsecret # a comment behind it\n", "line 2: a key is printable characters without blanks"),
+        (b"", "expected one key per line, got none"),
+        (b"# only a comment\n\n", "expected one key per line, got none"),
+        (
+            b"good\nsecret # a comment behind it\n",
+            "line 2: expected a key of printable characters without blanks",
+        ),
         (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
     ],
 )
@@ -287,7 +290,7 @@ def test_a_file_without_usable_keys_is_never_an_open_door(
 
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", " "])
 def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
-    with pytest.raises(ApiKeysError, match="STEEL_API_KEY: a key is printable"):
+    with pytest.raises(ApiKeysError, match="STEEL_API_KEY: expected a key of printable"):
         ApiKeys(key)
 
 
@@ -303,7 +306,7 @@ def test_an_empty_file_of_keys_ends_the_process_with_its_name(tiny_model: Path, 
     process = start_service(tiny_model, api_keys_file=tmp_path / "keys")
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert f"error: STEEL_API_KEYS_FILE: {tmp_path}/keys: expected one key a line, got none" in output
+    assert f"error: STEEL_API_KEYS_FILE: {tmp_path}/keys: expected one key per line, got none" in output
     assert "Traceback" not in output
 
 

@@ -116,7 +116,7 @@ def lie(model: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (truncate, "is not the file that model.onnx.sha256 names"),
+        (truncate, "as in model.onnx.sha256, got"),
         (truncate_with_checksum, "cannot be loaded by onnxruntime"),
         (lambda model: checksum_file(model).unlink(), "has no checksum beside it"),
         (lambda model: write_model(model, tiny_graph(), None), "carries no 'steel_defect_model' metadata"),

@@ -90,8 +90,12 @@ def test_files_that_are_no_pair_are_named(folder: Path, pair: Pair) -> None:
     for certificate, key, reason in (
         (folder / "none", pair.key, "STEEL_TLS_CERTIFICATE: .*none cannot be read: No such file"),
         (pair.certificate, folder, "STEEL_TLS_KEY: .* cannot be read: Is a directory"),
-        (pair.certificate, other.key, "no certificate with its key in PEM: KEY_VALUES_MISMATCH"),
-        (folder / "empty", pair.key, "no certificate with its key in PEM"),
+        (
+            pair.certificate,
+            other.key,
+            "expected a certificate and its key in PEM, got .*: KEY_VALUES_MISMATCH",
+        ),
+        (folder / "empty", pair.key, "expected a certificate and its key in PEM"),
         (locked.certificate, locked.key, "STEEL_TLS_KEY: .*got an encrypted one: .*locked.key"),
     ):
         with pytest.raises(TlsError, match=reason):

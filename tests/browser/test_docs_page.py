@@ -49,7 +49,7 @@ def test_a_strip_can_be_tried_on_the_page(page: Page, tmp_path: Path) -> None:
 
 def test_an_overlay_is_shown_on_the_page(page: Page, tmp_path: Path) -> None:
     (tmp_path / "strip.png").write_bytes(png(block_strip(c2=(50, 60, 70, 80))))
-    try_out(page, "Look at the defects", tmp_path / "strip.png")
+    try_out(page, "Draw the defects", tmp_path / "strip.png")
     page.locator(".live-responses-table img").wait_for()
 
 

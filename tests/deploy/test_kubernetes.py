@@ -261,7 +261,7 @@ def test_keys_are_a_file_from_a_secret(installed: Installed, tmp_path: Path) -> 
     ]
     example = tmp_path / "api-keys"
     example.write_bytes(base64.b64decode(secret["data"][key]))
-    with pytest.raises(ApiKeysError, match="expected one key a line, got none"):
+    with pytest.raises(ApiKeysError, match="expected one key per line, got none"):
         ApiKeys(file=example)
 
 

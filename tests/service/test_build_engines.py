@@ -13,7 +13,7 @@ GPU_BUILD = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 @pytest.mark.parametrize(
     ("settings", "code", "message"),
     [
-        ({}, 2, "STEEL_ENGINE_CACHE names the folder"),
+        ({}, 2, "expected STEEL_ENGINE_CACHE, the folder"),
         ({"STEEL_PORT": "x"}, 2, "error: STEEL_PORT"),
         pytest.param(
             {"STEEL_ENGINE_CACHE": "engines"},

@@ -1,4 +1,4 @@
-"""What the OpenAPI page says beyond the types: the introduction, bodies and parameters."""
+"""The OpenAPI document beyond the types: introduction, tags, bodies, and examples of parameters."""
 
 from typing import Any
 
@@ -31,8 +31,11 @@ BINARY = {"type": "string", "format": "binary"}
 _BINARY = {"schema": BINARY}
 
 TAGS = [
-    {"name": "Strips", "description": "Send photographs, get defects. This is what a line calls."},
-    {"name": "Model", "description": "What answers, what it measured, and how to change it while it serves."},
+    {"name": "Strips", "description": "Send photographs, get defects."},
+    {
+        "name": "Model",
+        "description": "The model that serves, its scores, and its replacement without a restart.",
+    },
     {"name": "Health", "description": "For load balancers, orchestrators and Prometheus."},
     {
         "name": "Open Inference Protocol",
@@ -50,8 +53,8 @@ BODY: dict[str, Any] = {
             "description": text,
         }
         for name, text in (
-            ("X-Filename", "Names the image when it is the body itself."),
-            ("X-Request-Id", "Up to 128 printable characters; comes back, and stands in the log."),
+            ("X-Filename", "Name of the image if it is the body itself."),
+            ("X-Request-Id", "Up to 128 printable characters; returned, and written to the log."),
         )
     ],
     "requestBody": {
@@ -98,11 +101,11 @@ _PARAMETER_EXAMPLES = {
         "four": {"summary": "one per class", "value": "200,200,300,500"},
     },
 }
-"""On the page these fill the fields in; the first of each is what is there at the start."""
+"""Values that the page offers for each field; the first is the initial one."""
 
 
 def add_parameter_examples(document: dict[str, Any]) -> dict[str, Any]:
-    """Add examples that the page offers to try; parameters that come from a model cannot carry them."""
+    """Add examples of parameters; pydantic's models of query parameters cannot carry them."""
     for path in document["paths"].values():
         for operation in path.values():
             for parameter in operation.get("parameters", []):

@@ -1,4 +1,4 @@
-"""The OpenAPI page: Swagger UI from this server alone, under a policy that allows no other script."""
+"""The OpenAPI page: Swagger UI, served by this server under a policy that allows no other script."""
 
 import base64
 import hashlib
@@ -12,14 +12,14 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 DOCS_PATHS = ("/docs", "/openapi.json", "/docs-static/")
-"""Everything that the page needs; what ends in a slash is a folder."""
+"""Paths of the page and its files; one that ends in a slash is a folder."""
 
 _PARAMETERS = {"displayRequestDuration": True, "defaultModelsExpandDepth": 0}
 
 
 def add_docs_page(app: FastAPI) -> None:
     """Add ``/docs`` and its static files to an application that serves ``/openapi.json``."""
-    # Relative, so that the page also works where a proxy puts the service under a path of its own.
+    # Relative, so that the page also works behind a proxy that adds a path prefix.
     page = get_swagger_ui_html(
         title=app.title,
         openapi_url="openapi.json",
@@ -40,7 +40,7 @@ def add_docs_page(app: FastAPI) -> None:
 
 
 def _policy(html: bytes) -> str:
-    """Allow the page's own files, the one script in it, and pictures that it makes itself."""
+    """Return a policy that allows the page's files, the script in it, and images that it makes itself."""
     hashes = [
         f"'sha256-{base64.b64encode(hashlib.sha256(script).digest()).decode()}'"
         for script in re.findall(rb"<script>(.*?)</script>", html, re.DOTALL)

@@ -26,17 +26,17 @@ EXAMPLE_ID = "5b1f0b0c9d5e4f1f8a3c2d1e0f9a8b7c"
 
 _DESCRIPTIONS = {
     401: "An API key is configured and `X-API-Key` is missing or wrong.",
-    403: "No API key is configured, so that nobody may do this.",
+    403: "No API key is configured, so no caller is allowed to do this.",
     404: "No model of this name or version serves.",
     408: "The body did not arrive in time.",
-    409: "Another reload is under way.",
+    409: "Another reload is running.",
     413: "Too many bytes, files or pixels.",
-    415: "Not an image type that is read.",
+    415: "Not a supported image type.",
     422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
     429: "The queue is full; `Retry-After` says in how many seconds there should be room.",
     500: "Anything else; the service's log has the reason under the request id.",
     503: "Not ready yet, or shutting down; see `Retry-After`.",
-    504: "The request's deadline passed; work that could not meet it was not begun.",
+    504: "The request's deadline passed; work that could not meet it was not started.",
 }
 
 _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
@@ -47,7 +47,7 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
         NotFoundError("there is no model 'steel' here; 'steel-unet-resnet18', version '3', serves"),
     ),
     ("slow sender", RequestTimeoutError("the body did not arrive in 10 s")),
-    ("two at once", ReloadRunningError("another reload is under way; ask again when it is done")),
+    ("two at once", ReloadRunningError("another reload is running; retry when it has ended")),
     ("too many bytes", PayloadTooLargeError("expected a body of at most 33554432 bytes, got 50000000")),
     ("too many files", PayloadTooLargeError("expected at most 32 files, got more")),
     (
@@ -101,7 +101,7 @@ def model_refused() -> dict[int | str, dict[str, Any]]:
     error = ModelRefusedError(
         "the model was not changed: models/steel/2/model.onnx has no checksum beside it"
     )
-    return {422: _answer("The new model was refused; the old one goes on.", {"no checksum": error})}
+    return {422: _answer("The new model was refused; the old one stays.", {"no checksum": error})}
 
 
 def _answer(description: str, errors: dict[str, ServiceError], *, v2: bool = False) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _INFER_EXAMPLE = {
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """Put in what a schema refers to: it stands where nothing collects definitions."""
+    """Replace references by their definitions: FastAPI does not collect those of ``openapi_extra``."""
     if isinstance(schema, list):
         return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):
@@ -27,7 +27,7 @@ def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
 def _infer_body() -> dict[str, Any]:
     schema = InferRequest.model_json_schema()
     json = {"schema": _inlined(schema, schema["$defs"]), "example": _INFER_EXAMPLE}
-    octets = {"schema": BINARY | {"description": "the JSON, and binary data behind it"}}
+    octets = {"schema": BINARY | {"description": "the JSON, followed by binary data"}}
     content = {"application/json": json, "application/octet-stream": octets}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -1,4 +1,4 @@
-"""Infer requests of the Open Inference Protocol: from the body to image files and options."""
+"""Parse infer requests of the Open Inference Protocol into image files and options."""
 
 import itertools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 """Carries the length of the JSON, in bytes, where binary data follows it."""
 
 _MAX_JSON_VALUES = 256
-"""In a request, besides its images. A value of one or two bytes takes many times that in memory."""
+"""Most JSON values in a request besides its images: a value of two bytes takes many times that in memory."""
 _MAX_PARAMETER_CHARACTERS = 256
 _POINT_PARAMETERS = ("profile", "threshold", "min_area", "bits")
 _KNOWN_PARAMETERS = {*_POINT_PARAMETERS, "timeout", "binary_data_output"}
@@ -46,16 +46,18 @@ def read_request(body: bytes, json_bytes: int | None, limits: UploadLimits) -> P
     """Read the body of an infer request.
 
     Args:
-        body: JSON, and binary data behind it.
+        body: JSON, followed by binary data.
         json_bytes: length of the JSON; None if there is nothing else.
         limits: of the files.
 
     Raises:
-        InvalidParameterError: if it does not follow the protocol, or asks for what is not supported.
+        InvalidParameterError: if it does not follow the protocol, or requests an unsupported feature.
         PayloadTooLargeError: if there are too many files, or one is too large.
     """
     if json_bytes is not None and json_bytes > len(body):
-        raise wrong(JSON_LENGTH_HEADER, f"is {json_bytes}, but the body has {len(body)} bytes")
+        raise wrong(
+            JSON_LENGTH_HEADER, f"expected at most the length of the body, {len(body)}, got {json_bytes}"
+        )
     text = body[:json_bytes]
     binary = None if json_bytes is None else memoryview(body)[json_bytes:]
     request = _parse(text, limits)
@@ -76,8 +78,8 @@ def _parse(text: bytes, limits: UploadLimits) -> InferRequest:
     most = _MAX_JSON_VALUES + limits.files
     if sum(text.count(mark) for mark in b",[{") > most:
         raise PayloadTooLargeError(
-            f"the JSON holds more than {most} values; images are elements of one BYTES tensor, at most "
-            f"{limits.files} of them"
+            f"expected JSON of at most {most} values, got more; images are elements of one BYTES tensor, at "
+            f"most {limits.files} of them"
         )
     try:
         return InferRequest.model_validate_json(text)
@@ -106,16 +108,22 @@ def _files(tensor: RequestInput, binary: memoryview | None, limits: UploadLimits
     size = tensor.parameters.get("binary_data_size")
     if size is None:
         if binary:
-            raise wrong("inputs[0].parameters.binary_data_size", "is missing, but bytes follow the JSON")
+            raise wrong(
+                "inputs[0].parameters.binary_data_size",
+                "expected the number of bytes that follow the JSON, got none",
+            )
         return _from_json(tensor.data, count, limits)
     if tensor.data is not None:
         raise wrong("inputs[0].data", "expected either data or binary_data_size, got both")
     if binary is None:
-        raise wrong(JSON_LENGTH_HEADER, "is missing; with binary data it says how long the JSON is")
+        raise wrong(
+            JSON_LENGTH_HEADER, "expected the length of the JSON, since binary data is announced, got none"
+        )
     size = _whole("inputs[0].parameters.binary_data_size", size)
     if size != len(binary):
         raise wrong(
-            "inputs[0].parameters.binary_data_size", f"is {size}, but {len(binary)} bytes follow the JSON"
+            "inputs[0].parameters.binary_data_size",
+            f"expected {len(binary)}, the number of bytes that follow the JSON, got {size}",
         )
     return split_bytes(binary, count, limits.file_bytes)
 
@@ -137,12 +145,12 @@ def _check_parameters(parameters: dict[str, Any], where: str) -> None:
 
 
 def _point_text(name: str, value: object) -> str:
-    """Write a parameter as the query has it: numbers are text there."""
+    """Return a parameter as text, as a query has it."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise wrong(f"parameters.{name}", "expected text or a number")
     try:
         text = str(value)
-    except ValueError as error:  # Python writes no integer of thousands of digits
+    except ValueError as error:  # Python refuses to write integers of thousands of digits
         raise wrong(f"parameters.{name}", "expected a number of fewer digits") from error
     if len(text) > _MAX_PARAMETER_CHARACTERS:
         raise wrong(f"parameters.{name}", f"expected at most {_MAX_PARAMETER_CHARACTERS} characters")
@@ -150,7 +158,7 @@ def _point_text(name: str, value: object) -> str:
 
 
 def _seconds(microseconds: object) -> float | None:
-    return _whole("parameters.timeout", microseconds) / 1e6 or None  # 0 stands for none in Triton
+    return _whole("parameters.timeout", microseconds) / 1e6 or None  # 0 means none in Triton
 
 
 def _whole(where: str, value: object) -> int:

@@ -1,4 +1,4 @@
-"""Routes of the Open Inference Protocol, version 2: the same engine, for clients of KServe and Triton."""
+"""Routes of the Open Inference Protocol, version 2, for clients of KServe and Triton."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ _JsonBytes = Annotated[
         alias=JSON_LENGTH_HEADER,
         ge=1,
         lt=2**31,
-        description="Length of the JSON where binary data follow it (Triton's binary tensor data extension).",
+        description="Length of the JSON if binary data follows it (Triton's binary tensor data extension).",
     ),
 ]
 _NOT_READY = error_answers(503, v2=True)
@@ -92,23 +92,23 @@ async def v2_ready(request: Request) -> ServerReady:
     return ServerReady(ready=True)
 
 
-@v2_protected.get("/v2", summary="Who answers")
+@v2_protected.get("/v2", summary="Describe the server")
 async def v2_server() -> ServerMetadata:
-    """Name, version and extensions of the server."""
+    """Answer name, version and extensions of the server."""
     return ServerMetadata(
         name="steel-defect-service", version=__version__, extensions=("binary_tensor_data",)
     )
 
 
-@v2_protected.get(_MODEL, summary="What goes in, what comes out", responses=_NO_SUCH_MODEL)
+@v2_protected.get(_MODEL, summary="Describe the model's tensors", responses=_NO_SUCH_MODEL)
 async def v2_model(request: Request, name: str) -> ModelTensors:
-    """Name, version, and tensors of the model that serves."""
+    """Answer name, version, and tensors of the model that serves."""
     return _tensors(_served(request, name))
 
 
-@v2_protected.get(_VERSION, summary="The same of a version", responses=_NO_SUCH_MODEL)
+@v2_protected.get(_VERSION, summary="Describe the tensors of a version", responses=_NO_SUCH_MODEL)
 async def v2_model_version(request: Request, name: str, version: str) -> ModelTensors:
-    """Name, version, and tensors of the model, if this version serves."""
+    """Answer name, version, and tensors of the model, if this version serves."""
     return _tensors(_served(request, name, version))
 
 
@@ -130,8 +130,8 @@ async def v2_infer(
 ) -> Response:
     """Answer masks and probabilities of image files, elements of the BYTES tensor `image`.
 
-    In JSON they are in base64; as binary data they are the files themselves. Where one image fails, the
-    request does, with that image's status.
+    In JSON they are in base64; as binary data they are the files themselves. If one image fails, the request
+    fails with that image's status.
     """
     return await _infer(request, name, None, deadline_ms, json_bytes)
 
@@ -205,7 +205,7 @@ async def _read(request: Request, deadline: float, json_bytes: int | None) -> Pa
 
 
 async def _on_thread(request: Request, work: Callable[[], T]) -> T:
-    """Run work of milliseconds, on megabytes of base64 or masks, where it delays no other request."""
+    """Run work of milliseconds, on megabytes of base64 or masks, on a thread, to delay no other request."""
     return await asyncio.get_running_loop().run_in_executor(engine_of(request).threads, work)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 Parameters = Annotated[
     dict[str, Any],
-    BeforeValidator(lambda value: {} if value is None else value),  # as some clients write none
+    BeforeValidator(lambda value: {} if value is None else value),  # some clients send null
     WithJsonSchema(
         {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
     ),
@@ -33,42 +33,42 @@ class RequestInput(_RequestModel):
         description="`[n]` or `[n, 1]`, n being the number of images",
         examples=[[1]],
     )
-    parameters: Parameters = Field({}, description="`binary_data_size`: bytes of it behind the JSON")
+    parameters: Parameters = Field({}, description="`binary_data_size`: its bytes after the JSON")
     data: (
         Annotated[
             list[Any],
             WithJsonSchema({"type": "array", "items": {"type": "string", "contentEncoding": "base64"}}),
         ]
         | None
-    ) = Field(None, description="the image files in base64, unless they lie behind the JSON")
+    ) = Field(None, description="the image files in base64, unless they follow the JSON")
 
 
 class RequestOutput(_RequestModel):
     """A requested tensor."""
 
     name: str = Field(examples=["mask"])
-    parameters: Parameters = Field({}, description="`binary_data`: whether it shall lie behind the JSON")
+    parameters: Parameters = Field({}, description="`binary_data`: whether it shall follow the JSON")
 
 
 class InferRequest(_RequestModel):
-    """The body of an infer request, or what stands before the binary data in it."""
+    """The body of an infer request, or the JSON before its binary data."""
 
-    id: str | None = Field(None, max_length=256, description="comes back in the answer")
+    id: str | None = Field(None, max_length=256, description="returned in the answer")
     parameters: Parameters = Field(
         {},
         description="`profile`, `threshold` and `min_area` as the query parameters of `/predict`; `timeout` "
-        "in microseconds; `binary_data_output`: whether outputs shall lie behind the JSON",
+        "in microseconds; `binary_data_output`: whether outputs shall follow the JSON",
         examples=[{"profile": "inspection"}],
     )
     inputs: list[RequestInput] = Field(min_length=1, max_length=1)
-    outputs: list[RequestOutput] | None = Field(None, description="all, if there is no such list")
+    outputs: list[RequestOutput] | None = Field(None, description="default: all")
 
 
 class TensorMetadata(BaseModel):
     """One input or output."""
 
     name: str = Field(description="of the tensor")
-    datatype: str = Field(description="in the protocol's words, BYTES being files or text")
+    datatype: str = Field(description="as the protocol names it; BYTES are files or text")
     shape: tuple[int, ...] = Field(description="-1 stands for the number of images")
 
 
@@ -76,10 +76,10 @@ class ModelTensors(BaseModel):
     """Metadata of the model: its inputs and outputs."""
 
     name: str = Field(description="of the model")
-    versions: tuple[str, ...] = Field(description="that serve: one")
-    platform: str = Field(description="what runs it, in Triton's words")
-    inputs: tuple[TensorMetadata, ...] = Field(description="what goes in")
-    outputs: tuple[TensorMetadata, ...] = Field(description="what comes out")
+    versions: tuple[str, ...] = Field(description="that serve; always one")
+    platform: str = Field(description="runtime, as Triton names it")
+    inputs: tuple[TensorMetadata, ...] = Field(description="inputs")
+    outputs: tuple[TensorMetadata, ...] = Field(description="outputs")
 
 
 class ServerMetadata(BaseModel):
@@ -87,7 +87,7 @@ class ServerMetadata(BaseModel):
 
     name: str = Field(description="of this software")
     version: str = Field(description="of this software")
-    extensions: tuple[str, ...] = Field(description="of the protocol that are spoken")
+    extensions: tuple[str, ...] = Field(description="supported extensions of the protocol")
 
 
 class ServerLive(BaseModel):
@@ -113,15 +113,17 @@ class ResponseOutput(TensorMetadata):
     """An output tensor."""
 
     parameters: dict[str, int] | None = Field(
-        None, description="`binary_data_size`: bytes of it behind the JSON"
+        None, description="`binary_data_size`: its bytes after the JSON"
     )
-    data: list[Any] | None = Field(None, description="row by row, unless it lies behind the JSON")
+    data: list[Any] | None = Field(None, description="row by row, unless it follows the JSON")
 
 
 class InferResponse(BaseModel):
-    """The answer to an infer request, or what stands before the binary data in it."""
+    """The answer to an infer request, or the JSON before its binary data."""
 
-    model_name: str = Field(description="which model answered")
-    model_version: str = Field(description="which version of it")
+    model_name: str = Field(description="the model that answered")
+    model_version: str = Field(description="its version")
     id: str = Field(description="the request's, or else as in the X-Request-Id header")
-    outputs: tuple[ResponseOutput, ...] = Field(description="the tensors that were asked for, in that order")
+    outputs: tuple[ResponseOutput, ...] = Field(
+        description="the requested tensors, in the order of the request"
+    )

@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol: in JSON, and as binary data behind the JSON.
+"""Tensors of the Open Inference Protocol: in JSON, and as binary data after the JSON.
 
 Source of the binary form: Triton's "Binary tensor data extension". Elements are little-endian and row-major;
 an element of BYTES is its length, four bytes, followed by its bytes.
@@ -40,7 +40,7 @@ class Tensor(NamedTuple):
     metadata: TensorMetadata
     values: Values
     binary: bool
-    """Whether it goes behind the JSON."""
+    """Whether it follows the JSON."""
 
 
 def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
@@ -48,11 +48,11 @@ def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
 
     Args:
         data: its binary data.
-        count: elements that it has.
-        most: bytes of an element.
+        count: number of elements, by the shape.
+        most: largest element, in bytes.
 
     Raises:
-        InvalidParameterError: if these are not so many elements.
+        InvalidParameterError: if the data does not hold exactly these elements.
         PayloadTooLargeError: if an element is too large.
     """
     found: list[bytes] = []
@@ -62,12 +62,12 @@ def split_bytes(data: memoryview, count: int, most: int) -> list[bytes]:
         if len(found) == count:
             raise wrong(INPUT.name, f"expected {count} elements by its shape, got more bytes than they take")
         if at + _LENGTH.size > len(data):
-            raise wrong(name, "ends within its length, four bytes")
+            raise wrong(name, f"expected a length of four bytes, got {len(data) - at}")
         (length,) = _LENGTH.unpack_from(data, at)
         at += _LENGTH.size
         _check_size(name, length, most)
         if at + length > len(data):
-            raise wrong(name, f"has {length} bytes by its length, but only {len(data) - at} follow")
+            raise wrong(name, f"expected {length} bytes, its length, got {len(data) - at}")
         found.append(bytes(data[at : at + length]))
         at += length
     if len(found) < count:
@@ -84,12 +84,12 @@ def from_base64(name: str, text: object, most: int) -> bytes:
     """Read an element of a BYTES tensor in JSON.
 
     Args:
-        name: of the element, for an error.
-        text: it, in base64.
-        most: bytes of it.
+        name: of the element, for errors.
+        text: the element, in base64.
+        most: largest element, in bytes.
 
     Raises:
-        InvalidParameterError: if it is no base64.
+        InvalidParameterError: if it is not base64.
         PayloadTooLargeError: if it is too large.
     """
     if not isinstance(text, str):
@@ -115,7 +115,7 @@ def wrong(where: str, detail: str) -> InvalidParameterError:
 
 
 def shown(text: str) -> str:
-    """Shorten text from a caller, so that an error repeats enough to find it, and no megabytes."""
+    """Shorten text from a caller, so that errors do not repeat megabytes of it."""
     return text if len(text) <= 80 else f"{text[:80]}…"
 
 
@@ -126,9 +126,9 @@ def write_response(
 
     Args:
         model: name and version.
-        request_id: to come back.
+        request_id: returned to the client.
         tensors: in order.
-        count: images that they are about.
+        count: number of images.
     """
     outputs: list[bytes] = []
     behind: list[bytes] = []
@@ -161,7 +161,7 @@ def _json_values(values: Values) -> bytes:
     flat = values.reshape(-1)
     if values.dtype == np.uint8:
         return b"[" + _NUMBERS[flat].tobytes()[:-1] + b"]"
-    # The fewest digits that make the same float32.
+    # The fewest digits that give the same float32.
     return _json([float(str(value)) for value in flat] if values.dtype == np.float32 else flat.tolist())
 
 

@@ -60,7 +60,7 @@ def test_bad_images_are_named_all_at_once(folder: Path, capsys: pytest.CaptureFi
         read_kaggle(folder)
     for part in (
         "4 images",
-        "code.png: the mask of class 3 is invalid: runs of a 1600x256 image lie within",
+        "code.png: the mask of class 3 is invalid: expected runs of a 1600x256 image within",
         "missing.png: named in train.csv, but not in train_images/",
         "small.png: expected 1600x256 pixels, got 200x100",
         "broken.jpg: not readable as an image",

@@ -72,8 +72,8 @@ def test_encode_takes_a_mask_that_is_not_contiguous() -> None:
         ("1 0", "at least 1 pixel long, got 0"),
         ("3 2 4 1", "do not overlap"),
         ("5 1 1 1", "sorted"),
-        ("0 1", "lie within 1..12, got 0..0"),
-        ("12 2", "lie within 1..12, got 12..13"),
+        ("0 1", "image within 1..12, got 0..0"),
+        ("12 2", "image within 1..12, got 12..13"),
     ],
 )
 def test_decode_refuses(text: str, message: str) -> None:
