@@ -114,6 +114,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "threshold",
         "min_area",
         "mask_format",
+        "bits",
         "instances",
         "maps",
         "mm_per_px",
