@@ -318,7 +318,7 @@ def _tensors() -> list[Row]:
             "an element of 4 GB", b"\xff" * 8, 413, "image[0]: expected at most 4194304 bytes, got 4294967295"
         ),
         binary("cut short", struct.pack("<I", 99) + STRIP[:9], 422, "expected 99 bytes, its length, got 9"),
-        binary("size of a terabyte", STRIP, 422, "bytes follow the JSON", size=2**40),
+        binary("size of a terabyte", STRIP, 422, "bytes that follow the JSON", size=2**40),
         binary(
             "a million empty elements",
             bytes(4_000_000),
