@@ -25,7 +25,7 @@ from service.api.routes import (
 )
 from service.api.v2.requests import JSON_LENGTH_HEADER
 from service.api.v2.routes import V2_HEALTH_PATHS, v2_protected, v2_router
-from service.errors import DeviceError, ModelFileError
+from service.errors import DeviceError, KeysRefusedError, ModelFileError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER, Authentication
 from service.http.body_limit import BodyLimit
@@ -72,6 +72,7 @@ def create_app(
         batch_timeout=settings.batch_timeout_ms / 1000,
         max_pixels=settings.max_pixels,
         max_run_seconds=settings.inference_timeout_s,
+        reload_seconds=settings.reload_timeout_s,
         on_fatal=on_fatal,
     )
 
@@ -88,7 +89,10 @@ def create_app(
 
     async def reload() -> bool:
         """Reload the keys, then the model; see ``Engine.reload``."""
-        keys.reload()
+        if not keys.reload():
+            raise KeysRefusedError(
+                "the file of API keys cannot be used, the log has the reason; keys and model were not changed"
+            )
         return await engine.reload()
 
     @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ ServiceError
 ├── UnsupportedMediaTypeError  415
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
+├── KeysRefusedError           422
 ├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
 ├── HeadTooLargeError          431
@@ -94,6 +95,13 @@ class ReloadRunningError(ServiceError):
 
     status = HTTPStatus.CONFLICT
     title = "Reload under way"
+
+
+class KeysRefusedError(ServiceError):
+    """The file of API keys cannot be used; the old keys stay valid, and the model was not reloaded."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "API keys refused"
 
 
 class ModelRefusedError(ServiceError):

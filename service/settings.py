@@ -149,6 +149,12 @@ class Settings(BaseSettings):
         le=3600,
         description="longest inference; one that lasts longer hangs, and the process ends",
     )
+    reload_timeout_s: float = Field(
+        300.0,
+        gt=0,
+        le=3600,
+        description="longest time for a reload to load, verify and warm up a model; then the old one stays",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level to log")
     shutdown_timeout_s: int = Field(
         25, ge=1, le=3600, description="time to finish accepted work after SIGTERM"

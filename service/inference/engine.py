@@ -79,6 +79,7 @@ class Engine:
         batch_timeout: seconds that a strip waits for others when the model is busy.
         max_pixels: largest image, by its header.
         max_run_seconds: longest inference; one that lasts longer counts as hanging.
+        reload_seconds: longest time for a new model to be loaded, proven and warmed up.
         on_fatal: called once when only a new process can help: an inference hangs, a GPU is lost, or the
             queue has died.
     """
@@ -92,6 +93,7 @@ class Engine:
         batch_timeout: float,
         max_pixels: int,
         max_run_seconds: float,
+        reload_seconds: float,
         on_fatal: Callable[[Exception], None] = lambda _error: None,
     ) -> None:
         self._metrics = metrics
@@ -105,6 +107,7 @@ class Engine:
             on_failure=self._fail,
         )
         self._on_fatal = on_fatal
+        self._reload_seconds = reload_seconds
         self._threads = ThreadPoolExecutor(cpu_quota(), thread_name_prefix="images")
         self._server: ModelServer | None = None
         self._retiring: ModelServer | None = None
@@ -173,9 +176,14 @@ class Engine:
             try:
                 if await asyncio.to_thread(self._source.is_served_by, self._server.session):
                     return False
-                new = await self._open()
+                async with asyncio.timeout(self._reload_seconds):
+                    new = await self._open()
             except (ModelFileError, DeviceError) as error:
                 raise ModelRefusedError(f"the model was not changed: {error}") from error
+            except TimeoutError as error:
+                raise ModelRefusedError(
+                    f"the model was not changed: the new one was not ready within {self._reload_seconds:g} s"
+                ) from error
             self._switch(new)
             return True
 

@@ -2,33 +2,77 @@
 
 import contextlib
 import io
+import json
 import logging
+import os
+import select
+import stat
 import sys
 from typing import Any, TextIO, cast
 
 import structlog
 
 
-class _Unbreakable(io.TextIOBase):
-    """Writes to a stream and ignores its errors: a full disk or a closed pipe must not stop the service.
+class _Lossy(io.TextIOBase):
+    """Writes to a stream while it accepts text, and loses the rest.
+
+    A full disk, a closed pipe or one that is not read must not stop serving: a write to a full pipe would
+    block the event loop.
 
     Args:
-        stream: what to write to.
+        stream: to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._descriptor = _pipe_of(stream)
+        self._lost = 0
 
     def write(self, text: str) -> int:
-        """Write the text, or drop it."""
+        """Write, or lose the text."""
         with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
+            if self._descriptor is None:
+                self._stream.write(text)
+            else:
+                self._write_to_pipe(self._descriptor, text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, or drop the rest."""
+        """Flush, or lose what was not written."""
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
+
+    def _write_to_pipe(self, descriptor: int, text: str) -> None:
+        if self._lost and _accepts(descriptor):
+            note = {
+                "event": "log lines were lost: the pipe was full",
+                "level": "warning",
+                "count": self._lost,
+            }
+            os.write(descriptor, json.dumps(note).encode() + b"\n")
+            self._lost = 0
+        data = text.encode("utf-8", "backslashreplace")
+        for start in range(0, len(data), select.PIPE_BUF):
+            if not _accepts(descriptor):
+                self._lost += 1
+                return
+            os.write(descriptor, data[start : start + select.PIPE_BUF])
+
+
+def _pipe_of(stream: TextIO) -> int | None:
+    """Return the descriptor of a stream that is a pipe, else None."""
+    try:
+        descriptor = stream.fileno()
+        return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _accepts(descriptor: int) -> bool:
+    """Return whether a pipe takes PIPE_BUF bytes without blocking (POSIX, ``poll`` and ``write``)."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    return any(events & select.POLLOUT for _, events in poll.poll(0))
 
 
 def configure_logs(level: str) -> None:
@@ -38,7 +82,7 @@ def configure_logs(level: str) -> None:
     Tracebacks show no local variables: these hold images and keys.
     """
     terminal = sys.stdout.isatty()
-    output = _Unbreakable(sys.stdout)
+    output = _Lossy(sys.stdout)
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import threading
 import weakref
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -150,6 +151,38 @@ async def test_what_nobody_foresaw_is_a_500_and_the_old_one_goes_on(
     assert [line["outcome"] for line in logs if line["event"] == "reload"] == ["failed"]
     assert await predicted(client) == ("1", RLE, "")
     assert await reloads(client, "failed")
+
+
+async def test_a_reload_that_hangs_gives_up_and_the_next_one_works(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(model=models, device="cpu", api_key="sesame", reload_timeout_s=0.5)
+    async with running_app(create_app(settings)) as client:
+        client.headers["X-API-Key"] = "sesame"
+        second(models)
+        let_go = threading.Event()
+        with monkeypatch.context() as patch:
+            patch.setattr("service.model.session.OrtSession.warm_up", lambda _self: let_go.wait(20))
+            response = await client.post("/model/reload")
+        let_go.set()
+        assert response.status_code == 422
+        assert "was not ready within 0.5 s" in response.json()["detail"]
+        assert (await client.post("/model/reload")).json()["changed"] is True
+
+
+async def test_a_reload_with_a_broken_file_of_keys_is_refused(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("sesame\n")
+    settings = Settings(model=models, device="cpu", api_keys_file=file)
+    async with running_app(create_app(settings)) as client:
+        client.headers["X-API-Key"] = "sesame"
+        second(models)
+        file.write_text("two keys\n")
+        response = await client.post("/model/reload")
+        assert (response.status_code, response.json()["title"]) == (422, "API keys refused")
+        assert (await client.get("/model")).json()["version"] == "1"
+        file.write_text("sesame\n")
+        assert (await client.post("/model/reload")).json()["changed"] is True
 
 
 async def test_of_two_reloads_at_once_the_second_is_refused(client: httpx.AsyncClient, models: Path) -> None:

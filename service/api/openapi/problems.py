@@ -8,6 +8,7 @@ from service.errors import (
     InferenceError,
     InvalidImageError,
     InvalidParameterError,
+    KeysRefusedError,
     ModelRefusedError,
     NotFoundError,
     PayloadTooLargeError,
@@ -97,11 +98,14 @@ def error_answers(*statuses: int, v2: bool = False) -> dict[int | str, dict[str,
 
 
 def model_refused() -> dict[int | str, dict[str, Any]]:
-    """Document the answer to a reload whose model is refused."""
-    error = ModelRefusedError(
-        "the model was not changed: models/steel/2/model.onnx has no checksum beside it"
-    )
-    return {422: _answer("The new model was refused; the old one stays.", {"no checksum": error})}
+    """Document the answer to a reload whose model, or file of keys, is refused."""
+    errors: dict[str, ServiceError] = {
+        "no checksum": ModelRefusedError(
+            "the model was not changed: models/steel/2/model.onnx has no checksum beside it"
+        ),
+        "no keys": KeysRefusedError("the file of API keys cannot be used, the log has the reason"),
+    }
+    return {422: _answer("The new model or the file of keys was refused; the old one stays.", errors)}
 
 
 def _answer(description: str, errors: dict[str, ServiceError], *, v2: bool = False) -> dict[str, Any]:
