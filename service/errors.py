@@ -38,12 +38,12 @@ class ServiceError(Exception):
         super().__init__(detail)
         self.detail = detail
 
-    def about(self, what: str) -> Self:
-        """Return the same error; its message begins with the name of the thing that it concerns."""
+    def about(self, subject: str) -> Self:
+        """Return the same error; its message begins with its subject, one of several."""
         kind = type(self)  # copy.copy would call its constructor, which may need more than the message
         other = kind.__new__(kind)
         other.__dict__.update(self.__dict__)
-        other.detail = f"{what}: {self.detail}"
+        other.detail = f"{subject}: {self.detail}"
         other.args = (other.detail,)
         return other
 

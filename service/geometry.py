@@ -1,4 +1,4 @@
-"""The size of a strip, its bit depths, and the arrays that pictures and masks are held in."""
+"""The size of a strip, its bit depths, and the array types of images and masks."""
 
 from typing import Literal
 

@@ -89,7 +89,7 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(HANGUP, self._on_hangup)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Turn readiness off as soon as a signal asks for a stop."""
+        """Turn readiness off as soon as a signal requests a stop."""
         self._engine.draining = True
         super().handle_exit(sig, frame)
 

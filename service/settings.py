@@ -201,12 +201,12 @@ def _split(text: str | None) -> tuple[str, ...]:
 
 
 def explain(error: ValidationError) -> str:
-    """Return one line for each wrong setting: its name, what was expected, what it got."""
+    """Return one line for each wrong setting: its name, the expected value and the given one."""
     lines = []
     for problem in error.errors():
         name = "".join(f"STEEL_{str(part).upper()}: " for part in problem["loc"])
-        came = f"; got {problem['input']!r}" if problem["loc"] else ""
-        lines.append(f"error: {name}{problem['msg']}{came}")
+        given = f"; got {problem['input']!r}" if problem["loc"] else ""
+        lines.append(f"error: {name}{problem['msg']}{given}")
     return "\n".join(lines)
 
 

@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out: routes, what they read and what they answer."""
+"""The HTTP API: routes, and how they read requests and build answers."""

@@ -15,7 +15,7 @@ from service.problem import Problem, problem_type
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer refusals of our own, wrong parameters, and what the framework refuses."""
+    """Add handlers of our errors, of wrong parameters, and of the framework's errors."""
     app.add_exception_handler(ServiceError, _on_service_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -39,7 +39,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         raise error
     status = HTTPStatus(error.status_code)
     detail = {
-        HTTPStatus.NOT_FOUND: f"there is no {request.url.path} here; GET /docs lists what there is",
+        HTTPStatus.NOT_FOUND: f"there is no {request.url.path} here; GET /docs lists all paths",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} does not work on {request.url.path}",
     }.get(status, str(error.detail))
     problem = Problem(

@@ -60,7 +60,7 @@ def _overlay_parameters(query: Annotated[OperatingPointQuery, Query()], deadline
     response_model_exclude_none=True,
     responses={
         200: {
-            "description": "An entry for each file. The examples show what parameters change.",
+            "description": "An entry for each file. The examples show the effect of parameters.",
             "content": {"application/json": {"examples": predict_examples()}},
         },
         **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
@@ -116,12 +116,12 @@ async def overlay(request: Request) -> Response:
         kind.id: class_caption(kind.id, kind.name, found.probability) + ("" if found.present else " (absent)")
         for kind, found in zip(done.session.metadata.classes, result.classes, strict=True)
     }
-    picture = await asyncio.get_running_loop().run_in_executor(
+    image = await asyncio.get_running_loop().run_in_executor(
         engine_of(request).threads, draw_overlay, result.strip, masks, captions
     )
     timing = timing_ms(done.predictions, done.seconds)
     record_metrics(request, done, timing)
-    return Response(picture, media_type="image/png", headers={"Server-Timing": server_timing(timing)})
+    return Response(image, media_type="image/png", headers={"Server-Timing": server_timing(timing)})
 
 
 @protected.get(

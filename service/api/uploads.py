@@ -29,10 +29,12 @@ _PART_HEAD = b"\r\nContent-Disposition: form-data;"
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """How many files a request may hold, and of which size."""
+    """Limits of the files in a request."""
 
     files: int
+    """Most files."""
     file_bytes: int
+    """Size of the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ async def read_uploads(request: Request, limits: UploadLimits) -> list[Upload]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _read_multipart(request, content_type, limits)
-    if kind in RAW_TYPES or kind.startswith("image/"):  # its first bytes tell what it is
+    if kind in RAW_TYPES or kind.startswith("image/"):  # its first bytes decide
         data = await _read_body(request, limits.file_bytes)
         return [Upload(_header_text(request.headers.get("x-filename")), data)]
     raise UnsupportedMediaTypeError(

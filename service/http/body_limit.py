@@ -1,4 +1,4 @@
-"""Limits on the bodies of requests: of each one, and of all that are held at once."""
+"""Limits on the bodies of requests: of each one, and of all in memory."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ class BodyLimit:
     Args:
         app: the next application.
         max_bytes: of one body.
-        max_buffered_bytes: of all bodies that are held at once.
+        max_buffered_bytes: of all bodies in memory.
         seconds: how long to read the rest of a refused body.
     """
 

@@ -1,4 +1,4 @@
-"""Decode JPEGs with libjpeg-turbo, and check what it does not check.
+"""Decode JPEGs with libjpeg-turbo, and refuse files that it would misread.
 
 Markers: ITU-R T.81, annex B.
 """

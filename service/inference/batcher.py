@@ -12,7 +12,7 @@ One queue, one task, no polling; one thread on a GPU, one per processor on a CPU
 * An output that is a ServiceError is raised to its own caller.
 * A run that does not end, a lost device, or an end of the loop itself is a failure that is reported once: the
   process has to be replaced.
-* Closing finishes what was accepted, then refuses.
+* Closing finishes accepted inputs and refuses others.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class _Run(Generic[X, Y]):
 
     batch: list[_Item[X, Y]]
     began: float | None = None
-    """When a thread took it, on the clock of ``time.perf_counter``."""
+    """Time on the clock of ``time.perf_counter`` at which a thread took it."""
     live: list[_Item[X, Y]] = field(default_factory=list)
     """Items of the batch whose callers still waited, and had time left, when it began."""
     seconds: float = 0.0
@@ -224,7 +224,7 @@ class Batcher(Generic[X, Y]):
             self._queue.remove(item)
 
     async def close(self) -> None:
-        """Finish what was accepted, then stop."""
+        """Finish accepted inputs, then stop."""
         self._closing = True
         self._changed.set()
         if self._task is not None:

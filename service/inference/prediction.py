@@ -40,7 +40,7 @@ class Job:
     data: bytes
     options: PredictOptions
     queued: float = field(default_factory=time.perf_counter)
-    """When it joined the queue."""
+    """Time on the clock of ``time.perf_counter`` at which it joined the queue."""
 
 
 class Elapsed(NamedTuple):
@@ -107,7 +107,7 @@ class Inferred:
 
     probabilities: Probabilities
     started: float
-    """When its batch began to run, on the clock of ``time.perf_counter``."""
+    """Time on the clock of ``time.perf_counter`` at which its batch began to run."""
     elapsed: Elapsed
     """Seconds of the whole batch; of its processor seconds, this strip's share."""
 

@@ -29,14 +29,14 @@ def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mappin
     Each mask is tinted and outlined; below the strip a legend holds a caption per class.
     """
     grey = strip.astype(np.float32)
-    picture = np.stack([grey, grey, grey], axis=-1)
+    colours = np.stack([grey, grey, grey], axis=-1)
     for class_id, columns in masks.items():
         mask = columns.T
         colour = np.array(COLOURS[class_id], dtype=np.float32)
-        picture[mask] = 0.7 * picture[mask] + 0.3 * colour
-        picture[_outline(mask)] = colour
+        colours[mask] = 0.7 * colours[mask] + 0.3 * colour
+        colours[_outline(mask)] = colour
     canvas = Image.new("RGB", (WIDTH, HEIGHT + _LEGEND), "white")
-    canvas.paste(Image.fromarray(picture.clip(0, 255).astype(np.uint8)))
+    canvas.paste(Image.fromarray(colours.clip(0, 255).astype(np.uint8)))
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(16)
     x = 8

@@ -1,4 +1,4 @@
-"""A loaded model: onnxruntime behind a small protocol."""
+"""A loaded model: the protocol of sessions, and its implementation with onnxruntime."""
 
 import contextlib
 import math

@@ -19,7 +19,7 @@ _STAGES = ("decode", "queue", "inference", "postprocess")
 
 @dataclass(frozen=True, slots=True)
 class StageMeter:
-    """The metrics of one stage, looked up once and not for every strip."""
+    """The metrics of one stage, looked up once instead of per strip."""
 
     seconds: Histogram
     cpu_seconds: Counter

@@ -22,6 +22,7 @@ SETTINGS = {
     "max_queue_size",
     "body_timeout_s",
     "head_timeout_s",
+    "write_timeout_s",
     "keep_alive_s",
     "max_connections",
     "max_head_bytes",

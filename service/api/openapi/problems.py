@@ -83,7 +83,7 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
 
 
 def error_answers(*statuses: int, v2: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Document error answers, each with an example for every reason.
+    """Document error answers, with an example for each reason.
 
     Args:
         statuses: HTTP statuses.

@@ -27,7 +27,7 @@ OUTPUTS = (
 
 _LENGTH = struct.Struct("<I")
 _NUMBERS = np.array([f"{value:3}," for value in range(256)], dtype="S4")
-"""The JSON of each byte, all of one width: indexing writes a picture in a twentieth of json's time."""
+"""The JSON of each byte, all of one width: indexing encodes an image in a twentieth of json's time."""
 
 
 Values = npt.NDArray[Any] | Sequence[bytes]
@@ -131,7 +131,7 @@ def write_response(
         count: number of images.
     """
     outputs: list[bytes] = []
-    behind: list[bytes] = []
+    tail: list[bytes] = []
     for metadata, values, binary in tensors:
         fields: dict[str, object] = {
             "name": metadata.name,
@@ -139,14 +139,14 @@ def write_response(
             "shape": [count, *metadata.shape[1:]],
         }
         if binary:
-            behind.append(_binary(values))
-            fields["parameters"] = {"binary_data_size": len(behind[-1])}
+            tail.append(_binary(values))
+            fields["parameters"] = {"binary_data_size": len(tail[-1])}
             outputs.append(_json(fields))
         else:
             outputs.append(_json(fields)[:-1] + b',"data":' + _json_values(values) + b"}")
     head = _json({"model_name": model[0], "model_version": model[1], "id": request_id})
     text = head[:-1] + b',"outputs":[' + b",".join(outputs) + b"]}"
-    return b"".join([text, *behind]), len(text) if behind else None
+    return b"".join([text, *tail]), len(text) if tail else None
 
 
 def _binary(values: Values) -> bytes:
