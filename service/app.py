@@ -29,7 +29,7 @@ from service.errors import DeviceError, KeysRefusedError, ModelFileError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER, Authentication
 from service.http.body_limit import BodyLimit
-from service.http.request_context import RequestContext
+from service.http.request_context import ExceptionAnswers, RequestContext
 from service.inference.engine import Engine, ModelSource
 from service.model.providers import GpuOptions
 from service.model.session import Session
@@ -150,12 +150,14 @@ def create_app(
     )
     if keys.required:
         app.add_middleware(Authentication, keys=keys, open_paths=open_paths)
+    app.add_middleware(ExceptionAnswers)
     if settings.allowed_origins:
         # In front of Authentication: a browser's preflight request carries no key.
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=("GET", "POST"),
+            allow_private_network=True,
             allow_headers=(KEY_HEADER, DEADLINE_HEADER, "X-Filename", "X-Request-Id", JSON_LENGTH_HEADER),
             expose_headers=("Retry-After", "Server-Timing", "X-Request-Id", JSON_LENGTH_HEADER),
         )

@@ -17,8 +17,33 @@ _log = structlog.get_logger()
 _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
+class ExceptionAnswers:
+    """ASGI middleware: answers uncaught exceptions; inside of CORS, whose headers the answer needs as well."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            scope["state"]["error"] = error
+            if not begun:
+                await error_response(InferenceError(str(error)), scope)(scope, receive, send)
+
+
 class RequestContext:
-    """ASGI middleware: gives each request an id, answers uncaught exceptions, logs one line and counts."""
+    """ASGI middleware: gives each request an id, logs one line and counts; the outermost."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -54,10 +79,6 @@ class RequestContext:
         asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
         try:
             await self._app(asked, receive, send_with_id)
-        except Exception as error:
-            state["error"] = error
-            if status is None:
-                await error_response(InferenceError(str(error)), scope)(scope, receive, send_with_id)
         finally:
             route = str(getattr(asked.get("route"), "path", "unknown"))
             self._record(scope, route, status, time.perf_counter() - started)

@@ -344,6 +344,22 @@ async def test_a_page_of_an_allowed_origin_may_call(tiny_session: OrtSession) ->
         assert "access-control-allow-origin" not in refused.headers
 
 
+async def test_a_page_in_a_private_network_may_call_and_sees_a_failure(
+    tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tiny_session, cors_origins="https://mill.example") as client:
+        private = PREFLIGHT | {"Access-Control-Request-Private-Network": "true"}
+        preflight = await client.options("/predict", headers=private)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-private-network"] == "true"
+        monkeypatch.setattr("service.api.routes.draw_overlay", lambda *_: 1 / 0)
+        origin = {"Origin": "https://mill.example"}
+        answer = await client.post("/overlay", content=STRIP, headers=origin | PNG)
+        assert answer.status_code == 500
+        assert answer.headers["access-control-allow-origin"] == "https://mill.example"
+        assert answer.headers["x-request-id"] == answer.json()["request_id"]
+
+
 @pytest.mark.parametrize("text", ["mill.example", "https://mill.example/", "null", ",", "*.example"])
 def test_what_is_no_origin_stops_the_start(text: str) -> None:
     with pytest.raises(ValidationError, match="origins such as"):
