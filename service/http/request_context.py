@@ -18,7 +18,7 @@ _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 class ExceptionAnswers:
-    """ASGI middleware: answers uncaught exceptions; inside of CORS, whose headers the answer needs as well."""
+    """ASGI middleware: answers uncaught exceptions; inside of CORS, which adds its headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
