@@ -88,6 +88,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._progress = False
         self._stalled_bytes = 0
         self._trailer_bytes = 0
+        self.url = b""
         self._data = b""
         self._replay = b""
         self._for_health = False
@@ -320,7 +321,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close()  # the request was answered; this concerns the rest of its body
             return
         request_id = uuid.uuid4().hex
-        response = error_response(error, {"state": {"request_id": request_id}})
+        path = self.url.partition(b"?")[0].decode("latin-1")
+        response = error_response(error, {"path": path, "state": {"request_id": request_id}})
         headers = [
             *((name, value) for name, value in response.raw_headers if name != b"connection"),
             (b"x-request-id", request_id.encode()),

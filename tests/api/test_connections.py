@@ -193,3 +193,14 @@ async def test_a_client_that_reads_slowly_gets_its_answer(port: int) -> None:
             await asyncio.sleep(0.05)
     writer.close()
     assert json.loads(received.partition(b"\r\n\r\n")[2])["openapi"]
+
+
+async def test_refusals_below_v2_carry_the_text_that_its_clients_read(port: int) -> None:
+    head = b"POST /v2/models/tiny/infer?x=1 HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(head)
+    async with asyncio.timeout(20):
+        problem = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+    writer.close()
+    assert problem["status"] == 400
+    assert problem["error"] == problem["detail"]

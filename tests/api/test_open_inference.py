@@ -326,6 +326,10 @@ async def test_every_error_of_the_protocol_is_a_problem_too(tiny_session: OrtSes
         assert "error" not in (await client.get("/model")).json()
 
 
+async def test_the_server_is_told_with_and_without_a_slash(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/v2/")).json() == (await client.get("/v2")).json()
+
+
 async def test_before_the_model_is_there_nothing_is_ready(tiny_session: OrtSession) -> None:
     app: FastAPI = create_app(Settings(), session=tiny_session)
     transport = httpx.ASGITransport(app)  # the lifespan, which loads the model, does not run

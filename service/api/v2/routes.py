@@ -92,6 +92,7 @@ async def v2_ready(request: Request) -> ServerReady:
     return ServerReady(ready=True)
 
 
+@v2_protected.get("/v2/", include_in_schema=False)
 @v2_protected.get("/v2", summary="Describe the server")
 async def v2_server() -> ServerMetadata:
     """Answer name, version and extensions of the server."""
