@@ -1,0 +1,90 @@
+"""A stock Java client, over the service itself and over nginx with the usual snippet for web sockets."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.images import png
+from tests.support.serving import Server, free_port, real_server
+from tests.support.tiny_model import block_rle, block_strip
+
+POST = Path(__file__).with_name("Post.java")
+NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass {url};
+            proxy_http_version 1.1;
+            proxy_set_header Host $host;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection "upgrade";
+        }}
+    }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path) -> Iterator[Server]:
+    with real_server(tiny_model) as server:
+        yield server
+
+
+def post(url: str, strip: Path) -> tuple[int, dict[str, object]]:
+    """Post a strip with Java; return status and answer."""
+    if shutil.which("java") is None or "jdk.compiler" not in modules():
+        pytest.skip("no JDK here (Debian: apt-get install openjdk-17-jdk-headless)")
+    done = subprocess.run(["java", POST, url, strip], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    status, body = done.stdout.split("\n", 1)
+    return int(status), json.loads(body)
+
+
+def modules() -> str:
+    return subprocess.run(["java", "--list-modules"], capture_output=True, text=True).stdout
+
+
+@pytest.fixture
+def strip(tmp_path: Path) -> Path:
+    path = tmp_path / "strip.png"
+    path.write_bytes(png(block_strip(c1=(10, 5, 3, 4))))
+    return path
+
+
+@pytest.mark.slow
+def test_java_reads_the_mask_of_its_strip(server: Server, strip: Path) -> None:
+    status, answer = post(f"{server.url}/predict", strip)
+    assert status == 200
+    assert answer["images"][0]["classes"][0]["rle"] == block_rle(10, 5, 3, 4)  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_java_reads_it_behind_nginx(server: Server, strip: Path, tmp_path: Path) -> None:
+    if shutil.which("nginx") is None:
+        pytest.skip("no nginx here (Debian: apt-get install nginx-light)")
+    port = free_port()
+    config = tmp_path / "nginx.conf"
+    config.write_text(NGINX.format(folder=tmp_path, port=port, url=server.url))
+    proxy = subprocess.Popen(["nginx", "-c", config, "-p", tmp_path], stderr=subprocess.DEVNULL)
+    try:
+        status, answer = post(f"http://127.0.0.1:{port}/predict", strip)
+    finally:
+        proxy.terminate()
+        proxy.wait(timeout=20)
+    assert status == 200
+    assert answer["images"][0]["classes"][0]["rle"] == block_rle(10, 5, 3, 4)  # type: ignore[index]
