@@ -153,7 +153,8 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train(replace(QUICK, out=tmp_path_factory.mktemp("run"), epochs=4, samples_per_epoch=16))
+    run = tmp_path_factory.mktemp("run")
+    return train(replace(QUICK, network=CONFIG, out=run, epochs=4, samples_per_epoch=16))
 
 
 def test_an_export_is_int8_and_gated_with_a_float16_file_beside_it(trained: Path, tmp_path: Path) -> None:
@@ -187,13 +188,15 @@ def test_a_teachers_answers_come_at_the_learners_resolution(trained: Path) -> No
 def test_each_fold_learns_from_its_own_teacher_and_start(tmp_path: Path) -> None:
     draw(DrawConfig(out=tmp_path / "data", count=8, seed=3))
     config = CrossValidateConfig(**vars(QUICK), only=(1, 2))
-    config = replace(config, data=tmp_path / "data", out=tmp_path / "first", epochs=1, folds=2)
+    larger = replace(CONFIG, input_reduction=1)
+    config = replace(
+        config, network=larger, data=tmp_path / "data", out=tmp_path / "first", epochs=1, folds=2
+    )
     first = cross_validate(config)
-    smaller = replace(config.network, input_reduction=2)
     again = replace(
         config,
         out=tmp_path / "second",
-        network=smaller,
+        network=CONFIG,
         start_from=tmp_path / "first",
         teacher=tmp_path / "first",
     )

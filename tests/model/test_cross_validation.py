@@ -40,7 +40,7 @@ def config(data: Path, tmp_path_factory: pytest.TempPathFactory) -> CrossValidat
         QUICK,
         data=data,
         out=tmp_path_factory.mktemp("cv"),
-        network=NetworkConfig(encoder_depth=4, decoder_channels=(16, 8)),
+        network=NetworkConfig(input_reduction=2, encoder_depth=4, decoder_channels=(16, 8)),
         frozen=("conv1", "bn1", "layer1"),
         pasted_share=0.3,
         whole_epochs=1,

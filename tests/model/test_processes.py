@@ -23,6 +23,7 @@ OPTIONS = [
     *("--drawn", "6", "--epochs", "2", "--samples-per-epoch", "8", "--batch-size", "4", "--workers", "0"),
     *("--crop-width", "64", "--precision", "fp32", "--validate-every", "1", "--encoder-depth", "4"),
     *("--decoder-channels", "8", "4", "--threads", "1", "--device", "cpu", "--patience", "5"),
+    *("--input-reduction", "2"),
 ]
 
 

@@ -37,7 +37,7 @@ from tests.support.serving import ROOT
 
 OPTIONS = [
     *("--drawn", "10", "--epochs", "2", "--samples-per-epoch", "8", "--batch-size", "4", "--workers", "0"),
-    *("--crop-width", "64", "--precision", "fp32", "--validate-every", "2"),
+    *("--crop-width", "64", "--precision", "fp32", "--validate-every", "2", "--input-reduction", "2"),
 ]
 
 

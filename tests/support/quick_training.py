@@ -6,6 +6,7 @@ from model_export.network.steel_network import NetworkConfig
 from model_export.training.config import TrainConfig
 
 QUICK = TrainConfig(
+    network=NetworkConfig(input_reduction=2),
     drawn=10,
     epochs=2,
     samples_per_epoch=8,
