@@ -135,8 +135,8 @@ def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
     means = [mean_or_none([getattr(score, column) for score in scores]) for column in _COLUMNS]
     lines.append(f"{'mean':<32}{_cells(means)}")
     lines.append(
-        "Dice: mean over all strips as Kaggle defines it (an empty pair counts 1); 'if empty': what the\n"
-        "answer 'no defect anywhere' scores by it; Dice+: mean over the strips that hold the class."
+        "Dice: mean over all strips as Kaggle defines it (two empty masks count 1); 'if empty': the same\n"
+        "score for 'no defect anywhere'; Dice+: mean over the strips with the class."
     )
     return "\n".join(lines)
 

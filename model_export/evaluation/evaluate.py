@@ -108,18 +108,15 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
         print(f"\nprofile  {profile.name}: {profile.description}")
         print_out_of_fold(found, profile.name, names)
     gap = expected_calibration_error(found.curves.probability, found.curves.true > 0)
-    print(
-        f"\ncalibration: class probabilities are off by {gap:.3f} in the mean of ten bins (expected "
-        "calibration error)"
-    )
+    print(f"\ncalibration: the expected calibration error of class probabilities over ten bins is {gap:.3f}")
     clean = int((~found.defective).sum())
     if not 0 < clean < len(found.strips):
         return
     threshold, rejected = rejection_at_recall(found.curves.probability.max(axis=1), found.defective, 0.98)
     print(
-        f"\ngate     at {threshold:.3f} of the highest class probability 98 % of the "
-        f"{int(found.defective.sum())} defective strips pass and {rejected:.1%} of the\n"
-        f"         {clean} clean ones are rejected (read off these strips' own curve)"
+        f"\ngate     at the threshold {threshold:.3f} of the highest class probability 98 % of the "
+        f"{int(found.defective.sum())} defective\n"
+        f"         strips pass and {rejected:.1%} of the {clean} clean ones are rejected (a point of these strips' ROC curve)"
     )
 
 

@@ -169,7 +169,7 @@ def test_evaluate_prints_the_table_out_of_fold(
     assert "10 of the 10 in" in text
     assert text.count("Dice+ from fold to fold") == 2
     assert "weighted to the mill's balance" in text
-    assert "calibration: class probabilities are off by" in text
+    assert "calibration: the expected calibration error" in text
     assert "98 % of the 8 defective strips pass" in text
 
 
