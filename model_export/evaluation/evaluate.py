@@ -116,7 +116,8 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     print(
         f"\ngate     at the threshold {threshold:.3f} of the highest class probability 98 % of the "
         f"{int(found.defective.sum())} defective\n"
-        f"         strips pass and {rejected:.1%} of the {clean} clean ones are rejected (a point of these strips' ROC curve)"
+        f"         strips pass and {rejected:.1%} of the {clean} clean ones are rejected (a point of these "
+        "strips' ROC curve)"
     )
 
 
