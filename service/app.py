@@ -63,6 +63,7 @@ def create_app(
         metrics,
         ModelSource(
             settings.model,
+            profile=settings.profile,
             device=settings.device,
             threads=settings.threads,
             max_batch_size=settings.max_batch_size,

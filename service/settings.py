@@ -29,6 +29,11 @@ class Settings(BaseSettings):
         Path("models/steel-unet-resnet18-fast"),
         description="an ONNX file, or the folder of a model, models/NAME, or of one of its versions",
     )
+    profile: str = Field(
+        "inspection",
+        min_length=1,
+        description="operating point of requests that name none; one of the model's",
+    )
     device: Literal["auto", "cpu", "openvino", "cuda", "tensorrt"] = Field(
         "auto",
         description="auto tries CUDA and falls back to the CPU, with a warning; any other must work",

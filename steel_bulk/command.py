@@ -95,7 +95,7 @@ def _load_model(config: BulkConfig) -> _Model:
         )
         path = find_model(settings.model)
         session = open_session(path, device=settings.device, threads=1)
-        point = operating_point(session.metadata, query)
+        point = operating_point(session.metadata, query, settings.profile)
     except (ModelFileError, DeviceError) as error:
         raise SteelError(f"the model cannot be used: {error}") from error
     except ValidationError as error:

@@ -11,6 +11,7 @@ from service.geometry import CLASS_COUNT, BitDepth
 from service.inference.prediction import PredictOptions
 from service.masks.formats import MaskFormat
 from service.model.metadata import ModelMetadata, Profile
+from service.settings import Settings
 
 Q = TypeVar("Q", bound=BaseModel)
 
@@ -18,7 +19,7 @@ DEADLINE_HEADER = "X-Deadline-Ms"
 DeadlineMs = Annotated[int, Field(ge=1, le=86_400_000)]
 
 _DEADLINE_MS: TypeAdapter[int] = TypeAdapter(DeadlineMs)
-_LISTS = ("threshold", "min_area", "mm_per_px")
+_LISTS = ("class_threshold", "threshold", "min_area", "mm_per_px")
 _MAX_MM_PER_PX = 1000
 _MAX_PIXEL_RATIO = 2
 _ONE_OR_FOUR = f"one value or {CLASS_COUNT} separated by commas"
@@ -100,12 +101,19 @@ class OperatingPointQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    profile: str = Field(
-        "inspection",
+    profile: str | None = Field(
+        None,
         description="The operating point: thresholds and minimum areas per class, measured on validation "
-        "and stored in the model file (`GET /model` lists them). `inspection` keeps a recall floor per "
-        "class; `kaggle` maximises mean Dice, which pays for missing rare defects.",
+        "and stored in the model file (`GET /model` lists them). `inspection`, the default unless "
+        "`STEEL_PROFILE` names another, keeps a recall floor per class; `kaggle` maximises mean Dice, which "
+        "pays for missing rare defects.",
         examples=["inspection", "kaggle"],
+    )
+    class_threshold: Annotated[str, _parsed_by(parse_thresholds)] | None = Field(
+        None,
+        description=f"Overrides the profile's class thresholds: {_ONE_OR_FOUR}, each from 0 to 1. A class "
+        "of a lower probability is not present.",
+        examples=["0.1", "0.1,0.1,0.2,0.2"],
     )
     threshold: Annotated[str, _parsed_by(parse_thresholds)] | None = Field(
         None,
@@ -123,16 +131,14 @@ class OperatingPointQuery(BaseModel):
         "use. `STEEL_BITS` sets another default.",
     )
 
-    def options(
-        self, metadata: ModelMetadata, default_bits: BitDepth | None
-    ) -> tuple[Profile, PredictOptions]:
+    def options(self, metadata: ModelMetadata, settings: Settings) -> tuple[Profile, PredictOptions]:
         """Return the operating point and the options of the predictions.
 
         Raises:
             InvalidParameterError: if the model has no such profile.
         """
-        point = operating_point(metadata, self)
-        bits = self.bits or default_bits
+        point = operating_point(metadata, self, settings.profile)
+        bits = self.bits or settings.bits
         return point, PredictOptions(point, bits=int(bits) if bits else None)
 
 
@@ -163,11 +169,9 @@ class PredictQuery(OperatingPointQuery):
         examples=["0.5", "0.5,0.4"],
     )
 
-    def options(
-        self, metadata: ModelMetadata, default_bits: BitDepth | None
-    ) -> tuple[Profile, PredictOptions]:
+    def options(self, metadata: ModelMetadata, settings: Settings) -> tuple[Profile, PredictOptions]:
         """Return the operating point and the options of the predictions; see ``OperatingPointQuery``."""
-        point, options = super().options(metadata, default_bits)
+        point, options = super().options(metadata, settings)
         return point, replace(options, mask_format=self.mask_format, instances=self.instances, maps=self.maps)
 
     @property
@@ -217,17 +221,29 @@ def parse_deadline_ms(headers: Mapping[str, str]) -> int | None:
         raise invalid_parameter(error.errors(), DEADLINE_HEADER) from error
 
 
-def operating_point(metadata: ModelMetadata, query: OperatingPointQuery) -> Profile:
-    """Return the profile that a query names, with the query's overrides.
+def operating_point(metadata: ModelMetadata, query: OperatingPointQuery, default: str) -> Profile:
+    """Return the profile that a query names, or else the default one, with the query's overrides.
 
     Raises:
-        InvalidParameterError: if the model has no such profile.
+        InvalidParameterError: if the model has no such profile, or computes no masks at a class threshold.
     """
-    profile = next((one for one in metadata.profiles if one.name == query.profile), None)
+    name = default if query.profile is None else query.profile
+    profile = next((one for one in metadata.profiles if one.name == name), None)
     if profile is None:
         names = ", ".join(one.name for one in metadata.profiles)
-        raise InvalidParameterError("profile", f"profile: expected one of {names}, got {query.profile!r}")
+        raise InvalidParameterError("profile", f"profile: expected one of {names}, got {name!r}")
     changes: dict[str, object] = {}
+    if query.class_threshold is not None:
+        thresholds = parse_thresholds(query.class_threshold)
+        lowest = metadata.gate or (0.0,) * CLASS_COUNT
+        if any(value < least for value, least in zip(thresholds, lowest, strict=True)):
+            least = ",".join(f"{value:g}" for value in lowest)
+            raise InvalidParameterError(
+                "class_threshold",
+                f"class_threshold: expected at least {least}, below which the model computes no masks, got "
+                f"{query.class_threshold!r}",
+            )
+        changes["class_threshold"] = thresholds
     if query.threshold is not None:
         changes["threshold"] = parse_thresholds(query.threshold)
     if query.min_area is not None:

@@ -40,6 +40,8 @@ class ModelSource:
 
     path: Path
     """A file or a folder; see ``find_model``."""
+    profile: str
+    """The model must have it."""
     device: Device
     threads: int
     max_batch_size: int | None
@@ -52,13 +54,19 @@ class ModelSource:
             ModelFileError: if the file cannot be trusted.
             DeviceError: if the device does not work here.
         """
-        return open_session(
+        session = open_session(
             find_model(self.path),
             device=self.device,
             threads=self.threads,
             max_batch_size=self.max_batch_size,
             gpu=self.gpu,
         )
+        profiles = [profile.name for profile in session.metadata.profiles]
+        if self.profile not in profiles:
+            raise ModelFileError(
+                f"STEEL_PROFILE: expected one of {', '.join(profiles)}, the model's, got {self.profile!r}"
+            )
+        return session
 
     def is_served_by(self, session: Session) -> bool:
         """Return whether a session runs the model that is there now; blocking.

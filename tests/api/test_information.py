@@ -111,6 +111,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
     predict = document["paths"]["/predict"]["post"]
     assert {p["name"] for p in predict["parameters"]} == {
         "profile",
+        "class_threshold",
         "threshold",
         "min_area",
         "mask_format",

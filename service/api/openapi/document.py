@@ -85,6 +85,11 @@ _PARAMETER_EXAMPLES = {
         "inspection": {"summary": "finds rare defects too", "value": "inspection"},
         "kaggle": {"summary": "highest mean Dice", "value": "kaggle"},
     },
+    "class_threshold": {
+        "none": {"summary": "as the profile says", "value": ""},
+        "one": {"summary": "the same for every class", "value": "0.5"},
+        "four": {"summary": "one per class", "value": "0.5,0.4,0.5,0.6"},
+    },
     "threshold": {
         "none": {"summary": "as the profile says", "value": ""},
         "one": {"summary": "the same for every class", "value": "0.5"},

@@ -18,7 +18,7 @@ JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 _MAX_JSON_VALUES = 256
 """Most JSON values in a request besides its images: a value of two bytes takes many times that in memory."""
 _MAX_PARAMETER_CHARACTERS = 256
-_POINT_PARAMETERS = ("profile", "threshold", "min_area", "bits")
+_POINT_PARAMETERS = ("profile", "class_threshold", "threshold", "min_area", "bits")
 _KNOWN_PARAMETERS = {*_POINT_PARAMETERS, "timeout", "binary_data_output"}
 _IGNORED_PARAMETERS = {"priority", "sequence_id", "sequence_start", "sequence_end", "content_type"}
 """Accepted and ignored: clients of other servers send them; strips have no sequence and no priority."""

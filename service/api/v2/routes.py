@@ -164,7 +164,7 @@ async def _infer(
         parsed = await _read(request, deadline, json_bytes)
         if parsed.seconds is not None:
             deadline = min(deadline, began + parsed.seconds)
-        point, options = _query(parsed).options(metadata, settings_of(request).bits)
+        point, options = _query(parsed).options(metadata, settings_of(request))
         if any(tensor.name == "rle" for tensor, _ in parsed.outputs):
             options = replace(options, mask_format="rle")
         done = await predict_files(request, server, parsed.files, point, options, deadline)

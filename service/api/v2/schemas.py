@@ -56,8 +56,9 @@ class InferRequest(_RequestModel):
     id: str | None = Field(None, max_length=256, description="returned in the answer")
     parameters: Parameters = Field(
         {},
-        description="`profile`, `threshold` and `min_area` as the query parameters of `/predict`; `timeout` "
-        "in microseconds; `binary_data_output`: whether outputs shall follow the JSON",
+        description="`profile`, `class_threshold`, `threshold`, `min_area` and `bits` as the query "
+        "parameters of `/predict`; `timeout` in microseconds; `binary_data_output`: whether outputs shall "
+        "follow the JSON",
         examples=[{"profile": "inspection"}],
     )
     inputs: list[RequestInput] = Field(min_length=1, max_length=1)

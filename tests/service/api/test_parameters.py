@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from service.api.parameters import PredictQuery, parse_areas, parse_mm_per_px, parse_query, parse_thresholds
 from service.errors import InvalidParameterError
+from service.settings import Settings
+from tests.support.tiny_model import tiny_metadata
 
 numbers = st.one_of(
     st.floats().map(repr),
@@ -109,3 +111,26 @@ def test_a_repeated_parameter_of_one_value_is_refused(name: str) -> None:
 def test_two_thresholds_are_neither_one_nor_four() -> None:
     with pytest.raises(InvalidParameterError, match="expected one value or 4 separated by commas"):
         parse_query([("threshold", "0.5"), ("threshold", "0.4")], PredictQuery)
+
+
+def test_the_operating_point_of_a_request() -> None:
+    metadata = tiny_metadata()
+    settings = Settings(profile="kaggle")
+    assert parse_query([], PredictQuery).options(metadata, settings)[0].name == "kaggle"
+    query = [("profile", "inspection"), ("class_threshold", "0.9"), ("class_threshold", "0.8,0.7,0.6")]
+    point, options = parse_query(query, PredictQuery).options(metadata, settings)
+    assert point.name == "inspection"
+    assert options.point.class_threshold == (0.9, 0.8, 0.7, 0.6)
+    with pytest.raises(InvalidParameterError, match="profile: expected one of inspection, kaggle, got 'x'"):
+        parse_query([("profile", "x")], PredictQuery).options(metadata, settings)
+
+
+def test_a_class_threshold_below_the_gate_is_refused() -> None:
+    metadata = tiny_metadata().model_copy(update={"gate": (0.1, 0.1, 0.2, 0.1)})
+    for text, allowed in (("0.2", True), ("0.1,0.1,0.2,0.1", True), ("0.15", False), ("0", False)):
+        query = parse_query([("class_threshold", text)], PredictQuery)
+        if allowed:
+            assert query.options(metadata, Settings())[0].class_threshold[2] >= 0.2
+        else:
+            with pytest.raises(InvalidParameterError, match=r"expected at least 0\.1,0\.1,0\.2,0\.1, below"):
+                query.options(metadata, Settings())
