@@ -5,7 +5,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-# The version; without our other code, so that a change of it does not install the dependencies again.
+# The version only, so that other changes of our code do not install the dependencies again.
 COPY service/__init__.py ./service/
 RUN /opt/venv/bin/pip install --constraint constraints.txt ".[${EXTRA}]" \
     && /opt/venv/bin/pip uninstall --yes steel-defect-service pip setuptools

@@ -1,4 +1,4 @@
-"""Attempts per part: a strip that crashes the process which decodes it must not do so for ever."""
+"""Attempts per part, limited: a strip may crash the process that decodes it."""
 
 from collections.abc import Sequence
 

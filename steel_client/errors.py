@@ -7,7 +7,7 @@ class SteelError(Exception):
     """The service refused the request, or could not be reached.
 
     Args:
-        detail: what was expected and what came, in the service's words if it answered.
+        detail: the expected and the received value, in the service's words if it answered.
         status: HTTP status; None if there was no answer.
         request_id: finds the request in the service's log.
         retry_after: seconds to wait, as the service asks.

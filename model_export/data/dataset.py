@@ -73,7 +73,7 @@ class StripDataset(Dataset[Sample]):
 def crop_columns(masks: Masks, width: int, focus: int) -> slice:
     """Choose the columns of a crop around a random defect column of class ``focus``.
 
-    Without a focus the crop holds no defect if the strip has room for one; otherwise it lies anywhere.
+    Without a focus the crop holds no defect if the strip has room for one; otherwise it is anywhere.
     """
     full = masks.shape[2]
     columns = np.flatnonzero(masks[focus - 1].any(axis=0)) if focus else np.empty(0, dtype=np.int64)

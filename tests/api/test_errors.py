@@ -194,7 +194,7 @@ async def test_503_too_many_bytes_of_all_requests(tiny_session: OrtSession) -> N
     settings = Settings(max_buffered_bytes=10_000)
     async with running_app(create_app(settings, session=tiny_session)) as client:
         response = await client.post("/predict", content=bytes(10_001), headers=PNG)
-        check(response, 503, "not-ready", "bytes of other requests are held")
+        check(response, 503, "not-ready", "too many bytes of other requests")
         assert response.headers["retry-after"] == "1"
         assert (await client.post("/predict", content=STRIP, headers=PNG)).status_code == 200
 

@@ -78,7 +78,7 @@ async def test_instances_come_with_box_area_and_centroid(client: httpx.AsyncClie
 
 
 async def test_millimetres_stand_beside_pixels(client: httpx.AsyncClient) -> None:
-    image = await image_of(client, instances="true", mm_per_px="0.5,2")
+    image = await image_of(client, instances="true", mm_per_px="0.5x2")
     assert image["classes"][2]["area_mm2"] == 150.0
     assert image["classes"][1]["area_mm2"] == 0.0
     found = image["instances"][1]
@@ -139,3 +139,15 @@ def filled(polygon: dict[str, Any]) -> np.ndarray:
             points = np.array(ring, dtype=np.int32) * 4
             cv2.fillPoly(large, [points], 1 if number == 0 else 0)
     return large[2::4, 2::4].astype(bool)
+
+
+async def test_maps_are_given_to_callers_that_ask_for_them(client: httpx.AsyncClient) -> None:
+    assert "maps" not in await image_of(client)
+    image = await image_of(client, maps="true")
+    code = np.frombuffer(base64.b64decode(image["maps"]), dtype=np.uint8)
+    maps = cv2.imdecode(code, cv2.IMREAD_UNCHANGED)
+    assert maps is not None
+    left, top, width, height = BLOCK
+    third = np.zeros((256, 1600), dtype=np.uint8)
+    third[top : top + height, left : left + width] = 255
+    np.testing.assert_array_equal(maps[2 * 256 : 3 * 256], third)

@@ -44,6 +44,7 @@ SETTINGS = {
     "inference_timeout_s",
     "log_level",
     "shutdown_timeout_s",
+    "reload_timeout_s",
 }
 METRICS = {
     "steel_requests": ("route", "status"),

@@ -211,3 +211,17 @@ def test_fewer_bits_than_sixteen_have_to_be_told() -> None:
 
 def test_eight_bit_files_have_eight_bits_whatever_is_said() -> None:
     assert set(read(encoded(grey_image(value=7), "PNG"), bits=12).flat) == {7}
+
+
+@pytest.mark.parametrize(
+    ("mode", "tags", "kind"),
+    [
+        ("L", {339: 2}, "signed or floating-point numbers"),
+        ("I;16", {339: 2}, "I"),
+        ("F", {339: 3}, "F"),
+    ],
+)
+def test_a_tiff_of_other_numbers_is_refused(mode: str, tags: dict[int, int], kind: str) -> None:
+    data = encoded(Image.new(mode, (1600, 256)), "TIFF", tiffinfo=tags)
+    with pytest.raises(InvalidImageError, match=rf"pixels of type '{kind}'|cannot be decoded"):
+        read(data)

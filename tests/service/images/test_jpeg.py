@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.errors import InvalidImageError
+from service.errors import InvalidImageError, ServiceError
 from service.geometry import Strip
+from service.images.jpeg import decode_luma
 from tests.support.images import encoded, grey_image, read
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "strip.png"
@@ -66,3 +67,30 @@ def test_a_progressive_jpeg_without_its_end_marker_may_lack_scans(colour: Image.
 def test_a_doubled_start_marker_is_passed_over(colour: Image.Image) -> None:
     data = encoded(colour, "JPEG")
     np.testing.assert_array_equal(read(data[:2] + data), read(data))
+
+
+def test_other_colours_are_refused() -> None:
+    with pytest.raises(InvalidImageError, match="pixels of type 'CMYK'"):
+        read(encoded(Image.new("CMYK", (1600, 256)), "JPEG"))
+
+
+@pytest.mark.parametrize("bits", [4, 12])
+def test_other_bits_are_refused(colour: Image.Image, bits: int) -> None:
+    data = bytearray(encoded(colour, "JPEG"))
+    data[data.index(b"\xff\xc0") + 4] = bits
+    with pytest.raises(InvalidImageError, match=f"pixels of type '{bits} bits'|cannot be decoded"):
+        read(bytes(data))
+
+
+def test_fill_bytes_before_a_marker_are_passed_over(colour: Image.Image) -> None:
+    data = encoded(colour, "JPEG")
+    frame = data.index(b"\xff\xc0")
+    np.testing.assert_array_equal(read(data[:frame] + b"\xff\xff" + data[frame:]), read(data))
+
+
+@pytest.mark.parametrize("end", [2, 3, 20])
+def test_a_file_without_a_frame_is_refused(colour: Image.Image, end: int) -> None:
+    with pytest.raises(ServiceError):
+        read(encoded(colour, "JPEG")[:end])
+    with pytest.raises(InvalidImageError, match="pixels of type '0 bits'"):
+        decode_luma(encoded(colour, "JPEG")[:end], "Gray")

@@ -482,3 +482,27 @@ def test_every_caller_gets_its_own_answer_or_its_own_error(
 
     with ThreadPoolExecutor(runs) as threads:
         asyncio.run(limited())
+
+
+async def test_a_model_that_raises_stop_iteration_fails_its_callers() -> None:
+    def run(_inputs: Sequence[int]) -> list[int]:
+        raise StopIteration
+
+    async with asyncio.timeout(5), batcher(run) as one:
+        for _ in range(2):
+            with pytest.raises(InferenceError, match="StopIteration"):
+                await one.put(1)
+
+
+async def test_threads_that_accept_no_work_are_a_failure() -> None:
+    reasons: list[str] = []
+    threads = ThreadPoolExecutor(1)
+    threads.shutdown()
+    one = Batcher(
+        Model(), threads, max_batch_size=2, batch_timeout=0, max_queue_size=4, on_failure=reasons.append
+    )
+    async with asyncio.timeout(5), one:
+        with pytest.raises(InferenceError, match="cannot schedule new futures"):
+            await one.put(1)
+    assert len(reasons) == 1
+    assert reasons[0].startswith("the inference threads accept no work")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from service.geometry import ColumnMask
 from service.masks import rle
-from service.masks.formats import CODECS, png
+from service.masks.formats import CODECS, maps_png, png
 from tests.support.masks import HEIGHT, WIDTH, drawn, masks
 
 
@@ -93,3 +93,12 @@ def test_a_mask_from_the_first_pixel_on_begins_with_no_background() -> None:
     mask = np.ones((WIDTH, HEIGHT), dtype=np.bool_)
     assert write(mask, "coco_rle_uncompressed")["coco_rle"]["counts"] == [0, 409_600]
     assert write(mask, "rle")["rle"] == "1 409600" == rle.encode(mask)
+
+
+def test_maps_are_one_picture_of_all_classes() -> None:
+    maps = np.random.default_rng(0).integers(0, 256, (4, WIDTH, HEIGHT), dtype=np.uint8)
+    picture = cv2.imdecode(np.frombuffer(base64.b64decode(maps_png(maps)), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    assert picture.shape == (4 * HEIGHT, WIDTH)
+    for number, one in enumerate(maps):
+        np.testing.assert_array_equal(picture[number * HEIGHT : (number + 1) * HEIGHT], one.T)

@@ -105,3 +105,11 @@ def test_the_released_files_have_their_checksums() -> None:
     assert files
     for file in files:
         read_model(file)
+
+
+def test_a_file_that_cannot_be_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    assert "model.onnx cannot be read: [Errno 13] Permission denied" in refusal(model)

@@ -5,6 +5,7 @@ import contextlib
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
@@ -54,3 +55,22 @@ def test_any_json_is_a_request_or_refused(request: dict[str, Any], tensor: dict[
     for length in (None, len(body), len(body) // 2):
         with contextlib.suppress(InvalidParameterError, PayloadTooLargeError):
             assert len(read_request(body, length, LIMITS).files) >= 1
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("9" * 4301, "body"),
+        ("9" * 4300, "parameters.min_area"),
+        (f'"{"9" * 257}"', "parameters.min_area"),
+        ("true", "parameters.min_area"),
+        ("[1]", "parameters.min_area"),
+    ],
+)
+def test_parameters_have_a_type_and_a_length(value: str, name: str) -> None:
+    image = {"name": "image", "datatype": "BYTES", "shape": [1], "data": ["/9j/"]}
+    body = f'{{"inputs": [{json.dumps(image)}], "parameters": {{"min_area": {value}}}}}'
+    with pytest.raises(InvalidParameterError) as caught:
+        read_request(body.encode(), None, LIMITS)
+    assert caught.value.name == name
+    assert len(caught.value.detail) < 200
