@@ -22,7 +22,7 @@ def _run() -> int:
         import tyro
 
         from steel_bulk.config import BulkConfig
-        from steel_cli.commands import PredictConfig, WatchConfig, predict, watch
+        from steel_cli.predict import PredictConfig, WatchConfig, predict, watch
     config = tyro.extras.subcommand_cli_from_dict(
         {"predict": PredictConfig, "watch": WatchConfig, "bulk": BulkConfig},
         prog="steel",

@@ -75,7 +75,7 @@ def run_without(extras: Sequence[str], modules: str) -> subprocess.CompletedProc
     [
         ((), "steel_client"),
         ((), "steel_cli.__main__"),
-        (("client",), "steel_cli.commands"),
+        (("client",), "steel_cli.predict"),
         (("bulk", "cpu"), "steel_bulk.command"),
         (("cpu",), "service.__main__"),
     ],

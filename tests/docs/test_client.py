@@ -18,7 +18,7 @@ from steel_bulk import command
 from steel_bulk.parts import PartReport
 from steel_bulk.worker import PartWorker, WorkerConfig
 from steel_cli.__main__ import main
-from steel_cli.commands import Format
+from steel_cli.predict import Format
 from steel_client import SteelError
 from steel_client.client import Options, _Requests
 from tests.support.packages import PROJECT

@@ -21,7 +21,7 @@ def test_what_is_not_installed_is_named(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "strip.png").write_bytes(b"")
-    for name in ("steel_cli.commands", "steel_cli.in_process", "service.app"):
+    for name in ("steel_cli.predict", "steel_cli.in_process", "service.app"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr("sys.argv", ["steel", "predict", str(tmp_path), "--out", str(tmp_path / "out")])
