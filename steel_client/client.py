@@ -1,19 +1,21 @@
 """Blocking and asynchronous clients of the service."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypedDict, TypeVar, Unpack
 
 import httpx
 
-from steel_client.errors import SteelError, UnreadableFileError, error_from_response
-from steel_client.files import Outcome, predict_concurrently
+from steel_client.errors import SteelError, error_from_response
+from steel_client.files import Outcome, predict_concurrently, read_file
+from steel_client.headers import filename_header, key_header
+from steel_client.model_info import ModelInfo, read_model
 from steel_client.results import Image, read_image
 from steel_client.retry import RetryPolicy
+from steel_client.transport import check_url, translate_errors, translate_settings, trust
 
 T = TypeVar("T")
 
@@ -32,11 +34,15 @@ class Options(TypedDict, total=False):
     timeout: float
     """Seconds for a call, attempts and pauses included; default 30. Each attempt sends the rest as its
     deadline, and the service does not run a strip that would miss it."""
-    retries: int
-    """Most attempts after the first, default 5, of calls that failed for a transient reason: 429, 502, 503 or
-    no server. The pause is what Retry-After asks for."""
+    retries: int | None
+    """Most attempts after the first, default 5, of calls that failed for a transient reason: 408, 429, 500,
+    502, 503, 504 or no server; None for as many as fit into the timeout. The pause is what Retry-After asks
+    for."""
     query: Mapping[str, str]
     """Parameters of /predict for every call, such as ``{"profile": "kaggle"}``."""
+    ca: Path | None
+    """PEM file with the certificate that signed the server's, or with a self-signed one; default: those that
+    the system trusts."""
 
 
 class _Requests:
@@ -48,14 +54,16 @@ class _Requests:
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
-        retries: int = 5,
+        retries: int | None = 5,
         query: Mapping[str, str] | None = None,
+        ca: Path | None = None,
     ) -> None:
-        self._url = url.rstrip("/")
-        self._headers = {} if api_key is None else {"X-API-Key": api_key}
+        self._url = check_url(url)
+        self._headers = [] if api_key is None else [(b"X-API-Key", key_header(api_key))]
         self._timeout = timeout
         self._retries = retries
         self._query = dict(query or {})
+        self.verify = trust(ca)
 
     def retry_policy(self) -> RetryPolicy:
         """Start the deadline of a call."""
@@ -63,19 +71,18 @@ class _Requests:
 
     def predict(self, data: bytes, name: str | None, left: float) -> httpx.Request:
         """Build a request of /predict that has ``left`` seconds."""
-        headers = {
-            **self._headers,
-            "Content-Type": "application/octet-stream",
-            "X-Deadline-Ms": str(max(1, int(left * 1000))),
-        }
+        headers = [
+            *self._headers,
+            (b"Content-Type", b"application/octet-stream"),
+            (b"X-Deadline-Ms", str(max(1, int(left * 1000))).encode()),
+        ]
         if name is not None:
-            # As bytes: httpx encodes headers as ASCII, the service decodes this one as UTF-8.
-            headers["X-Filename"] = name.encode("utf-8", "replace").decode("latin-1")
+            headers.append((b"X-Filename", filename_header(name)))
         return httpx.Request(
             "POST",
             f"{self._url}/predict",
             params=self._query,
-            headers=[(key.encode("ascii"), value.encode("latin-1")) for key, value in headers.items()],
+            headers=headers,
             content=data,
             extensions={"timeout": httpx.Timeout(left + _SPARE_SECONDS).as_dict()},
         )
@@ -92,13 +99,17 @@ class SteelClient:
         url: of the service, ``http://host:8000``.
         transport: of httpx, for tests and proxies.
         options: see ``Options``.
+
+    Raises:
+        ConfigurationError: if an argument, or a proxy or certificate in the environment, cannot be used.
     """
 
     def __init__(
         self, url: str = URL, *, transport: httpx.BaseTransport | None = None, **options: Unpack[Options]
     ) -> None:
         self._requests = _Requests(url, **options)
-        self._http = httpx.Client(transport=transport)
+        with translate_settings():
+            self._http = httpx.Client(transport=transport, verify=self._requests.verify)
 
     def __enter__(self) -> Self:
         return self
@@ -126,7 +137,7 @@ class SteelClient:
         policy = self._requests.retry_policy()
         while True:
             try:
-                with _translate_errors():
+                with translate_errors():
                     return _read_response(self._http.send(self._requests.predict(data, name, policy.left)))
             except SteelError as error:
                 time.sleep(policy.pause_after(error))
@@ -139,7 +150,8 @@ class AsyncSteelClient:
         self, url: str = URL, *, transport: httpx.AsyncBaseTransport | None = None, **options: Unpack[Options]
     ) -> None:
         self._requests = _Requests(url, **options)
-        self._http = httpx.AsyncClient(transport=transport)
+        with translate_settings():
+            self._http = httpx.AsyncClient(transport=transport, verify=self._requests.verify)
 
     async def __aenter__(self) -> Self:
         return self
@@ -168,13 +180,21 @@ class AsyncSteelClient:
         """
         await self._send_with_retries(lambda _left: self._requests.get("/model"), _raise_for_status)
 
+    async def model(self) -> ModelInfo:
+        """Request ``GET /model``: which model answers, and its profiles.
+
+        Raises:
+            SteelError: as ``check``, or if something else answers.
+        """
+        return await self._send_with_retries(lambda _left: self._requests.get("/model"), _read_model)
+
     async def _send_with_retries(
         self, build: Callable[[float], httpx.Request], read: Callable[[httpx.Response], T]
     ) -> T:
         policy = self._requests.retry_policy()
         while True:
             try:
-                with _translate_errors():
+                with translate_errors():
                     return read(await self._http.send(build(policy.left)))
             except SteelError as error:
                 await asyncio.sleep(policy.pause_after(error))
@@ -193,6 +213,11 @@ def _read_response(response: httpx.Response) -> Image:
     return read_image(response.content)
 
 
+def _read_model(response: httpx.Response) -> ModelInfo:
+    _raise_for_status(response)
+    return read_model(response.content)
+
+
 def _raise_for_status(response: httpx.Response) -> None:
     if response.status_code != httpx.codes.OK:
         raise error_from_response(response)
@@ -201,18 +226,4 @@ def _raise_for_status(response: httpx.Response) -> None:
 def _read(source: Source, name: str | None) -> tuple[bytes, str | None]:
     if isinstance(source, bytes):
         return source, name
-    try:
-        return source.read_bytes(), name or source.name
-    except OSError as error:
-        raise UnreadableFileError(f"{source} cannot be read: {error}") from error
-
-
-@contextlib.contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Raise httpx's transport errors as SteelError."""
-    try:
-        yield
-    except httpx.TransportError as error:
-        reason = str(error) or type(error).__name__
-        timed_out = isinstance(error, httpx.ReadTimeout)
-        raise SteelError(f"no answer: {reason}", status=504 if timed_out else None) from error
+    return read_file(source), name or source.name

@@ -11,6 +11,7 @@ class SteelError(Exception):
         status: HTTP status; None if there was no answer.
         request_id: finds the request in the service's log.
         retry_after: seconds to wait, as the service asks.
+        parameter: of the request, if the service refuses one.
     """
 
     def __init__(
@@ -20,37 +21,55 @@ class SteelError(Exception):
         status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
+        parameter: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after
+        self.parameter = parameter
 
     @property
     def transient(self) -> bool:
         """Whether the same call may succeed later."""
-        return self.status in (None, 429, 502, 503)
+        return self.status in (None, 408, 429, 500, 502, 503, 504)
+
+    @property
+    def concerns_file(self) -> bool:
+        """Whether the image is refused; any other error concerns the call, and so every file."""
+        return self.status in (413, 415, 422) and self.parameter is None
 
 
 class UnreadableFileError(SteelError):
     """A local file that cannot be read; nothing was sent."""
 
     transient = False
+    concerns_file = True
+
+
+class ConfigurationError(SteelError):
+    """An argument, or a setting of this machine, that cannot be used; no strip was answered."""
+
+    transient = False
+    concerns_file = False
 
 
 def error_from_response(response: httpx.Response) -> SteelError:
     """Read problem+json, or the answer of a proxy in between."""
+    parameter = None
     try:
         problem = response.json()
+        parameter = problem.get("parameter")
         detail = f"{problem['title']}: {problem['detail']}"
-    except (ValueError, KeyError, TypeError):
+    except (AttributeError, ValueError, KeyError, TypeError):
         detail = f"status {response.status_code}: {response.text[:200]!r}"
     return SteelError(
         detail,
         status=response.status_code,
         request_id=response.headers.get("x-request-id"),
         retry_after=_parse_seconds(response.headers.get("retry-after")),
+        parameter=parameter,
     )
 
 

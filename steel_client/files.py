@@ -1,12 +1,17 @@
 """Many files at a time, with bounded concurrency."""
 
 import asyncio
+import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from steel_client.errors import SteelError
+from steel_client.errors import SteelError, UnreadableFileError
 from steel_client.results import Image
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -18,13 +23,25 @@ class Outcome:
     error: SteelError | None
 
 
+def read_file(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        UnreadableFileError: if it cannot be read, or is something that a read may wait for without end, such
+            as a FIFO.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnreadableFileError(f"{str(path)!r} cannot be read: it is not a regular file")
+        return path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise UnreadableFileError(f"{str(path)!r} cannot be read: {error}") from error
+
+
 async def predict_concurrently(
     predict: Callable[[Path], Awaitable[Image]], files: Iterable[Path], concurrency: int
 ) -> AsyncIterator[Outcome]:
-    """Call ``predict`` for each file, at most ``concurrency`` at a time; yield outcomes as they finish.
-
-    Calls that still run when the caller stops iterating are cancelled.
-    """
+    """Call ``predict`` for each file; see ``run_concurrently``. An error is an outcome of its file."""
 
     async def call(path: Path) -> Outcome:
         try:
@@ -32,12 +49,27 @@ async def predict_concurrently(
         except SteelError as error:
             return Outcome(path, None, error)
 
-    waiting = iter(files)
-    running: set[asyncio.Task[Outcome]] = set()
+    async for outcome in run_concurrently(call, files, concurrency):
+        yield outcome
+
+
+async def run_concurrently(
+    call: Callable[[S], Awaitable[T]], items: Iterable[S], concurrency: int
+) -> AsyncIterator[T]:
+    """Call a function for each item, at most ``concurrency`` at a time; yield results as they finish.
+
+    Calls that still run when the caller stops iterating, or one fails, are cancelled.
+    """
+    waiting = iter(items)
+    running: set[asyncio.Future[T]] = set()
     try:
         while True:
-            while len(running) < concurrency and (path := next(waiting, None)) is not None:
-                running.add(asyncio.create_task(call(path)))
+            while len(running) < concurrency:
+                try:
+                    item = next(waiting)
+                except StopIteration:
+                    break
+                running.add(asyncio.ensure_future(call(item)))
             if not running:
                 return
             done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)

@@ -6,9 +6,10 @@ that this client reads the answers of a newer service.
 
 from dataclasses import dataclass
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from steel_client import rle
+from steel_client import masks, rle
 from steel_client.errors import SteelError
 from steel_client.rle import Mask
 
@@ -151,15 +152,28 @@ class SteelClass:
     """As received: ``class_id``, ``name``, ``present``, ``probability``, ``area``, ``rle``."""
     height: int
     width: int
+    png: str | None = None
+    """Masks of all classes, with ``mask_format=png``."""
 
     @property
     def mask(self) -> Mask:
-        """Bool ``[height, width]``, row by row; all False if the class is not present.
+        """Bool ``[height, width]``, row by row, in whichever format it came; all False if not present.
 
         Raises:
-            SteelError: if the code is broken.
+            SteelError: if the code is broken, or the answer carries no mask (``mask_format=none``).
         """
-        return rle.decode(self.result.rle or "", height=self.height, width=self.width)
+        found, size = self.result, {"height": self.height, "width": self.width}
+        if found.rle is not None:
+            return rle.decode(found.rle, **size)
+        if found.coco_rle is not None:
+            return masks.decode_coco(found.coco_rle.counts, **size)
+        if found.polygon is not None:
+            return masks.decode_polygons(found.polygon.coordinates, **size)
+        if self.png is not None:
+            return masks.decode_bit(self.png, found.class_id - 1, **size)
+        if found.present:
+            raise SteelError("expected a mask, got an answer without masks (mask_format=none)")
+        return np.zeros((self.height, self.width), dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -185,7 +199,8 @@ class Image:
     def classes(self) -> list[SteelClass]:
         """All classes, ordered by id."""
         height, width = self.result.height or 0, self.result.width or 0
-        return [SteelClass(found, height, width) for found in self.result.classes or []]
+        png = self.result.png
+        return [SteelClass(found, height, width, png) for found in self.result.classes or []]
 
     @property
     def present(self) -> list[SteelClass]:

@@ -8,6 +8,8 @@ from steel_client.errors import SteelError
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_MOST_DOUBLINGS = 10
+"""More make no pause longer; 2 to the power of a large count is not a float."""
 
 
 @dataclass
@@ -20,11 +22,11 @@ class RetryPolicy:
 
     Args:
         seconds: until the deadline, all attempts and pauses included.
-        retries: most attempts after the first.
+        retries: most attempts after the first; None for as many as fit before the deadline.
     """
 
     seconds: float
-    retries: int
+    retries: int | None
 
     def __post_init__(self) -> None:
         self._deadline = time.monotonic() + self.seconds
@@ -43,9 +45,10 @@ class RetryPolicy:
                 the deadline.
         """
         jitter = random.uniform(0.5, 1.5)  # noqa: S311 - not a secret
-        backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self._pauses) * jitter
-        pause = backoff if error.retry_after is None else error.retry_after
-        if not error.transient or self._pauses >= self.retries or pause >= self.left:
+        backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._pauses, _MOST_DOUBLINGS)) * jitter
+        pause = backoff if error.retry_after is None else max(error.retry_after, _FIRST_PAUSE * jitter)
+        exhausted = self.retries is not None and self._pauses >= self.retries
+        if not error.transient or exhausted or pause >= self.left:
             raise error
         self._pauses += 1
         return pause

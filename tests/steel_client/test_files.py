@@ -1,6 +1,7 @@
 """Many files at a time."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import httpx
@@ -29,6 +30,17 @@ async def test_a_refused_file_does_not_stop_the_others(app: FastAPI, tmp_path: P
     assert refused.keys() == {"0.png", "5.png", "10.png", "15.png", "gone.png"}
     assert "expected an image" in str(refused["0.png"])
     assert "cannot be read" in str(refused["gone.png"])
+
+
+async def test_a_fifo_is_an_error_of_its_file(app: FastAPI, tmp_path: Path) -> None:
+    fifo, strip = tmp_path / "a.png", tmp_path / "b.png"
+    os.mkfifo(fifo)
+    strip.write_bytes(STRIP)
+    async with running_app(app), AsyncSteelClient("http://x", transport=httpx.ASGITransport(app)) as client:
+        async with asyncio.timeout(20):
+            outcomes = {outcome.path.name: outcome async for outcome in client.predict_many([fifo, strip])}
+    assert "not a regular file" in str(outcomes["a.png"].error)
+    assert outcomes["b.png"].image is not None
 
 
 async def test_concurrency_is_bounded() -> None:
