@@ -12,6 +12,7 @@ from tests.support.tiny_model import block_strip
 SETTINGS = {
     "host",
     "port",
+    "profile",
     "model",
     "device",
     "threads",
