@@ -1,4 +1,4 @@
-"""The HTTP service: strips in, defect masks out."""
+"""HTTP service that finds defects on photographs of steel strip."""
 
 import os
 

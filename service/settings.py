@@ -218,7 +218,7 @@ def explain(error: ValidationError) -> str:
 def explain_unknown(names: Iterable[str]) -> str:
     """Return one line for each name of an environment variable that looks like a setting and is none.
 
-    Kubernetes' and Docker's own variables of a service called ``steel`` are passed over.
+    The variables that Kubernetes and Docker set for a service called ``steel`` are ignored.
     """
     known = [f"STEEL_{name.upper()}" for name in Settings.model_fields]
     lines = []

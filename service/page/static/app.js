@@ -1,4 +1,4 @@
-// The page: strips in, answers asked once, everything that follows worked out here.
+// The page: requests the probabilities of each strip once, and computes everything else here.
 
 import { COLOURS, drawBoxes, drawMaps, drawMasks } from "./draw.js";
 import { HEIGHT, WIDTH, instancesOf, maskOf, readMaps, rleOf } from "./masks.js";
@@ -8,7 +8,7 @@ const context = $("picture").getContext("2d");
 const items = [];
 let shown = null;
 let model = null;
-let point = null; // the operating point as the sliders have it
+let point = null; // the operating point that the sliders set
 const visible = [true, true, true, true];
 
 function say(text, bad = false) {
@@ -53,7 +53,7 @@ function classPanel({ id, name }, index) {
     visible[index] = event.target.checked;
     show();
   });
-  // Squared: thresholds of rare classes lie near 0.
+  // Squared: thresholds of rare classes are near 0.
   panel.querySelector(".threshold").addEventListener("input", (event) => {
     point.threshold[index] = Number((event.target.value ** 2).toFixed(4));
     show();
@@ -90,7 +90,7 @@ function show() {
   $("verdict").textContent = `${shown.name}: ${verdict(classes)}`;
   classes.forEach(showClass);
   $("result").dataset.redraw = (performance.now() - started).toFixed(1);
-  clearTimeout(show.later); // the table may follow when the slider rests, boxes may not
+  clearTimeout(show.later); // the table may wait until the slider rests, boxes may not
   const list = () => showInstances(masks);
   if ($("boxes").checked) list();
   else show.later = setTimeout(list, 100);
@@ -247,5 +247,5 @@ $("curl").addEventListener("click", async () => {
   await navigator.clipboard?.writeText($("command").textContent).catch(() => {});
 });
 loadModel().catch((error) => say(error.message, true));
-// Where the service shows its API to nobody, or to holders of a key only, a link could not be followed.
+// Hide the link if /docs is off or needs a key: a link cannot carry one.
 fetch("docs").then((response) => { $("api").hidden = !response.ok; });

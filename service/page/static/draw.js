@@ -2,11 +2,11 @@
 
 import { HEIGHT, WIDTH } from "./masks.js";
 
-// Okabe and Ito's palette, as in the pictures of /overlay: told apart with any kind of colour vision.
+// Okabe and Ito's palette, as in the images of /overlay: distinguishable with any kind of colour vision.
 export const COLOURS = [[230, 159, 0], [86, 180, 233], [0, 158, 115], [204, 121, 167]];
 const TINT = 0.3;
 
-/** Draws the strip's grey pixels (RGBA bytes) with the masks that are shown. */
+/** Draws the visible masks over the strip's grey pixels (RGBA bytes). */
 export function drawMasks(context, grey, classes) {
   const picture = new ImageData(new Uint8ClampedArray(grey), WIDTH, HEIGHT);
   const rgba = picture.data;
@@ -24,7 +24,7 @@ export function drawMasks(context, grey, classes) {
   context.putImageData(picture, 0, 0);
 }
 
-/** Draws probabilities over the strip: the surer, the more of the class's colour. */
+/** Draws probabilities over the strip: the higher, the more of the class's colour. */
 export function drawMaps(context, grey, classes) {
   const picture = new ImageData(new Uint8ClampedArray(grey), WIDTH, HEIGHT);
   const rgba = picture.data;

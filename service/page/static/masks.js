@@ -1,4 +1,4 @@
-// From probability maps to masks, areas, codes and connected defects; the service's own rules.
+// Masks, areas, codes and connected defects from probability maps, by the service's own rules.
 
 export const WIDTH = 1600;
 export const HEIGHT = 256;
@@ -20,7 +20,7 @@ export async function readMaps(base64, count) {
   });
 }
 
-/** Pixels whose probability reaches a threshold: {mask: bytes row by row, area}. */
+/** Returns the pixels whose probability reaches a threshold: {mask: bytes row by row, area}. */
 export function maskOf(map, threshold) {
   const least = Math.ceil(threshold * 255 - 1e-9);
   const mask = new Uint8Array(PIXELS);
