@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ configure_plain_logs()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Measure coverage in processes that run tests; it would slow down those that tests start."""
+    """Set up this process, and what the processes inherit that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job of a shell
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Coverage is measured in processes that run tests; it would slow down those that tests start.
     starts_workers = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if not starts_workers:
         os.environ.pop("COVERAGE_PROCESS_START", None)

@@ -40,7 +40,7 @@ def config(data: Path, tmp_path_factory: pytest.TempPathFactory) -> CrossValidat
         QUICK,
         data=data,
         out=tmp_path_factory.mktemp("cv"),
-        network=NetworkConfig(input_reduction=2, encoder_depth=4, decoder_channels=(16, 8)),
+        network=NetworkConfig(encoder_depth=4, decoder_channels=(16, 8)),
         frozen=("conv1", "bn1", "layer1"),
         pasted_share=0.3,
         whole_epochs=1,
@@ -104,7 +104,7 @@ def test_an_incomplete_cross_validation_is_refused(runs: Path, tmp_path: Path) -
         folder.mkdir()
         source = run_folder(runs, 1 if fold else 0) / "best.pt"
         (folder / "best.pt").symlink_to(source)
-    with pytest.raises(DataError, match="its folds do not test every strip once"):
+    with pytest.raises(DataError, match="expected every strip in the test of exactly one fold"):
         export(ExportConfig(cross_validation=tmp_path, out=tmp_path / "models"))
 
 
@@ -157,7 +157,7 @@ def test_a_new_export_leaves_nothing_of_the_old_one(
 
 def test_the_card_says_that_nothing_is_left_to_measure_the_model_on(exported: Path) -> None:
     card = exported.with_name("README.md").read_text()
-    assert "nothing is left to measure it on" in card
+    assert "none is left to measure it" in card
     assert "validation strips" not in card
 
 
