@@ -1,6 +1,6 @@
 """The image files of a request: parts of ``multipart/form-data`` (RFC 7578), or the body itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
@@ -97,12 +97,15 @@ async def _read_multipart(request: Request, content_type: str, limits: UploadLim
         raise InvalidParameterError(_FIELD, f"expected parts named '{_FIELD}', got none")
     if reader.state != MultipartState.END:
         raise _broken("it ends before its closing boundary, so files may be missing")
-    uploads = [Upload(filename or None, bytes(data)) for filename, data in reader.parts]
-    for upload, (filename, _) in zip(uploads, reader.parts, strict=True):
-        if _PART_HEAD in upload.data:
+    uploads: list[Upload] = []
+    for part in reader.parts:
+        data = b"".join(part.chunks)
+        part.chunks.clear()  # so that no more than one file is in memory twice
+        if _PART_HEAD in data:
             raise _broken("a file holds the head of another part, so a boundary is mistyped")
-        if filename is None and not _is_image(upload.data):
+        if part.filename is None and not _is_image(data):
             raise _wrong_part(_FIELD, "text")
+        uploads.append(Upload(part.filename or None, data))
     return uploads
 
 
@@ -124,6 +127,13 @@ def _broken(reason: str) -> InvalidParameterError:
     return InvalidParameterError(_FIELD, f"the multipart body cannot be read: {reason}")
 
 
+@dataclass(slots=True)
+class _Part:
+    filename: str | None
+    chunks: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
 class _MultipartReader(MultipartParser):
     """Collects the files of a multipart body while it arrives; the parser calls the callbacks.
 
@@ -131,8 +141,8 @@ class _MultipartReader(MultipartParser):
     """
 
     def __init__(self, boundary: bytes, limits: UploadLimits) -> None:
-        self.parts: list[tuple[str | None, bytearray]] = []
-        """Name, None if the part has none, and content; before the end, the last part is incomplete."""
+        self.parts: list[_Part] = []
+        """Before the end of the body, the last one is incomplete."""
         self._limits = limits
         self._header = bytearray()
         self._value = bytearray()
@@ -171,16 +181,17 @@ class _MultipartReader(MultipartParser):
         name, filename = _text(options[b"name"]), options.get(b"filename")
         if name != _FIELD:
             raise _wrong_part(name, "text" if filename is None else "a file")
-        self.parts.append((None if filename is None else _text(filename), bytearray()))
+        self.parts.append(_Part(None if filename is None else _text(filename)))
         if len(self.parts) > self._limits.files:
             raise PayloadTooLargeError(
                 f"expected at most {self._limits.files} files in one request, got more"
             )
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
-        content = self.parts[-1][1]
-        content += data[start:end]
-        if len(content) > self._limits.file_bytes:
+        part = self.parts[-1]
+        part.chunks.append(data[start:end])
+        part.size += end - start
+        if part.size > self._limits.file_bytes:
             raise file_too_large(self._limits.file_bytes)
 
 
