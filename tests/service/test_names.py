@@ -1,5 +1,7 @@
 """Names that deployments, dashboards, alerts and log queries rely on: a renamed one breaks them."""
 
+from collections.abc import Iterator
+
 import httpx
 import pytest
 import structlog
@@ -80,7 +82,17 @@ def test_names_and_labels_of_metrics() -> None:
     assert list(Metrics().stages) == ["decode", "queue", "inference", "postprocess"]
 
 
+@pytest.fixture
+def all_levels() -> Iterator[None]:
+    """Log all levels, whatever an earlier test has configured."""
+    configured = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**configured)
+
+
 @pytest.mark.anyio
+@pytest.mark.usefixtures("all_levels")
 async def test_fields_of_a_requests_log_line(client: httpx.AsyncClient) -> None:
     strip, kind = png(block_strip(c1=(0, 0, 5, 5))), {"Content-Type": "image/png"}
     with structlog.testing.capture_logs() as lines:
