@@ -19,7 +19,6 @@ from service.model.metadata import Profile
 from service.model.providers import CPU
 from service.model.repository import find_model
 from service.model.session import KnownDevice
-from service.settings import Settings
 from steel_bulk.attempts import Attempts
 from steel_bulk.cluster import predict_parts
 from steel_bulk.config import BulkConfig
@@ -27,6 +26,7 @@ from steel_bulk.listing import LISTING, Source, find_source, list_names, list_te
 from steel_bulk.locations import Location, open_location
 from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, RunSpec, read_manifest, write_manifest
 from steel_bulk.parts import STRIPS, PartReport, finished_parts, part_number
+from steel_bulk.settings import local_settings
 from steel_bulk.worker import WorkerConfig, pack_model
 from steel_client.errors import SteelError
 
@@ -88,10 +88,13 @@ class _Model:
 
 def _load_model(config: BulkConfig) -> _Model:
     """Load the model in this process first, so that its errors come before any worker starts."""
-    settings = Settings() if config.model is None else Settings(model=config.model)
+    settings = local_settings(config.model)
     try:
         query = OperatingPointQuery(
-            profile=config.profile, threshold=config.threshold, min_area=config.min_area
+            profile=config.profile,
+            threshold=config.threshold,
+            min_area=config.min_area,
+            bits=config.bits or settings.bits,
         )
         path = find_model(settings.model)
         session = open_session(path, device=settings.device, threads=1)
@@ -112,7 +115,7 @@ def _load_model(config: BulkConfig) -> _Model:
 
 
 def _make_spec(config: BulkConfig, source: Source, model: _Model) -> RunSpec:
-    settings = Settings()
+    settings = local_settings(config.model)
     text = None if source.listed_in is None else list_text(source)
     return RunSpec(
         source=config.source,
@@ -122,6 +125,7 @@ def _make_spec(config: BulkConfig, source: Source, model: _Model) -> RunSpec:
         profile=ProfileUsed.model_validate(model.point, from_attributes=True),
         max_file_bytes=settings.max_file_bytes,
         max_pixels=settings.max_pixels,
+        bits=config.bits or settings.bits,
     )
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from service.geometry import BitDepth
+
 
 @dataclass(frozen=True)
 class BulkConfig:
@@ -22,6 +24,8 @@ class BulkConfig:
     """Pixel thresholds instead of the profile's: one value or four, as for /predict."""
     min_area: str | None = None
     """Minimum areas instead of the profile's: one value or four, as for /predict."""
+    bits: BitDepth | None = None
+    """Bits that the camera uses of each pixel of a 16-bit file; default: STEEL_BITS, else all 16."""
     workers: int | None = None
     """Worker processes, each with its own model on one processor or GPU; default: as many as there are."""
     address: str | None = None

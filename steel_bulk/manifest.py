@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.schemas import ProfileUsed
+from service.geometry import BitDepth
 from steel_bulk.locations import Location
 from steel_client.errors import SteelError
 
@@ -38,6 +39,8 @@ class RunSpec(BaseModel):
     """Overrides included."""
     max_file_bytes: int
     max_pixels: int
+    bits: BitDepth | None = None
+    """Of a pixel in 16-bit files; runs of earlier versions did not know it."""
 
 
 class Manifest(BaseModel):
@@ -61,7 +64,9 @@ class Manifest(BaseModel):
     @property
     def run(self) -> str:
         """Id of the run in its parts, so that a part of another run never counts."""
-        text = self.spec.model_dump_json() + self.listing_sha256
+        # Runs of earlier versions, which did not know bits, keep their id.
+        exclude = {"bits"} if self.spec.bits is None else None
+        text = self.spec.model_dump_json(exclude=exclude) + self.listing_sha256
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def strips_of(self, part: int) -> int:

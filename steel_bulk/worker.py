@@ -81,7 +81,8 @@ class PartWorker:
         self._listing = Listing(self._out)
         self._attempts = Attempts(self._out)
         self._session = _open_model(config)
-        self._options = PredictOptions(config.point, "rle")
+        bits = config.manifest.spec.bits
+        self._options = PredictOptions(config.point, "rle", bits=int(bits) if bits else None)
         self._threads = ThreadPoolExecutor(_BATCH, thread_name_prefix="reading")
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """``steel COMMAND``. Exit code 0: every file was answered, 1: some were refused, 2: nothing could be done."""
 
+import io
 import sys
 
 from steel_cli.extras import requires
@@ -8,9 +9,14 @@ from steel_client.errors import SteelError
 
 def main() -> None:
     """Run the command that the command line names."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names need not fit the terminal's encoding
     try:
         sys.exit(_run())
     except SteelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -22,7 +28,8 @@ def _run() -> int:
         import tyro
 
         from steel_bulk.config import BulkConfig
-        from steel_cli.predict import PredictConfig, WatchConfig, predict, watch
+        from steel_cli.predict import PredictConfig, predict
+        from steel_cli.watch import WatchConfig, watch
     config = tyro.extras.subcommand_cli_from_dict(
         {"predict": PredictConfig, "watch": WatchConfig, "bulk": BulkConfig},
         prog="steel",

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 
 from service.app import create_app
-from service.settings import Settings
-from steel_client.errors import SteelError
+from steel_bulk.settings import local_settings
+from steel_client.errors import ConfigurationError
 
 
 @contextlib.asynccontextmanager
@@ -20,16 +20,15 @@ async def run_application(model: Path | None) -> AsyncIterator[httpx.AsyncBaseTr
         model: file or folder; None takes it from the settings.
 
     Raises:
-        SteelError: if the model cannot be served.
+        ConfigurationError: if the settings are wrong, or the model cannot be served.
     """
     failures: list[Exception] = []
-    settings = Settings() if model is None else Settings(model=model)
-    app = create_app(settings, on_fatal=failures.append)
+    app = create_app(local_settings(model), on_fatal=failures.append)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://in-process") as client:
             while (await client.get("/health/ready")).status_code != httpx.codes.OK:
                 if failures:
-                    raise SteelError(f"the model cannot be served: {failures[0]}") from failures[0]
+                    raise ConfigurationError(f"the model cannot be served: {failures[0]}") from failures[0]
                 await asyncio.sleep(0.05)
         yield transport

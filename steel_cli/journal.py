@@ -1,4 +1,4 @@
-"""Journal of a run: one JSON object per line and file, from which an interrupted run resumes."""
+"""Journal of a run: one JSON object per line and version of a file, from which an interrupted run resumes."""
 
 import json
 from collections.abc import Iterator
@@ -6,24 +6,45 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from steel_client.files import Outcome
+from steel_cli.answer import Answer
+from steel_cli.lock import lock
+from steel_cli.run_file import RUN, RunSpec, start_or_resume
+
+JOURNAL = "predictions.jsonl"
+_LINE_ENDS = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
+"""Characters at which some readers end a line, as JSON escapes them; json does so for ASCII alone."""
 
 
 class Journal:
-    """JSON Lines file of outcomes that knows which files it holds.
+    """JSON Lines file of answers that knows of each file which content was answered last.
 
-    A file is done once its whole line is flushed. A line that was cut off by a kill or a full disk is dropped
-    when the journal is opened again.
+    An answer is saved once its whole line is flushed. A line that was cut off by a kill or a full disk is
+    dropped when the journal is opened again. A lock keeps other commands out.
 
     Args:
-        path: of the journal; created if it does not exist.
+        folder: of the run; created if it does not exist.
+        spec: of the run.
+        restart: whether to remove the lines of an earlier run.
+
+    Raises:
+        ConfigurationError: if another command writes to the journal, or it was started with another
+            specification.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._done = {str(line["file"]) for line in _repair(path)}
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, folder: Path, spec: RunSpec, *, restart: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / JOURNAL
+        self._file = path.open("ab")
+        try:
+            lock(self._file)
+            if restart:
+                self._file.truncate(0)
+                (folder / RUN).unlink(missing_ok=True)
+            start_or_resume(folder, spec, started=path.stat().st_size > 0)
+            self._last = {str(line["file"]): line.get("sha256") for line in _repair(path)}
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -33,38 +54,39 @@ class Journal:
     ) -> None:
         self._file.close()
 
-    def holds(self, name: str) -> bool:
-        """Return whether a file has a line."""
-        return name in self._done
+    def holds(self, name: str, sha256: str | None) -> bool:
+        """Return whether the last line of a file answers this content."""
+        return name in self._last and self._last[name] == sha256
 
-    def add(self, name: str, outcome: Outcome) -> None:
-        """Append the line of a file."""
-        self._file.write(json.dumps(_line(name, outcome), ensure_ascii=False) + "\n")
+    def checksums(self) -> dict[str, str | None]:
+        """Return the content that was answered last, by name of the file."""
+        return dict(self._last)
+
+    def add(self, answer: Answer) -> None:
+        """Append a line."""
+        text = json.dumps(answer.line(), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
+        # The escapes of bytes in names that are not UTF-8 are those of JSON: a reader gets the same name.
+        self._file.write(text.encode("utf-8", "backslashreplace"))
         self._file.flush()
-        self._done.add(name)
+        self._last[answer.strip.name] = answer.strip.sha256
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a journal that is not being written."""
-    with path.open(encoding="utf-8") as file:
+    """Yield the last line of each file, of a journal that is not being written."""
+    last = {line["file"]: number for number, line in enumerate(_read_lines(path))}
+    for number, line in enumerate(_read_lines(path)):
+        if last[line["file"]] == number:
+            yield line
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as file:
         for line in file:
             yield json.loads(line)
 
 
-def _line(name: str, outcome: Outcome) -> dict[str, Any]:
-    if outcome.image is None:
-        error = outcome.error
-        return {"file": name, "status": error.status if error else None, "error": str(error)}
-    response = outcome.image.response
-    answer = outcome.image.result.model_dump(mode="json", exclude_none=True, exclude={"filename"})
-    model = response.model.model_dump(include={"name", "version", "sha256"})
-    return {"file": name, **answer, "model": model, "profile": response.profile.name}
-
-
 def _repair(path: Path) -> list[dict[str, Any]]:
     """Read the lines of a journal; truncate it at the first line without a newline or that is not JSON."""
-    if not path.exists():
-        return []
     lines: list[dict[str, Any]] = []
     good = 0
     with path.open("rb") as file:

@@ -1,6 +1,7 @@
 """Writer of Label Studio's tasks, from a journal: predicted masks, to be corrected with the brush."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,7 +29,7 @@ def write_label_studio(journal: Path, folder: Path, images: str) -> None:
             continue
         names |= {found["class_id"]: found["name"] for found in line["classes"]}
         # The path beside the URL identifies the image wherever Label Studio stores it.
-        data = {"image": images + quote(line["file"]), "file": line["file"]}
+        data = {"image": images + quote(os.fsencode(line["file"])), "file": line["file"]}
         tasks.append({"data": data, "predictions": [_prediction(line)]})
     (folder / "label_studio.json").write_text(json.dumps(tasks), encoding="utf-8")
     (folder / "label_studio.xml").write_text(_interface(names), encoding="utf-8")

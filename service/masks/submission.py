@@ -16,7 +16,8 @@ def write_submission(path: Path, rows: Iterable[tuple[str, int, str]], *, old_fo
         rows: image name, class id and run-length code, which is empty where there is no mask.
         old_form: columns ``ImageId_ClassId,EncodedPixels`` of the competition's first weeks.
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
+    # A name that is not UTF-8 gets escapes: the file as a whole has to stay readable.
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(OLD_HEADER if old_form else HEADER)
         for name, class_id, code in rows:

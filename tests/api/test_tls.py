@@ -6,7 +6,6 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
@@ -17,28 +16,9 @@ from service.settings import Settings
 from tests.support.images import png
 from tests.support.serving import ROOT, real_server, start_service
 from tests.support.tiny_model import block_rle, block_strip
+from tests.support.tls import Pair, make_pair
 
 pytestmark = pytest.mark.slow
-
-
-class Pair(NamedTuple):
-    certificate: Path
-    key: Path
-
-
-def make_pair(folder: Path, name: str, *options: str) -> Pair:
-    pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-days", "2", "-subj", "/CN=localhost"]
-    command += [
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-out",
-        str(pair.certificate),
-        "-keyout",
-        str(pair.key),
-    ]
-    subprocess.run([*command, *(options or ["-nodes"])], check=True, capture_output=True)
-    return pair
 
 
 @pytest.fixture(scope="module")

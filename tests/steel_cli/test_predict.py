@@ -1,27 +1,31 @@
-"""``steel predict`` in this process, ``steel watch`` in one of its own."""
+"""``steel predict``, in this process."""
 
+import asyncio
 import csv
 import json
+import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
 from service.masks import rle
-from steel_cli.__main__ import main
+from steel_bulk.settings import local_settings
+from steel_cli.lock import lock
+from steel_cli.predict import PredictConfig, _predict, list_images
+from steel_client import SteelError
+from tests.steel_cli.conftest import Service, Steel
 from tests.support.images import png
 from tests.support.serving import ROOT, Server, real_server
-from tests.support.tiny_model import block_rle, block_strip
+from tests.support.tiny_model import VALUES, block_rle, block_strip, write_tiny_model
+from tests.support.tls import make_pair
 
 
 @pytest.fixture(scope="module")
@@ -41,37 +45,6 @@ def folder(tmp_path: Path) -> Path:
     (images / "broken.png").write_bytes(b"no image")
     (images / "notes.txt").write_text("no image either")
     return images
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-class Steel:
-    """The command, in this process."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *arguments: object, model: Path | None = None) -> Done:
-        with self._monkeypatch.context() as patch:
-            patch.setattr("sys.argv", ["steel", *map(str, arguments)])
-            if model is not None:
-                patch.setenv("STEEL_MODEL", str(model))
-                patch.setenv("STEEL_DEVICE", "cpu")
-            with pytest.raises(SystemExit) as ended:
-                main()
-        output = self._capsys.readouterr()
-        return Done(int(ended.value.code or 0), output.out, output.err)
-
-
-@pytest.fixture
-def steel(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Steel:
-    return Steel(monkeypatch, capsys)
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -134,43 +107,253 @@ def test_an_interrupted_run_resumes_where_it_stopped(
         (("{empty}", "--server", "{server}"), "holds no image"),
         (("{folder}", "--server", "http://127.0.0.1:9", "--timeout", "1"), "no answer"),
         (("{folder}", "--model", "/nowhere"), "the model cannot be served: there is no model at /nowhere"),
+        (("{folder}/gone", "--server", "{server}"), "there is no folder '{folder}/gone'"),
+        (("{folder}/notes.txt", "--server", "{server}"), "expected a folder or an image, got the file"),
+        (("{archive}", "--server", "{server}"), "unpack archives first"),
+        (("{folder}", "--server", "{server}", "--profile", "best"), "expected one of inspection, kaggle"),
+        (("{folder}", "--server", "localhost:8000"), "expected a URL such as http://host:8000"),
+        (("{folder}", "--server", "{server}", "--api-key", "ä\n"), "expected an API key of printable"),
+        (("{folder}", "--server", "{server}", "--ca", "/nowhere.pem"), "there is no certificate file"),
+        (("{folder}", "--server", "{server}", "--concurrency", "0"), "--concurrency: expected at least 1"),
+        (("{folder}", "--server", "{server}", "--timeout", "0"), "--timeout: expected more than 0"),
     ],
 )
 def test_an_error_is_one_line(
     steel: Steel, server: Server, folder: Path, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
-    places = {"empty": tmp_path / "empty", "folder": folder, "server": server.url}
+    (tmp_path / "strips.zip").write_bytes(b"PK\3\4")
+    places = {
+        "empty": tmp_path / "empty",
+        "folder": folder,
+        "server": server.url,
+        "archive": tmp_path / "strips.zip",
+    }
     done = steel("predict", *(one.format(**places) for one in arguments), "--out", tmp_path / "out")
     assert done.returncode == 2
-    assert message in done.stderr.splitlines()[-1]
+    assert message.format(**places) in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
-def test_a_watched_folder_is_predicted_as_files_arrive(server: Server, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"STEEL_DEVICE": "foo"}, "error: STEEL_DEVICE: Input should be 'auto', 'cpu', 'openvino', 'cuda'"),
+        (
+            {"ALL_PROXY": "proxy.mill:port"},
+            "error: a proxy or a certificate in",
+        ),
+    ],
+)
+def test_the_environment_gives_one_line(
+    steel: Steel, folder: Path, tmp_path: Path, environment: dict[str, str], message: str
+) -> None:
+    server = ("--server", "http://127.0.0.1:9") if "ALL_PROXY" in environment else ()
+    done = steel("predict", folder, *server, "--out", tmp_path / "out", environment=environment)
+    assert done.returncode == 2
+    assert done.stderr.startswith(message)
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_is_not_mixed_with_another(
+    steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path
+) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "steel_cli", "watch", str(folder), "--server", server.url]
-    process = subprocess.Popen(
-        [*command, "--out", str(out), "--interval", "0.1"], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        wait_for(lambda: len(lines(out)) == 7, out)
-        shutil.copy(folder / "1.png", folder / "new.png")
-        wait_for(lambda: len(lines(out)) == 8, out)
-        assert lines(out)[-1]["file"] == "new.png"
-        process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
-    assert "new.png: kind 3 100%" in output
-    assert "line 2/0.png" in {line["file"] for line in lines(out)}
-    assert "broken.png: refused: Unsupported media type" in output
+    assert steel("predict", folder, "--out", out, model=tiny_model).returncode == 1
+    journal = (out / "predictions.jsonl").read_bytes()
+    other_model = write_tiny_model(tmp_path / "other" / "2" / "model.onnx", "2", VALUES[::-1])
+    changes: list[tuple[tuple[object, ...], Path, str]] = [
+        ((folder / "line 2",), tiny_model, f'folder = "{folder}", got "{folder}/line 2"'),
+        ((folder, "--profile", "kaggle"), tiny_model, 'profile = "inspection", got "kaggle"'),
+        ((folder, "--bits", "12"), tiny_model, 'bits = null, got "12"'),
+        ((folder,), other_model, 'model = {"name": "tiny", "version": "1"'),
+    ]
+    for arguments, model, difference in changes:
+        done = steel("predict", *arguments, "--out", out, model=model)
+        assert done.returncode == 2
+        assert f"was started with {difference}" in done.stderr
+        assert "use another --out, or --restart" in done.stderr
+    watched = steel("watch", folder, "--out", out, model=tiny_model)
+    assert 'was started with command = "predict", got "watch"' in watched.stderr
+    assert (out / "predictions.jsonl").read_bytes() == journal
+    (out / "run.json").unlink()  # as earlier versions left it
+    done = steel("predict", folder, "--out", out, model=tiny_model)
+    assert "holds the answers of a run without run.json" in done.stderr
+    done = steel("predict", folder, "--out", out, "--restart", model=other_model)
+    assert done.returncode == 1
+    assert {line["model"]["version"] for line in lines(out) if "model" in line} == {"2"}
 
 
-def wait_for(condition: Any, out: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not ((out / "predictions.jsonl").is_file() and condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_another_content_of_a_file_is_answered(
+    steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    run = ("predict", folder, "--out", tmp_path / "out", "--write", "kaggle", "coco")
+    assert steel(*run, model=tiny_model).returncode == 1
+    strip = folder / "0.png"
+    size, times = len(strip.read_bytes()), strip.stat()
+    strip.write_bytes(png(block_strip(c3=(200, 20, 5, 30))).ljust(size, b"\0")[:size])
+    os.utime(strip, ns=(times.st_atime_ns, times.st_mtime_ns))
+    (folder / "1.png").write_bytes((folder / "2.png").read_bytes())
+    (folder / "broken.png").write_bytes(png(block_strip()))
+    done = steel(*run, model=tiny_model)
+    assert done.returncode == (0 if lines(tmp_path / "out")[-1]["status"] == 200 else 1)
+    assert len(lines(tmp_path / "out")) == 10  # seven, and three new versions
+    with (tmp_path / "out" / "submission.csv").open() as file:
+        rows = {(row["ImageId"], row["ClassId"]): row["EncodedPixels"] for row in csv.DictReader(file)}
+    assert rows["1.png", "3"] == rows["2.png", "3"]
+    assert len(COCO(tmp_path / "out" / "coco.json").imgs) == len({image for image, _ in rows})
+    steel(*run, model=tiny_model)
+    assert len(lines(tmp_path / "out")) == 10
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("status", [408, 500, 504])
+async def test_a_strip_without_an_answer_gets_no_line(
+    service: Service, folder: Path, tmp_path: Path, status: int
+) -> None:
+    config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=0.5)
+    (folder / "broken.png").unlink()
+    names = list_images(folder, config.out)[1]
+    service.failing["3.png"] = status
+    with pytest.raises(SteelError, match="1 files got no answer, start again to resume; the last: Away"):
+        await _predict(config, folder, names)
+    assert len(lines(tmp_path / "out")) == 5
+    service.failing.clear()
+    await _predict(config, folder, names)
+    assert {line["status"] for line in lines(tmp_path / "out")} == {200}
+    assert len(service.received) == 6
+
+
+@pytest.mark.anyio
+async def test_a_service_that_is_away_is_waited_for_as_long_as_the_timeout_says(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=20)
+    service.away = 503
+    task = asyncio.create_task(_predict(config, folder, ["0.png"]))
+    await asyncio.sleep(3)
+    service.away = None
+    await task
+    assert len(lines(tmp_path / "out")) == 1
+
+
+@pytest.mark.anyio
+async def test_a_refusal_of_the_call_is_none_of_its_files(
+    service: Service, folder: Path, tmp_path: Path
+) -> None:
+    config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=5)
+    service.failing["3.png"] = 401
+    with pytest.raises(SteelError) as refused:
+        await _predict(config, folder, list_images(folder, config.out)[1])
+    assert refused.value.status == 401
+    assert "3.png" not in {line["file"] for line in lines(tmp_path / "out")}
+
+
+def test_a_second_command_is_kept_out(steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path) -> None:
+    out = tmp_path / "out"
+    assert steel("predict", folder, "--out", out, model=tiny_model).returncode == 1
+    with (out / "predictions.jsonl").open("ab") as file:
+        lock(file)
+        for command in ("predict", "watch"):
+            done = steel(command, folder, "--out", out, "--restart", model=tiny_model)
+            assert (done.returncode, len(lines(out))) == (2, 7)
+            assert "another command writes to" in done.stderr
+    assert steel("predict", folder, "--out", out, model=tiny_model).returncode == 1
+
+
+@pytest.mark.slow
+def test_names_of_every_byte(steel: Steel, server: Server, tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    strip = png(block_strip(c3=(100, 20, 5, 30)))
+    names = {os.fsdecode(bytes([byte]) + b".png") for byte in range(1, 256) if byte not in b"/"}
+    names |= {" blank.png", "größe\u2028\x85.png", "a\r\nb.png", "x" * 251 + ".png", "x" * 251 + ".jpg"}
+    for name in names:
+        (folder / name).write_bytes(strip)
+    extra = ("--write", "kaggle", "coco", "label-studio", "pictures")
+    done = steel("predict", folder, "--server", server.url, "--out", tmp_path / "a", *extra)
+    assert done.returncode == 0, done.stderr
+    assert {line["file"] for line in lines(tmp_path / "a")} == names
+    assert len(lines(tmp_path / "a")) == len(names)
+    assert len(list((tmp_path / "a" / "pictures").iterdir())) == len(names)
+    tasks = json.loads((tmp_path / "a" / "label_studio.json").read_text())
+    urls = {unquote_to_bytes(task["data"]["image"].removeprefix("/data/local-files/?d=")) for task in tasks}
+    assert urls == {os.fsencode(name) for name in names}
+    with (tmp_path / "a" / "submission.csv").open(newline="") as file:
+        assert len({row["ImageId"] for row in csv.DictReader(file)}) == len(names)
+    again = steel("predict", folder, "--server", server.url, "--out", tmp_path / "a")
+    assert (again.returncode, len(lines(tmp_path / "a"))) == (0, len(names))
+
+
+def test_one_image(steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path) -> None:
+    done = steel("predict", folder / "2.png", "--out", tmp_path / "out", model=tiny_model)
+    assert done.returncode == 0
+    assert [line["file"] for line in lines(tmp_path / "out")] == ["2.png"]
+
+
+def test_a_fifo_and_pictures_of_an_earlier_run_are_no_strips(
+    steel: Steel, folder: Path, tiny_model: Path
+) -> None:
+    os.mkfifo(folder / "fifo.png")
+    run = ("predict", folder, "--out", folder / "out", "--write", "pictures")
+    for _ in range(2):
+        steel(*run, model=tiny_model)
+        assert len(lines(folder / "out")) == 7
+
+
+def test_bits_are_sent(steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path) -> None:
+    grey = block_strip(c3=(100, 20, 5, 30)).astype(np.uint16)
+    for path in folder.rglob("*.png"):
+        path.unlink()
+    Image.fromarray(np.rint(grey * (4095 / 255)).astype(np.uint16)).save(folder / "12.png")
+    Image.fromarray(grey * 257).save(folder / "16.png")
+    (folder / "8.png").write_bytes(png(grey.astype(np.uint8)))
+    run = ("predict", folder, "--write", "pictures")
+    plain = steel(*run, "--out", tmp_path / "a", model=tiny_model)
+    assert plain.returncode == 1
+    refused = {line["file"]: line["error"] for line in lines(tmp_path / "a") if "error" in line}
+    assert refused.keys() == {"12.png"}
+    assert "bits" in refused["12.png"]
+    pictures = [(tmp_path / "a" / "pictures" / f"{bits}.png").read_bytes() for bits in (8, 16)]
+    assert pictures[0] == pictures[1]
+    (folder / "16.png").unlink()
+    for option, setting in ((("--bits", "12"), {}), ((), {"STEEL_BITS": "12"})):
+        out = tmp_path / f"b{len(option)}"
+        assert steel(*run, *option, "--out", out, model=tiny_model, environment=setting).returncode == 0
+        assert np.abs(pixels(out / "pictures" / "12.png") - pixels(out / "pictures" / "8.png")).max() <= 2
+
+
+def pixels(path: Path) -> npt.NDArray[np.int16]:
+    with Image.open(path) as picture:
+        return np.asarray(picture, dtype=np.int16)
+
+
+@pytest.mark.slow
+def test_the_default_model_is_found_from_every_folder(
+    steel: Steel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cpu = {"STEEL_DEVICE": "cpu"}
+    assert local_settings(None).model == ROOT / "models" / "steel-unet-resnet18-fast"
+    done = steel("predict", folder / "0.png", "--out", tmp_path / "out", environment=cpu)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setattr("steel_bulk.settings._ROOT", tmp_path)
+    done = steel("predict", folder / "0.png", "--out", tmp_path / "out", environment=cpu)
+    assert "name one with --model or STEEL_MODEL" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_self_signed_server(steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl here to make a certificate with")
+    pair = make_pair(tmp_path, "self")
+    with real_server(tiny_model, trust=False, tls_certificate=pair.certificate, tls_key=pair.key) as server:
+        run = ("predict", folder, "--server", server.url, "--out", tmp_path / "out")
+        done = steel(*run)
+        assert done.returncode == 2
+        assert "the server's certificate is not trusted" in done.stderr
+        assert "--ca" in done.stderr
+        assert steel(*run, "--ca", pair.certificate).returncode == 1
+    assert len(lines(tmp_path / "out")) == 7

@@ -1,0 +1,66 @@
+"""The service that a command sends its strips to, and its check before anything is written."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from steel_cli.extras import requires
+from steel_cli.options import Common
+from steel_client.client import AsyncSteelClient, Options
+from steel_client.errors import ConfigurationError
+from steel_client.model_info import ModelInfo
+
+
+@contextlib.asynccontextmanager
+async def open_client(config: Common, retries: int | None = None) -> AsyncIterator[AsyncSteelClient]:
+    """Connect to the server, or run the application in this process.
+
+    Args:
+        config: of the command.
+        retries: see ``steel_client.client.Options``.
+    """
+    query = {"profile": config.profile} | ({} if config.bits is None else {"bits": config.bits})
+    options: Options = {
+        "query": query,
+        "timeout": config.timeout,
+        "retries": retries,
+        "api_key": config.api_key,
+        "ca": config.ca,
+    }
+    if config.server is not None:
+        async with AsyncSteelClient(config.server, **options) as client:
+            yield client
+        return
+    # Imported here only: with a server, neither onnxruntime nor a model is needed.
+    with requires("client,cpu", "; or name a server with --server"):
+        from service.observability.logs import configure_logs
+        from steel_cli.in_process import run_application
+
+    configure_logs("error")
+    async with (
+        run_application(config.model) as transport,
+        AsyncSteelClient("http://in-process", transport=transport, **options) as client,
+    ):
+        yield client
+
+
+def check_options(config: Common) -> None:
+    """Check what needs no service.
+
+    Raises:
+        ConfigurationError: naming the option.
+    """
+    if config.concurrency < 1:
+        raise ConfigurationError(f"--concurrency: expected at least 1, got {config.concurrency}")
+    if not config.timeout > 0:
+        raise ConfigurationError(f"--timeout: expected more than 0 seconds, got {config.timeout:g}")
+
+
+def check_profile(config: Common, model: ModelInfo) -> None:
+    """Check that a model has the profile.
+
+    Raises:
+        ConfigurationError: naming those that it has.
+    """
+    names = [profile.name for profile in model.profiles]
+    if config.profile not in names:
+        raise ConfigurationError(f"profile: expected one of {', '.join(names)}, got {config.profile!r}")

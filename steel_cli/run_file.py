@@ -1,0 +1,72 @@
+"""Specification of a run, ``run.json``: a journal is continued only with the one that it was started with."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from steel_client.errors import ConfigurationError
+
+RUN = "run.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that the lines of a journal depend on, besides the files."""
+
+    command: Literal["predict", "watch"]
+    folder: str
+    """Absolute."""
+    profile: str
+    bits: str | None
+    model: dict[str, str] | None
+    """Name, version and sha256; None for a watched folder, which outlives changes of the model."""
+
+
+def start_or_resume(folder: Path, spec: RunSpec, *, started: bool) -> None:
+    """Write the specification of a new run, or check that of a run that resumes.
+
+    Args:
+        folder: of the run.
+        spec: from the command line and the service.
+        started: whether the journal has lines.
+
+    Raises:
+        ConfigurationError: if the run was started with another specification, or without one.
+    """
+    path = folder / RUN
+    advice = "use another --out, or --restart, which removes its answers"
+    before = _read(path)
+    if before is None:
+        if started:
+            raise ConfigurationError(f"{folder} holds the answers of a run without {RUN}; {advice}")
+        _write(path, {"format": _FORMAT, **asdict(spec)})
+        return
+    for name, now in {"format": _FORMAT, **asdict(spec)}.items():
+        if before.get(name) != now:
+            raise ConfigurationError(
+                f"{folder} was started with {name} = {_show(before.get(name))}, got {_show(now)}; {advice}"
+            )
+
+
+def _read(path: Path) -> dict[str, object] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{path} cannot be parsed; use another --out or --restart: {error}"
+        ) from error
+    return content if isinstance(content, dict) else {}
+
+
+def _write(path: Path, content: dict[str, object]) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    unfinished.replace(path)
+
+
+def _show(value: object) -> str:
+    return json.dumps(value)

@@ -1,0 +1,165 @@
+"""``steel watch``: images as a camera writes them."""
+
+import asyncio
+import contextlib
+import sys
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from steel_cli.answer import Answer, Strip
+from steel_cli.connect import check_options, check_profile, open_client
+from steel_cli.journal import Journal
+from steel_cli.options import Common
+from steel_cli.patience import PatientClient
+from steel_cli.pictures import Pictures
+from steel_cli.run_file import RunSpec
+from steel_cli.scanner import Scanner, is_unfinished
+from steel_client.errors import ConfigurationError
+
+PICTURES = "pictures"
+
+_MOST_BYTES = 512 * 1024 * 1024
+"""Of versions in memory that wait for the service; more stay on the disk, where they may be overwritten."""
+_SCAN_BYTES = 16 * 1024 * 1024
+"""Of versions that one scan reads, so that the first ones are sent before the last ones are read."""
+_RETRIES = 2
+"""Of the client, before this command says that it waits."""
+
+
+@dataclass(frozen=True)
+class WatchConfig(Common):
+    """Find the defects on images as a camera writes them into a folder, until stopped with Ctrl+C.
+
+    A service that is away is waited for. Each version of a file is answered once.
+    """
+
+    pictures: bool = False
+    """Draw the masks on each image that has a defect."""
+    interval: float = 0.5
+    """Seconds between two scans of the folder. A file is complete if it did not change between two."""
+    settle: float = 10.0
+    """Seconds without a change after which a file that ends in zeros is complete, and a refusal final."""
+
+
+def watch(config: WatchConfig) -> int:
+    """Predict files as they arrive, until interrupted; return 0.
+
+    Raises:
+        SteelError: if the folder or the model is not there, a parameter is wrong, or the journal cannot be
+            continued.
+    """
+    check_options(config)
+    if not (config.interval > 0 and config.settle >= 0):
+        raise ConfigurationError("expected --interval above 0 and --settle of at least 0")
+    if not config.folder.is_dir():
+        raise ConfigurationError(f"there is no folder {str(config.folder)!r}")
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            asyncio.run(_watch(config, config.folder.absolute()))
+        except ExceptionGroup as group:  # of the tasks; the first one that fails ends the others
+            raise group.exceptions[0] from None
+    return 0
+
+
+async def _watch(config: WatchConfig, folder: Path) -> None:
+    spec = RunSpec(
+        command="watch",
+        folder=str(folder),
+        profile=config.profile,
+        bits=config.bits,
+        model=None,
+    )
+    async with open_client(config, _RETRIES) as client:
+        patient = PatientClient(client, _say, returns=config.server is not None)
+        check_profile(config, await patient.call(client.model))
+        with Journal(config.out, spec, restart=config.restart) as journal:
+            scanner = Scanner(
+                folder,
+                config.out,
+                interval=config.interval,
+                settle=config.settle,
+                known=journal.checksums(),
+                say=_say,
+            )
+            pictures = Pictures(config.out / PICTURES, config.bits, _say) if config.pictures else None
+            watcher = _Watcher(patient, scanner, journal, pictures)
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(config.concurrency):
+                    tasks.create_task(watcher.predict())
+                tasks.create_task(watcher.scan(config.interval))
+
+
+class _Watcher:
+    """Versions on their way from the folder to the journal; those of one file one after the other.
+
+    Args:
+        client: of the service.
+        scanner: of the folder.
+        journal: of the run.
+        pictures: None if none are drawn.
+    """
+
+    def __init__(
+        self, client: PatientClient, scanner: Scanner, journal: Journal, pictures: Pictures | None
+    ) -> None:
+        self._client = client
+        self._scanner = scanner
+        self._journal = journal
+        self._pictures = pictures
+        self._waiting: dict[str, deque[Strip]] = {}
+        self._names: asyncio.Queue[str] = asyncio.Queue()
+        """Of files with a version that no task predicts yet."""
+        self._bytes = 0
+        self._refused: dict[str, Answer] = {}
+        """Refusals that are not final: the file may be copied still."""
+
+    async def scan(self, interval: float) -> None:
+        """Scan the folder again and again."""
+        while True:
+            most = min(_SCAN_BYTES, _MOST_BYTES - self._bytes)
+            for strip in await asyncio.to_thread(self._scanner.scan, most):
+                self._bytes += len(strip.data)
+                if strip.name not in self._waiting:
+                    self._waiting[strip.name] = deque()
+                    self._names.put_nowait(strip.name)
+                self._waiting[strip.name].append(strip)
+            for name in list(self._refused):
+                if name not in self._waiting and self._scanner.is_settled(name):
+                    self._save(self._refused.pop(name))
+            await asyncio.sleep(interval)
+
+    async def predict(self) -> None:
+        """Predict versions as they come."""
+        while True:
+            name = await self._names.get()
+            versions = self._waiting[name]
+            answer = await self._client.predict(versions[0])
+            self._take(answer)
+            self._bytes -= len(versions.popleft().data)
+            if versions:
+                self._names.put_nowait(name)
+            else:
+                del self._waiting[name]
+
+    def _take(self, answer: Answer) -> None:
+        """Save an answer, or keep a refusal until the file does not change any more."""
+        name = answer.strip.name
+        earlier = self._refused.pop(name, None)
+        if earlier is not None and not is_unfinished(earlier.strip, answer.strip):
+            self._save(earlier)
+        if answer.error is None:
+            self._save(answer)
+        else:
+            self._refused[name] = answer
+
+    def _save(self, answer: Answer) -> None:
+        """Save an answer: the picture first, so that a line in the journal means that both are there."""
+        if self._pictures is not None:
+            self._pictures.save(answer)
+        self._journal.add(answer)
+        print(answer.summary(), flush=True)
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
