@@ -84,15 +84,17 @@ def test_predict_runs(server: Server, folder: Path, monkeypatch: pytest.MonkeyPa
     assert steel(arguments, monkeypatch) == 1  # one file is broken
     out = folder / ("runs/local" if "--out" in arguments else "runs/predictions")
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    listed = set(re.findall(r"`([\w.]+\.(?:csv|json|xml))`", PAGE))
-    expected = {"predictions.jsonl"} | ({*listed, "pictures/strip.png"} if "--write" in arguments else set())
+    listed = set(re.findall(r"`([\w.]+\.(?:csv|json|xml))`", PAGE)) - {"run.json"}
+    expected = {"predictions.jsonl", "run.json"} | (
+        {*listed, "pictures/strip.png"} if "--write" in arguments else set()
+    )
     assert files == expected
     shown = json.loads(re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)[0])
     lines = [json.loads(text) for text in (out / "predictions.jsonl").read_text().splitlines()]
     (answer,) = [found for found in lines if found["file"] == "strip.png"]
     assert shorten(answer) == shorten(shown)
     (refused,) = [found for found in lines if found["file"] == "cut.png"]
-    assert refused.keys() == {"file", "status", "error"}
+    assert refused.keys() == {"file", "status", "error", "sha256"}
 
 
 def shorten(line: dict[str, Any]) -> dict[str, Any]:

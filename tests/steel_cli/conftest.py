@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import httpx
 import pytest
@@ -34,14 +33,14 @@ class Steel:
         self,
         *arguments: object,
         model: Path | None = None,
-        environment: Mapping[str, str] = MappingProxyType({}),
+        environment: Mapping[str, str] | None = None,
     ) -> Done:
         with self._monkeypatch.context() as patch:
             patch.setattr("sys.argv", ["steel", *map(str, arguments)])
             if model is not None:
                 patch.setenv("STEEL_MODEL", str(model))
                 patch.setenv("STEEL_DEVICE", "cpu")
-            for name, value in environment.items():
+            for name, value in (environment or {}).items():
                 patch.setenv(name, value)
             with pytest.raises(SystemExit) as ended:
                 main()

@@ -164,7 +164,7 @@ async def test_a_broken_file_is_refused_once_it_is_left_alone(
         (folder / "bad.png").write_bytes(STRIPS[1])
         await reached(lambda: len(lines(out)) == 3)
     assert [line["status"] for line in lines(out)] == [422, 415, 200]
-    assert "\nbad.png: refused: Invalid image" in capsys.readouterr().out
+    assert "bad.png: refused: Invalid image: the PNG" in capsys.readouterr().out
 
 
 async def test_a_restart_answers_what_came_meanwhile(service: Service, folder: Path, out: Path) -> None:
