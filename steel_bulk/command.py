@@ -25,10 +25,11 @@ from steel_bulk.config import BulkConfig
 from steel_bulk.listing import LISTING, Source, find_source, list_names, list_text, write_listing
 from steel_bulk.locations import Location, open_location
 from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, RunSpec, read_manifest, write_manifest
+from steel_bulk.names import escape
 from steel_bulk.parts import STRIPS, PartReport, finished_parts, part_number
 from steel_bulk.settings import local_settings
 from steel_bulk.worker import WorkerConfig, pack_model
-from steel_client.errors import SteelError
+from steel_client.errors import ConfigurationError, SteelError
 
 
 def bulk(config: BulkConfig) -> int:
@@ -43,6 +44,8 @@ def bulk(config: BulkConfig) -> int:
     """
     if config.strips_per_part < 1 or (config.workers is not None and config.workers < 1):
         raise SteelError("expected --strips-per-part and --workers of at least 1")
+    if escape(config.source) != config.source or escape(config.out) != config.out:
+        raise ConfigurationError("expected a source and an --out whose names are UTF-8")
     try:
         return _run(config)
     except (OSError, pa.ArrowException) as error:

@@ -14,6 +14,7 @@ from pyarrow import fs
 
 from service.images.suffixes import IMAGE_SUFFIXES
 from steel_bulk.locations import Location, open_location, split_uri
+from steel_bulk.names import escape
 from steel_client.errors import SteelError
 
 LISTING = "listing.parquet"
@@ -87,7 +88,10 @@ def list_text(source: Source) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SteelError(f"the list {source.listed_in} is not UTF-8: {error}") from error
+        raise SteelError(
+            f"expected a folder, or a list in UTF-8 with one image per line, got {source.listed_in}; unpack "
+            f"archives first: {error}"
+        ) from error
 
 
 def write_listing(names: Iterator[str], out: Location, strips_per_part: int) -> ListingSummary:
@@ -137,7 +141,7 @@ def _walk_disk(folder: Path) -> Iterator[str]:
         folders.sort()
         for name in sorted(names):
             if _is_image(name):
-                yield (Path(path) / name).relative_to(folder).as_posix()
+                yield escape((Path(path) / name).relative_to(folder).as_posix())
 
 
 def _walk(location: Location, prefix: str) -> Iterator[str]:

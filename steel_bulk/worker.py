@@ -1,6 +1,7 @@
 """Worker process: one model, one part at a time."""
 
 import contextlib
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,10 @@ from dataclasses import dataclass
 from errno import ELOOP, ENAMETOOLONG, ENOTDIR
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from pyarrow import fs
 
 from service.errors import ServiceError, file_too_large
@@ -24,8 +24,9 @@ from service.model.repository import checksum_file, gpu_variant
 from service.model.session import KnownDevice, OrtSession
 from steel_bulk.attempts import Attempts
 from steel_bulk.listing import Listing, locate
-from steel_bulk.locations import open_location
+from steel_bulk.locations import Location, open_location
 from steel_bulk.manifest import Manifest
+from steel_bulk.names import unescape
 from steel_bulk.parts import STRIPS, PartReport, write_part
 from steel_bulk.rows import Row, UnreadableError, make_row, make_table
 from steel_client.errors import SteelError
@@ -147,16 +148,34 @@ def _read(root: str, name: str, most: int) -> Loaded:
     except SteelError as error:  # not a path or URI
         return UnreadableError(f"cannot be read: {error}")
     try:
-        with location.files.open_input_stream(location.path_of(file_name), compression=None) as file:
+        with _open(location, file_name) as file:
             data = bytes(file.read(most + 1))
-    except (FileNotFoundError, PermissionError, pa.ArrowInvalid) as error:  # the last: not a file name
+    except (FileNotFoundError, PermissionError, ValueError) as error:  # the last: not a file name
         return UnreadableError(f"cannot be read: {error}")
     except OSError as error:
-        # For a folder, Arrow's error has no number.
+        # In a bucket, Arrow's error for a folder has no number.
         if error.errno in _PERMANENT or location.subfolder(file_name).kind() == fs.FileType.Directory:
             return UnreadableError(f"cannot be read: {error}")
         raise
+    except UnreadableError as error:
+        return UnreadableError(f"cannot be read: {error}")
     return data if len(data) <= most else file_too_large(most)
+
+
+def _open(location: Location, name: str) -> IO[bytes] | Any:
+    """Open a strip.
+
+    Raises:
+        UnreadableError: if it is something that a read may wait for without end, such as a FIFO.
+    """
+    if not location.local:
+        return location.files.open_input_stream(location.path_of(name), compression=None)
+    path = Path(location.path_of(name))
+    if not path.exists():
+        path = Path(unescape(str(path)))
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UnreadableError("it is not a regular file")
+    return path.open("rb")
 
 
 # A list may name strips in many folders; the connections to a bucket are reused.

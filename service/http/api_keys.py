@@ -7,6 +7,8 @@ from pathlib import Path
 import structlog
 
 _log = structlog.get_logger()
+_BLANKS = " \t\r"
+"""Blanks at the ends of a line; ``\\r`` in files from Windows."""
 
 
 class ApiKeysError(Exception):
@@ -66,14 +68,18 @@ class ApiKeys:
 def _read_file(path: Path) -> list[bytes]:
     setting = f"STEEL_API_KEYS_FILE: {path}"
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        # Opening a FIFO would wait for its writer.
+        if path.exists() and not path.is_file():
+            raise ApiKeysError(f"{setting} cannot be read: it is not a regular file")
+        # Not splitlines(): a line ends at a newline alone, and _checked refuses other separators in a key.
+        lines = path.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ApiKeysError(f"{setting} cannot be read: {reason}") from error
     keys = [
-        _checked(line.strip(), f"{setting}, line {number}")
+        _checked(line.strip(_BLANKS), f"{setting}, line {number}")
         for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.lstrip().startswith("#")
+        if line.strip(_BLANKS) and not line.lstrip(_BLANKS).startswith("#")
     ]
     if not keys:
         raise ApiKeysError(f"{setting}: expected one key per line, got none")

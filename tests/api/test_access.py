@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import os
 import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
@@ -275,6 +276,9 @@ async def test_keys_change_under_load_without_a_wrong_answer(
             "line 2: expected a key of printable characters without blanks",
         ),
         (b"\xff\xfe", "cannot be read: it is not UTF-8 text"),
+        ("good\nsec\u2028ret\n".encode(), "line 2: expected a key of printable characters without blanks"),
+        ("secret\u2028\n".encode(), "line 1: expected a key of printable characters without blanks"),
+        (b"secret\x0bsecond\n", "line 1: expected a key of printable characters without blanks"),
     ],
 )
 def test_a_file_without_usable_keys_is_never_an_open_door(
@@ -286,6 +290,18 @@ def test_a_file_without_usable_keys_is_never_an_open_door(
     with pytest.raises(ApiKeysError, match=reason) as caught:
         ApiKeys("single", file)
     assert "secret" not in str(caught.value)
+
+
+def test_lines_of_a_file_of_keys_end_as_on_windows_too(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes("\ufeffone\r\n\ttwo \r\n\r\n# three".encode())
+    keys = ApiKeys(file=tmp_path / "keys")
+    assert [keys.accepts(key) for key in (b"one", b"two", b"# three", b"")] == [True, True, False, False]
+
+
+def test_a_fifo_as_a_file_of_keys_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "keys")
+    with pytest.raises(ApiKeysError, match="cannot be read: it is not a regular file"):
+        ApiKeys(file=tmp_path / "keys")
 
 
 @pytest.mark.parametrize("key", ["two words", "line\nbreak", " "])

@@ -1,7 +1,9 @@
 """The command in this process, the worker called where Ray would call it."""
 
 import contextlib
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,19 +13,24 @@ from typing import Any
 
 import fsspec
 import httpx
+import numpy as np
 import pytest
+from PIL import Image
 
 from steel_bulk import command, worker
 from steel_bulk.attempts import WorkerDiedError
 from steel_bulk.config import BulkConfig
+from steel_bulk.locations import open_location
+from steel_bulk.manifest import Manifest, read_manifest
 from steel_bulk.parts import PartReport
 from steel_bulk.rows import Row
 from steel_bulk.worker import PartWorker, WorkerConfig
 from steel_cli.__main__ import main
 from steel_client.errors import SteelError
 from tests.steel_bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
+from tests.support.images import png
 from tests.support.serving import ROOT
-from tests.support.tiny_model import VALUES, write_tiny_model
+from tests.support.tiny_model import VALUES, block_rle, block_strip, write_tiny_model
 
 STRIPS = 20
 
@@ -263,6 +270,11 @@ def test_a_strip_that_crashes_every_worker_is_named(
         ({"source": "what://is/this"}, "no file system for what://is/this"),
         ({"source": "{archive}/000.png"}, "got the image "),
         ({"source": "{archive}/empty"}, "holds no image"),
+        (
+            {"source": "{archive}/strips.zip"},
+            "expected a folder, or a list in UTF-8 .* unpack archives first",
+        ),
+        ({"source": "{archive}/\udcff"}, "whose names are UTF-8"),
         ({"model": Path("/nowhere")}, "the model cannot be used: there is no model at /nowhere"),
         ({"profile": "best"}, "profile: expected one of inspection, kaggle"),
         ({"threshold": "2"}, "threshold: "),
@@ -274,6 +286,7 @@ def test_what_cannot_be_done_is_said_before_anything_starts(
     config: dict[str, Any], archive: Path, ray: InThisProcess, changes: dict[str, Any], message: str
 ) -> None:
     (archive / "empty").mkdir()
+    (archive / "strips.zip").write_bytes(b"PK\3\4\xff")
     filled = {
         key: value.format(archive=archive) if isinstance(value, str) else value
         for key, value in changes.items()
@@ -283,12 +296,71 @@ def test_what_cannot_be_done_is_said_before_anything_starts(
     assert ray.parts == []
 
 
+@pytest.mark.slow
+def test_names_of_every_kind_and_what_is_no_file(config: dict[str, Any], tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    (folder / "\udce4").mkdir(parents=True)
+    strip = png(block_strip(c3=(100, 20, 5, 30)))
+    odd = ["\udcff.png", "\udce4/\udcf6.png", "\\udcfe.png", "a\n.png", " b\r.png", "c\u2028.png"]
+    for name in odd:
+        (folder / name).write_bytes(strip)
+    os.mkfifo(folder / "fifo.png")
+    assert run(config, source=str(folder)) == 1
+    rows = {row["file"]: row for row in rows_of(tmp_path / "out")}
+    escaped = {name.encode("utf-8", "backslashreplace").decode() for name in odd}
+    assert rows.keys() == {*escaped, "fifo.png"}
+    assert {rows[name]["status"] for name in escaped} == {200}
+    assert rows["fifo.png"]["error"] == "cannot be read: it is not a regular file"
+
+
+@pytest.mark.parametrize("setting", [False, True], ids=["option", "STEEL_BITS"])
+def test_bits_are_those_of_predict(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: bool
+) -> None:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    grey = np.rint(block_strip(c3=(100, 20, 5, 30)) * (4095 / 255)).astype(np.uint16)
+    Image.fromarray(grey).save(folder / "12.png")
+    assert run(config, source=str(folder)) == 1
+    assert "bits" in rows_of(tmp_path / "out")[0]["error"]
+    if setting:
+        monkeypatch.setenv("STEEL_BITS", "12")
+    bits = {} if setting else {"bits": "12"}
+    with pytest.raises(SteelError, match="was started with bits = None, got '12'"):
+        run(config, source=str(folder), **bits)
+    assert run(config, source=str(folder), restart=True, **bits) == 0
+    assert rows_of(tmp_path / "out")[0]["rle_3"] == block_rle(100, 20, 5, 30)
+
+
+def test_a_run_of_an_earlier_version_keeps_its_id(config: dict[str, Any], tmp_path: Path) -> None:
+    assert run(config) == 0
+    manifest = tmp_path / "out" / "manifest.json"
+    content = json.loads(manifest.read_text())
+    assert content["terms"].pop("bits") is None
+    manifest.write_text(json.dumps(content))
+    before = manifest_of(tmp_path / "out")
+    spec = json.dumps(content["terms"], separators=(",", ":"), ensure_ascii=False)
+    assert before.run == hashlib.sha256((spec + content["listing_sha256"]).encode()).hexdigest()[:16]
+
+
+def manifest_of(out: Path) -> Manifest:
+    manifest = read_manifest(open_location(str(out)))
+    assert manifest is not None
+    return manifest
+
+
 def test_a_manifest_of_another_kind_is_refused(config: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text(json.dumps({"format": 2}))
     with pytest.raises(SteelError, match="cannot be parsed; --restart starts over"):
         run(config)
     assert run(config, restart=True) == 0
+
+
+def test_a_wrong_setting_is_one_line(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEEL_DEVICE", "foo")
+    with pytest.raises(SteelError, match="STEEL_DEVICE: Input should be 'auto', 'cpu'"):
+        run(config)
 
 
 def test_other_commands_need_neither_ray_nor_arrow() -> None:
