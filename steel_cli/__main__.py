@@ -3,8 +3,12 @@
 import io
 import sys
 
-from steel_cli.extras import requires
-from steel_client.errors import SteelError
+try:
+    from steel_cli.extras import requires
+    from steel_client.errors import SteelError
+except ModuleNotFoundError as error:  # the base itself is not installed, in a checkout
+    print(f"error: {error.name} is not installed: pip install .", file=sys.stderr)
+    sys.exit(2)
 
 
 def main() -> None:

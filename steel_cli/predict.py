@@ -54,7 +54,7 @@ def predict(config: PredictConfig) -> int:
     """
     check_options(config)
     folder, names = list_images(config.folder, config.out)
-    asyncio.run(_predict(config, folder.absolute(), names))
+    asyncio.run(_predict(config, folder.resolve(), names))
     path = config.out / JOURNAL
     if "kaggle" in config.write:
         write_kaggle(path, config.out / "submission.csv")

@@ -17,7 +17,7 @@ class RunSpec:
 
     command: Literal["predict", "watch"]
     folder: str
-    """Absolute."""
+    """Absolute, symbolic links resolved."""
     profile: str
     bits: str | None
     model: dict[str, str] | None

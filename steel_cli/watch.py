@@ -56,7 +56,7 @@ def watch(config: WatchConfig) -> int:
         raise ConfigurationError(f"there is no folder {str(config.folder)!r}")
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            asyncio.run(_watch(config, config.folder.absolute()))
+            asyncio.run(_watch(config, config.folder.resolve()))
         except ExceptionGroup as group:  # of the tasks; the first one that fails ends the others
             raise group.exceptions[0] from None
     return 0

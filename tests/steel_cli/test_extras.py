@@ -1,5 +1,6 @@
 """A package that is not installed: one line that names the extra, exit code 2."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from steel_cli.__main__ import main
 from steel_cli.extras import requires
+from tests.support.serving import ROOT
 
 LINES = {
     "tyro": "error: tyro is not installed: pip install '.[client]'\n",
@@ -29,6 +31,28 @@ def test_what_is_not_installed_is_named(
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.endswith(LINES[package])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["predict", "watch", "bulk"])
+@pytest.mark.parametrize(("package", "extras"), [("onnxruntime", "[bulk,cpu]"), ("httpx", "")])
+def test_what_a_broken_environment_lacks_is_named(
+    package: str, extras: str, command: str, tmp_path: Path
+) -> None:
+    """In a new process, where none of our modules is loaded."""
+    code = f"""
+import sys
+sys.modules[{package!r}] = None
+sys.argv = ["steel", {command!r}, "examples", "--out", {str(tmp_path / "out")!r}]
+from steel_cli.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    expected = extras if command == "bulk" else extras.replace("bulk", "client")
+    assert done.returncode == 2
+    assert f"error: {package} is not installed: pip install " in done.stderr
+    assert f".{expected}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_module_of_ours_that_is_missing_is_a_fault() -> None:
