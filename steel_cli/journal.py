@@ -58,10 +58,6 @@ class Journal:
         """Return whether the last line of a file answers this content."""
         return name in self._last and self._last[name] == sha256
 
-    def checksums(self) -> dict[str, str | None]:
-        """Return the content that was answered last, by name of the file."""
-        return dict(self._last)
-
     def add(self, answer: Answer) -> None:
         """Append a line."""
         text = json.dumps(answer.line(), ensure_ascii=False).translate(_LINE_ENDS) + "\n"

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,6 @@ class Scanner:
         out: folder of the results, left out.
         interval: seconds.
         settle: seconds.
-        known: sha256 of the versions that were answered last, by name.
         say: takes messages for the operator.
         clock: for tests.
     """
@@ -52,7 +51,6 @@ class Scanner:
         *,
         interval: float,
         settle: float,
-        known: Mapping[str, str | None],
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -60,7 +58,8 @@ class Scanner:
         self._out = out
         self._interval = interval
         self._settle = settle
-        self._known = dict(known)
+        self._last: dict[str, str] = {}
+        """sha256 of the last version, by name."""
         self._say = say
         self._clock = clock
         self._seen: dict[str, _Seen] = {}
@@ -110,8 +109,8 @@ class Scanner:
             return
         seen.done = True
         sha256 = hashlib.sha256(data).hexdigest()
-        if self._known.get(name) != sha256:
-            self._known[name] = sha256
+        if self._last.get(name) != sha256:
+            self._last[name] = sha256
             yield Strip(name, data, sha256)
 
     def _say_once(self, error: Exception) -> None:

@@ -55,39 +55,53 @@ def watch(config: WatchConfig) -> int:
     if not config.folder.is_dir():
         raise ConfigurationError(f"there is no folder {str(config.folder)!r}")
     with contextlib.suppress(KeyboardInterrupt):
-        try:
-            asyncio.run(_watch(config, config.folder.resolve()))
-        except ExceptionGroup as group:  # of the tasks; the first one that fails ends the others
-            raise group.exceptions[0] from None
+        asyncio.run(_watch(config, config.folder.resolve()))
     return 0
 
 
 async def _watch(config: WatchConfig, folder: Path) -> None:
-    spec = RunSpec(
-        command="watch",
-        folder=str(folder),
-        profile=config.profile,
-        bits=config.bits,
-        model=None,
-    )
-    async with open_client(config, _RETRIES) as client:
-        patient = PatientClient(client, _say, returns=config.server is not None)
-        check_profile(config, await patient.call(client.model))
-        with Journal(config.out, spec, restart=config.restart) as journal:
-            scanner = Scanner(
-                folder,
-                config.out,
-                interval=config.interval,
-                settle=config.settle,
-                known=journal.checksums(),
-                say=_say,
-            )
-            pictures = Pictures(config.out / PICTURES, config.bits, _say) if config.pictures else None
-            watcher = _Watcher(patient, scanner, journal, pictures)
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(config.concurrency):
-                    tasks.create_task(watcher.predict())
-                tasks.create_task(watcher.scan(config.interval))
+    spec = RunSpec(command="watch", folder=str(folder), profile=config.profile, bits=config.bits, model=None)
+    scanner = Scanner(folder, config.out, interval=config.interval, settle=config.settle, say=_say)
+    try:
+        async with open_client(config, _RETRIES) as client, asyncio.TaskGroup() as tasks:
+            patient = PatientClient(client, _say, returns=config.server is not None)
+            watcher = _Watcher(patient, scanner)
+            # From the start on: versions may be overwritten while the service is not there yet.
+            tasks.create_task(watcher.scan(config.interval))
+            check_profile(config, await patient.call(client.model))
+            with Journal(config.out, spec, restart=config.restart) as journal:
+                pictures = Pictures(config.out / PICTURES, config.bits, _say) if config.pictures else None
+                await watcher.predict(_Results(journal, pictures), config.concurrency)
+    except ExceptionGroup as group:  # of the tasks; the first one that fails ends the others
+        raise _first(group) from None
+
+
+def _first(error: Exception) -> Exception:
+    return _first(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
+
+
+class _Results:
+    """What a run writes.
+
+    Args:
+        journal: of the run.
+        pictures: None if none are drawn.
+    """
+
+    def __init__(self, journal: Journal, pictures: Pictures | None) -> None:
+        self._journal = journal
+        self._pictures = pictures
+
+    def hold(self, strip: Strip) -> bool:
+        """Return whether the last line of the file answers this version."""
+        return self._journal.holds(strip.name, strip.sha256)
+
+    def save(self, answer: Answer) -> None:
+        """Save an answer: the picture first, so that a line in the journal means that both are there."""
+        if self._pictures is not None:
+            self._pictures.save(answer)
+        self._journal.add(answer)
+        print(answer.summary(), flush=True)
 
 
 class _Watcher:
@@ -96,17 +110,12 @@ class _Watcher:
     Args:
         client: of the service.
         scanner: of the folder.
-        journal: of the run.
-        pictures: None if none are drawn.
     """
 
-    def __init__(
-        self, client: PatientClient, scanner: Scanner, journal: Journal, pictures: Pictures | None
-    ) -> None:
+    def __init__(self, client: PatientClient, scanner: Scanner) -> None:
         self._client = client
         self._scanner = scanner
-        self._journal = journal
-        self._pictures = pictures
+        self._results: _Results | None = None
         self._waiting: dict[str, deque[Strip]] = {}
         self._names: asyncio.Queue[str] = asyncio.Queue()
         """Of files with a version that no task predicts yet."""
@@ -124,41 +133,44 @@ class _Watcher:
                     self._waiting[strip.name] = deque()
                     self._names.put_nowait(strip.name)
                 self._waiting[strip.name].append(strip)
-            for name in list(self._refused):
-                if name not in self._waiting and self._scanner.is_settled(name):
-                    self._save(self._refused.pop(name))
+            if self._results is not None:
+                self._save_refusals(self._results)
             await asyncio.sleep(interval)
 
-    async def predict(self) -> None:
+    async def predict(self, results: _Results, concurrency: int) -> None:
         """Predict versions as they come."""
+        self._results = results
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(concurrency):
+                tasks.create_task(self._predict(results))
+
+    async def _predict(self, results: _Results) -> None:
         while True:
             name = await self._names.get()
             versions = self._waiting[name]
-            answer = await self._client.predict(versions[0])
-            self._take(answer)
+            if not results.hold(versions[0]):
+                self._take(await self._client.predict(versions[0]), results)
             self._bytes -= len(versions.popleft().data)
             if versions:
                 self._names.put_nowait(name)
             else:
                 del self._waiting[name]
 
-    def _take(self, answer: Answer) -> None:
+    def _take(self, answer: Answer, results: _Results) -> None:
         """Save an answer, or keep a refusal until the file does not change any more."""
         name = answer.strip.name
         earlier = self._refused.pop(name, None)
         if earlier is not None and not is_unfinished(earlier.strip, answer.strip):
-            self._save(earlier)
+            results.save(earlier)
         if answer.error is None:
-            self._save(answer)
+            results.save(answer)
         else:
             self._refused[name] = answer
 
-    def _save(self, answer: Answer) -> None:
-        """Save an answer: the picture first, so that a line in the journal means that both are there."""
-        if self._pictures is not None:
-            self._pictures.save(answer)
-        self._journal.add(answer)
-        print(answer.summary(), flush=True)
+    def _save_refusals(self, results: _Results) -> None:
+        for name in list(self._refused):
+            if name not in self._waiting and self._scanner.is_settled(name):
+                results.save(self._refused.pop(name))
 
 
 def _say(message: str) -> None:

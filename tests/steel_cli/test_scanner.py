@@ -1,6 +1,5 @@
 """Versions of files, with a clock of the test."""
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -19,19 +18,14 @@ class Camera:
         self.folder = folder
         self.messages: list[str] = []
         self.now = 0.0
-        self.scanner = self.restart({})
-
-    def restart(self, known: dict[str, str | None]) -> Scanner:
         self.scanner = Scanner(
             self.folder,
             self.folder / "out",
             interval=INTERVAL,
             settle=SETTLE,
-            known=known,
             say=self.messages.append,
             clock=lambda: self.now,
         )
-        return self.scanner
 
     def write(self, data: bytes, name: str = "a.png") -> None:
         (self.folder / name).write_bytes(data)
@@ -105,16 +99,6 @@ def test_a_scan_is_bounded_and_the_next_goes_on(camera: Camera) -> None:
     assert len(camera.scan(15)) == 2
     assert len(camera.scan(15)) == 2
     assert camera.scan() == []
-
-
-def test_after_a_restart_answered_content_is_known(camera: Camera) -> None:
-    camera.write(b"one")
-    camera.scan()
-    assert camera.scan() == [b"one"]
-    camera.restart({"a.png": hashlib.sha256(b"one").hexdigest()})
-    assert (camera.scan(), camera.scan()) == ([], [])
-    camera.write(b"two")
-    assert (camera.scan(), camera.scan()) == ([], [b"two"])
 
 
 def test_what_is_no_file_or_no_image_is_left_out(camera: Camera) -> None:

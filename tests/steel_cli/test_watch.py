@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -102,12 +103,15 @@ async def test_a_service_that_is_not_there_yet_is_waited_for(
     service: Service, folder: Path, out: Path
 ) -> None:
     service.away = httpx.ConnectError("refused")
-    (folder / "0.png").write_bytes(STRIPS[0])
     async with watching(folder, out):
+        for number in range(3):  # overwritten before the service has ever answered
+            (folder / "0.png").write_bytes(STRIPS[number])
+            await asyncio.sleep(0.3)
         await reached(lambda: service.refused > 2)
         assert lines(out) == []
         service.away = None
-        await reached(lambda: len(lines(out)) == 1)
+        await reached(lambda: len(lines(out)) == 3)
+    assert [data for _, data in service.received] == STRIPS[:3]
 
 
 async def test_a_strip_that_fails_alone_is_refused_and_does_not_stop_the_others(
@@ -250,6 +254,7 @@ def test_a_service_is_stopped_and_started_again(tiny_model: Path, folder: Path, 
             until(lambda: len(lines(out)) == 3)
             assert lines(out)[-1]["file"] == "new.png"
         (folder / "new.png").write_bytes(STRIPS[1])
+        time.sleep(3)
         with real_server(tiny_model, port=port):
             until(lambda: len(lines(out)) == 4)
         process.send_signal(signal.SIGINT)
