@@ -13,10 +13,10 @@ from service.api.error_handlers import add_error_handlers
 from service.api.openapi import document
 from service.api.openapi.page import DOCS_PATHS, add_docs_page
 from service.api.openapi.problems import error_answers
-from service.api.parameters import DEADLINE_HEADER
 from service.api.routes import (
     HEALTH_PATHS,
     METRICS_PATH,
+    UPLOAD_PATHS,
     key_required,
     metrics_route,
     protected,
@@ -24,11 +24,11 @@ from service.api.routes import (
     strips,
 )
 from service.api.v2.requests import JSON_LENGTH_HEADER
-from service.api.v2.routes import V2_HEALTH_PATHS, v2_protected, v2_router
+from service.api.v2.routes import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
 from service.errors import DeviceError, KeysRefusedError, ModelFileError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER, Authentication
-from service.http.body_limit import BodyLimit
+from service.http.body_limit import DEADLINE_HEADER, BodyLimit
 from service.http.request_context import ExceptionAnswers, RequestContext
 from service.inference.engine import Engine, ModelSource
 from service.model.providers import GpuOptions
@@ -145,6 +145,8 @@ def create_app(
     add_error_handlers(app)
     app.add_middleware(
         BodyLimit,
+        upload_paths=(*UPLOAD_PATHS, *INFER_PATHS),
+        upload_refusal=engine.upload_refusal,
         max_bytes=settings.max_body_bytes,
         max_buffered_bytes=settings.max_buffered_bytes,
         seconds=settings.body_timeout_s,

@@ -92,8 +92,6 @@ async def predict_uploads(
     deadline = deadline_of(request, deadline_ms)
     with engine_of(request).hold() as server:
         point, options = query.options(server.session.metadata, settings)
-        # Before the body is read: under overload a refusal must cost next to nothing.
-        server.pipeline.check_room(1, deadline)
         limits = UploadLimits(max_files or settings.max_files, settings.max_file_bytes)
         uploads = await receive(request, deadline, read_uploads(request, limits))
         files = [upload.data for upload in uploads]

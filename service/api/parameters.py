@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from service.errors import InvalidParameterError
 from service.geometry import CLASS_COUNT, BitDepth
+from service.http.body_limit import DEADLINE_HEADER
 from service.inference.prediction import PredictOptions
 from service.masks.formats import MaskFormat
 from service.model.metadata import ModelMetadata, Profile
@@ -15,7 +16,6 @@ from service.settings import Settings
 
 Q = TypeVar("Q", bound=BaseModel)
 
-DEADLINE_HEADER = "X-Deadline-Ms"
 DeadlineMs = Annotated[int, Field(ge=1, le=86_400_000)]
 
 _DEADLINE_MS: TypeAdapter[int] = TypeAdapter(DeadlineMs)

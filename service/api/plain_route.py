@@ -6,7 +6,8 @@ from typing import Annotated, Any
 from fastapi import Header, Request, Response
 from fastapi.routing import APIRoute
 
-from service.api.parameters import DEADLINE_HEADER, DeadlineMs
+from service.api.parameters import DeadlineMs
+from service.http.body_limit import DEADLINE_HEADER
 
 Deadline = Annotated[
     DeadlineMs | None,

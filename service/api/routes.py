@@ -27,6 +27,7 @@ from service.http.authentication import KEY_HEADER
 from service.masks.overlay import class_caption, draw_overlay
 from service.observability.metrics import Metrics
 
+UPLOAD_PATHS = ("/predict", "/overlay")
 HEALTH_PATHS = ("/health/live", "/health/ready")
 METRICS_PATH = "/metrics"
 

@@ -2,29 +2,49 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import PayloadTooLargeError, ServiceError, UnavailableError
 from service.http.problem_response import error_response
 
+DEADLINE_HEADER = "X-Deadline-Ms"
+
 
 class BodyLimit:
-    """ASGI middleware that refuses a body over the limit, by its announced length or while it arrives.
+    """ASGI middleware that refuses bodies before they are read, or while they arrive.
 
-    When all bodies together exceed their limit, or would with the announced length of a new one, bodies of
-    more than an equal share are refused, so that senders of large bodies cannot shut out strips.
+    Uploads are refused while the model could not take a single strip. Under overload most requests end here:
+    to read, route and validate them would take processor time from those that were accepted.
+
+    Bodies over the limit are refused by their announced length, or as they grow. When all bodies together
+    exceed their limit, or would with the announced length of a new one, those of more than an equal share are
+    refused, so that senders of large bodies cannot shut out strips.
 
     Args:
         app: the next application.
         max_bytes: of one body.
         max_buffered_bytes: of all bodies in memory.
         seconds: how long to read the rest of a refused body.
+        upload_paths: of the routes that take strips, as the routes are declared.
+        upload_refusal: returns the error for an upload, given the value of its ``X-Deadline-Ms``, or None.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, max_buffered_bytes: int, seconds: float) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        max_buffered_bytes: int,
+        seconds: float,
+        upload_paths: Collection[str] = (),
+        upload_refusal: Callable[[str], ServiceError | None] = lambda _deadline_ms: None,
+    ) -> None:
         self._app = app
+        self._uploads = [(compile_path(path)[0], path) for path in upload_paths]
+        self._upload_refusal = upload_refusal
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._max_held_bytes = max_buffered_bytes
@@ -36,12 +56,19 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "0")
         announced = int(length) if length.isdigit() else 0
         error = self._refusal(announced)
+        if error is None and scope.get("method") == "POST":
+            error = self._upload_refusal(headers.get(DEADLINE_HEADER, ""))
+            if error is not None:
+                route = next((path for pattern, path in self._uploads if pattern.match(scope["path"])), None)
+                error = None if route is None else error
+                scope["state"]["route"] = route
         if error is not None:
             scope["state"]["error"] = error
-            if isinstance(error, PayloadTooLargeError) and "expect" not in Headers(scope=scope):
+            if isinstance(error, PayloadTooLargeError) and "expect" not in headers:
                 await self._discard(receive)
             await error_response(error, scope)(scope, receive, send)
             return

@@ -80,7 +80,7 @@ class RequestContext:
         try:
             await self._app(asked, receive, send_with_id)
         finally:
-            route = str(getattr(asked.get("route"), "path", "unknown"))
+            route = str(getattr(asked.get("route"), "path", state.get("route") or "unknown"))
             self._record(scope, route, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, route: str, status: int | None, seconds: float) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from service.errors import (
     EngineFailedError,
     ModelFileError,
     ModelRefusedError,
+    QueueFullError,
     ReloadRunningError,
     ServiceError,
     UnavailableError,
@@ -275,8 +277,7 @@ class Engine:
         with self.hold() as server:
             return server.session
 
-    @contextlib.contextmanager
-    def hold(self) -> Iterator[ModelServer]:
+    def hold(self) -> contextlib.AbstractContextManager[ModelServer]:
         """Hold the model server for one request: it stays until the block ends, even if another replaces it.
 
         Raises:
@@ -285,8 +286,25 @@ class Engine:
         self.check_ready()
         if self._server is None:
             raise AssertionError("ready without a model")
-        with self._server.hold() as server:
-            yield server
+        return self._server.hold()
+
+    def upload_refusal(self, deadline_ms: str) -> ServiceError | None:
+        """Return why no strip can be taken now; None if one can.
+
+        Args:
+            deadline_ms: in which the caller wants its answer; a value that is no number counts as none.
+        """
+        reason = self.not_ready_reason
+        if reason is not None:
+            return UnavailableError(reason, _RETRY_SECONDS)
+        if self._server is None:
+            raise AssertionError("ready without a model")
+        seconds = int(deadline_ms) / 1000 if deadline_ms.isdecimal() and len(deadline_ms) < 9 else math.inf
+        try:
+            self._server.pipeline.check_room(1, asyncio.get_running_loop().time() + seconds)
+        except QueueFullError as error:
+            return error
+        return None
 
     @property
     def busy(self) -> bool:

@@ -161,7 +161,7 @@ async def test_an_unknown_caller_is_refused_before_anything_is_done_for_him(
 
     app = create_app(Settings(api_key=SecretStr("sesame")), session=tiny_session)
     async with running_app(app) as client:
-        known = await client.post("/predict?threshold=0.2", content=STRIP, headers=PNG | KEY)
+        known = await client.post("/predict?treshold=2", content=STRIP, headers=PNG | KEY)
         assert known.status_code == 429  # the queue is full indeed
         headers = [(b"content-length", b"99999999999"), (b"content-type", b"image/png")]
         scope = {

@@ -47,7 +47,7 @@ T = TypeVar("T")
 _MODEL = "/v2/models/{name}"
 _VERSION = f"{_MODEL}/versions/{{version}}"
 
-_INFER_PATHS = (f"{_MODEL}/infer", f"{_VERSION}/infer")
+INFER_PATHS = (f"{_MODEL}/infer", f"{_VERSION}/infer")
 V2_HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 _OCTETS = "application/octet-stream"
@@ -125,7 +125,7 @@ async def v2_model_version_ready(request: Request, name: str, version: str) -> M
     return ModelReady(name=_served(request, name, version).name, ready=True)
 
 
-@v2_protected.post(_INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
+@v2_protected.post(INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
 async def v2_infer(
     request: Request, name: str, deadline_ms: Deadline = None, json_bytes: _JsonBytes = None
 ) -> Response:
@@ -137,7 +137,7 @@ async def v2_infer(
     return await _infer(request, name, None, deadline_ms, json_bytes)
 
 
-@v2_protected.post(_INFER_PATHS[1], summary="Find defects, as tensors, by a version", **_INFER)
+@v2_protected.post(INFER_PATHS[1], summary="Find defects, as tensors, by a version", **_INFER)
 async def v2_infer_version(
     request: Request,
     name: str,
@@ -159,8 +159,6 @@ async def _infer(
         encoding = request.headers.get("content-encoding", "identity")
         if encoding != "identity":
             raise UnsupportedMediaTypeError(f"expected a body without Content-Encoding, got {encoding!r}")
-        # Before the body is read: under overload a refusal must cost next to nothing.
-        server.pipeline.check_room(1, deadline)
         parsed = await _read(request, deadline, json_bytes)
         if parsed.seconds is not None:
             deadline = min(deadline, began + parsed.seconds)
