@@ -292,14 +292,16 @@ class Engine:
         """Return why no strip can be taken now; None if one can.
 
         Args:
-            deadline_ms: in which the caller wants its answer; a value that is no number counts as none.
+            deadline_ms: in which the caller wants its answer; a value that is not allowed counts as none,
+                since the route refuses it.
         """
         reason = self.not_ready_reason
         if reason is not None:
             return UnavailableError(reason, _RETRY_SECONDS)
         if self._server is None:
             raise AssertionError("ready without a model")
-        seconds = int(deadline_ms) / 1000 if deadline_ms.isdecimal() and len(deadline_ms) < 9 else math.inf
+        allowed = deadline_ms.isdecimal() and len(deadline_ms) < 9 and int(deadline_ms) > 0
+        seconds = int(deadline_ms) / 1000 if allowed else math.inf
         try:
             self._server.pipeline.check_room(1, asyncio.get_running_loop().time() + seconds)
         except QueueFullError as error:
