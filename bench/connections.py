@@ -5,7 +5,6 @@ server's throughput. Requests are bytes prepared in advance; replies are parsed 
 """
 
 import asyncio
-from types import TracebackType
 from typing import Self, cast
 from urllib.parse import urlsplit
 
@@ -30,12 +29,7 @@ class Connections:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for connection in self._all:
             connection.close()
 

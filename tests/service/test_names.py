@@ -78,7 +78,7 @@ def test_names_of_settings() -> None:
 
 def test_names_and_labels_of_metrics() -> None:
     collectors = Metrics()._registry._collector_to_names
-    assert {one._name: one._labelnames for one in collectors} == METRICS  # type: ignore[attr-defined]
+    assert {one._name: one._labelnames for one in collectors} == METRICS  # type: ignore[attr-defined]  # private
     assert list(Metrics().stages) == ["decode", "queue", "inference", "postprocess"]
 
 

@@ -57,4 +57,4 @@ main()
 
 def test_a_module_of_ours_that_is_missing_is_a_fault() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"steel_cli\.nothing"), requires("client"):
-        import steel_cli.nothing  # type: ignore[import-not-found]  # noqa: F401
+        import steel_cli.nothing  # type: ignore[import-not-found]  # noqa: F401  (there is none)

@@ -80,31 +80,29 @@ BODY: dict[str, Any] = {
     },
 }
 
+
+def _per_class(one: str, four: str) -> dict[str, dict[str, str]]:
+    """Examples of a parameter with a value for all classes, or one for each."""
+    return {
+        "none": {"summary": "as the profile says", "value": ""},
+        "one": {"summary": "the same for every class", "value": one},
+        "four": {"summary": "one per class", "value": four},
+    }
+
+
 _PARAMETER_EXAMPLES = {
     "profile": {
         "inspection": {"summary": "finds rare defects too", "value": "inspection"},
         "kaggle": {"summary": "highest mean Dice", "value": "kaggle"},
     },
-    "class_threshold": {
-        "none": {"summary": "as the profile says", "value": ""},
-        "one": {"summary": "the same for every class", "value": "0.5"},
-        "four": {"summary": "one per class", "value": "0.5,0.4,0.5,0.6"},
-    },
-    "threshold": {
-        "none": {"summary": "as the profile says", "value": ""},
-        "one": {"summary": "the same for every class", "value": "0.5"},
-        "four": {"summary": "one per class", "value": "0.5,0.4,0.5,0.6"},
-    },
+    "class_threshold": _per_class("0.5", "0.5,0.4,0.5,0.6"),
+    "threshold": _per_class("0.5", "0.5,0.4,0.5,0.6"),
     "mm_per_px": {
         "none": {"summary": "pixels only", "value": ""},
         "square": {"summary": "as wide as high", "value": "0.5"},
         "two": {"summary": "width and height", "value": "0.5,0.4"},
     },
-    "min_area": {
-        "none": {"summary": "as the profile says", "value": ""},
-        "one": {"summary": "the same for every class", "value": "300"},
-        "four": {"summary": "one per class", "value": "200,200,300,500"},
-    },
+    "min_area": _per_class("300", "200,200,300,500"),
 }
 """Values that the page offers for each field; the first is the initial one."""
 
