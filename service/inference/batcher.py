@@ -130,9 +130,9 @@ class Batcher(Generic[X, Y]):
 
     @property
     def queue_size(self) -> int:
-        """Inputs that wait, including those in batches that wait for a thread."""
+        """Inputs whose callers wait, including those in batches that wait for a thread."""
         ahead = self._runs[self._max_parallel_runs :]
-        return len(self._queue) + sum(len(run.batch) for run in ahead)
+        return len(self._queue) + sum(not item.future.done() for run in ahead for item in run.batch)
 
     def expected_seconds(self, inputs: int) -> float:
         """Estimate how long so many inputs take, from recent batches; 0 before the first batch."""

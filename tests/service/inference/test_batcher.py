@@ -324,6 +324,7 @@ async def test_what_waits_for_the_thread_is_dropped_and_refused_like_what_waits_
         await asyncio.sleep(0.05)
         assert one.queue_size == 2
         gone.cancel()
+        assert one.queue_size == 1  # who has left keeps no room
         model.gate.release()
         with pytest.raises(DeadlineExceededError, match="not run"):
             await late
