@@ -8,6 +8,7 @@ from steel_cli.options import Common
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import ConfigurationError
 from steel_client.model_info import ModelInfo
+from steel_client.retry import check_timeout
 
 
 @contextlib.asynccontextmanager
@@ -50,9 +51,8 @@ def check_options(config: Common) -> None:
         ConfigurationError: naming the option.
     """
     if config.concurrency < 1:
-        raise ConfigurationError(f"--concurrency: expected at least 1, got {config.concurrency}")
-    if not config.timeout > 0:
-        raise ConfigurationError(f"--timeout: expected more than 0 seconds, got {config.timeout:g}")
+        raise ConfigurationError(f"--concurrency (--at-once): expected at least 1, got {config.concurrency}")
+    check_timeout(config.timeout)
 
 
 def check_profile(config: Common, model: ModelInfo) -> None:

@@ -5,11 +5,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from service.images.suffixes import IMAGE_SUFFIXES
+from steel_client.errors import ConfigurationError
 
 
 def is_image(name: str) -> bool:
     """Return whether a file's name is one of an image."""
     return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def check_folder(path: Path) -> None:
+    """Check that a path is a folder.
+
+    Raises:
+        ConfigurationError: saying whether something else is there.
+    """
+    if path.is_dir():
+        return
+    if path.is_symlink() or path.exists():
+        raise ConfigurationError(f"expected a folder, got {str(path)!r}, which is something else")
+    raise ConfigurationError(f"there is no folder {str(path)!r}")
 
 
 def find_images(folder: Path, out: Path, on_error: Callable[[OSError], None]) -> Iterator[str]:

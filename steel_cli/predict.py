@@ -12,7 +12,7 @@ from tqdm import tqdm
 from service.images.suffixes import IMAGE_SUFFIXES
 from steel_cli.answer import OF_ONE_STRIP, Answer, Strip
 from steel_cli.connect import check_options, check_profile, open_client
-from steel_cli.images import find_images, is_image
+from steel_cli.images import check_folder, find_images, is_image
 from steel_cli.journal import JOURNAL, Journal, read_journal
 from steel_cli.label_studio import write_label_studio
 from steel_cli.options import Common
@@ -79,8 +79,7 @@ def list_images(path: Path, out: Path) -> tuple[Path, list[str]]:
                 f"expected a folder or an image, got the file {str(path)!r}; unpack archives first"
             )
         return path.parent, [path.name]
-    if not path.is_dir():
-        raise ConfigurationError(f"there is no folder {str(path)!r}")
+    check_folder(path)
 
     def refuse(error: OSError) -> None:
         raise ConfigurationError(f"a folder cannot be listed: {error}") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from steel_cli.answer import Answer, Strip
 from steel_cli.connect import check_options, check_profile, open_client
+from steel_cli.images import check_folder
 from steel_cli.journal import Journal
 from steel_cli.options import Common
 from steel_cli.patience import PatientClient
@@ -52,8 +53,7 @@ def watch(config: WatchConfig) -> int:
     check_options(config)
     if not (config.interval > 0 and config.settle >= 0):
         raise ConfigurationError("expected --interval above 0 and --settle of at least 0")
-    if not config.folder.is_dir():
-        raise ConfigurationError(f"there is no folder {str(config.folder)!r}")
+    check_folder(config.folder)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_watch(config, config.folder.resolve()))
     return 0

@@ -13,12 +13,12 @@ from steel_client.files import Outcome, predict_concurrently, read_file
 from steel_client.headers import filename_header, key_header
 from steel_client.model_info import ModelInfo, read_model
 from steel_client.results import Image, read_image
-from steel_client.retry import RetryPolicy
+from steel_client.retry import RetryPolicy, check_timeout
 from steel_client.transport import check_url, translate_errors, translate_settings, trust
 
 T = TypeVar("T")
 
-Source = bytes | Path
+Source = bytes | str | Path
 URL = "http://localhost:8000"
 
 _SPARE_SECONDS = 1.0
@@ -31,8 +31,8 @@ class Options(TypedDict, total=False):
     api_key: str | None
     """The API key, if the service needs one."""
     timeout: float
-    """Seconds for a call, attempts and pauses included; default 30. Each attempt sends the rest as its
-    deadline, and the service does not run a strip that would miss it."""
+    """Seconds for a call, attempts and pauses included; default 30, at most a day. Each attempt sends the
+    rest as its deadline, and the service does not run a strip that would miss it."""
     retries: int | None
     """Most attempts after the first, default 5, of calls that failed for a transient reason: 408, 429, 500,
     502, 503, 504 or no server; None for as many as fit into the timeout. The pause is what Retry-After asks
@@ -59,7 +59,7 @@ class _Requests:
     ) -> None:
         self._url = check_url(url)
         self._headers = [] if api_key is None else [(b"X-API-Key", key_header(api_key))]
-        self._timeout = timeout
+        self._timeout = check_timeout(timeout)
         self._retries = retries
         self._query = dict(query or {})
         self.verify = trust(ca)
@@ -221,4 +221,5 @@ def _raise_for_status(response: httpx.Response) -> None:
 def _read(source: Source, name: str | None) -> tuple[bytes, str | None]:
     if isinstance(source, bytes):
         return source, name
-    return read_file(source), name or source.name
+    path = Path(source)
+    return read_file(path), name or path.name

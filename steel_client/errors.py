@@ -1,6 +1,7 @@
 """Errors that calls raise."""
 
 import httpx
+from pydantic import ValidationError
 
 
 class SteelError(Exception):
@@ -48,6 +49,12 @@ class UnreadableFileError(SteelError):
     concerns_file = True
 
 
+class MaskError(SteelError):
+    """The answer holds no mask, or a code that is broken; to ask again would not help."""
+
+    transient = False
+
+
 class ConfigurationError(SteelError):
     """An argument, or a setting of this machine, that cannot be used; no strip was answered."""
 
@@ -70,6 +77,13 @@ def error_from_response(response: httpx.Response) -> SteelError:
         request_id=response.headers.get("x-request-id"),
         retry_after=_parse_seconds(response.headers.get("retry-after")),
         parameter=parameter,
+    )
+
+
+def error_from_body(body: bytes, error: ValidationError) -> SteelError:
+    """Say in one line that something else answered, such as a page of a proxy."""
+    return SteelError(
+        f"expected an answer of this service, got {body[:80]!r}: {error.errors()[0]['msg']}", status=None
     )
 
 

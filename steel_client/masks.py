@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from steel_client import png
-from steel_client.errors import SteelError
+from steel_client.errors import MaskError
 from steel_client.rle import Mask
 
 Ring = Sequence[tuple[int, int]]
@@ -17,11 +17,11 @@ def decode_coco(counts: str | Sequence[int], *, height: int, width: int) -> Mask
     """Decode COCO's runs, down the columns, the first of background; compressed if they are a string.
 
     Raises:
-        SteelError: if the code is not one of a mask of this size.
+        MaskError: if the code is not one of a mask of this size.
     """
     runs = _decompress(counts) if isinstance(counts, str) else list(counts)
     if any(run < 0 for run in runs) or sum(runs) != height * width:
-        raise SteelError(f"expected runs of {height * width} pixels, got {str(counts)[:80]!r}")
+        raise MaskError(f"expected runs of {height * width} pixels, got {str(counts)[:80]!r}")
     pixels = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
     return np.ascontiguousarray(pixels.reshape(width, height).T)
 
@@ -50,13 +50,13 @@ def decode_polygons(polygons: Sequence[Sequence[Ring]], *, height: int, width: i
     A pixel belongs to the mask if the number of vertical edges to its left is odd, so holes stay empty.
 
     Raises:
-        SteelError: if a ring leaves the image or the edges of pixels.
+        MaskError: if a ring leaves the image or the edges of pixels.
     """
     edges = np.zeros((height, width + 1), dtype=np.bool_)
     for ring in (ring for polygon in polygons for ring in polygon):
         for (x, y), (next_x, next_y) in pairwise(ring):
             if not (0 <= x <= width and 0 <= y <= height and (x == next_x or y == next_y)):
-                raise SteelError(f"expected rings along the edges of {width}x{height} pixels, got {(x, y)}")
+                raise MaskError(f"expected rings along the edges of {width}x{height} pixels, got {(x, y)}")
             if x == next_x:
                 edges[min(y, next_y) : max(y, next_y), x] ^= True
     return np.ascontiguousarray(np.logical_xor.accumulate(edges, axis=1)[:, :width])
@@ -66,11 +66,11 @@ def decode_bit(text: str, bit: int, *, height: int, width: int) -> Mask:
     """Decode one bit of every pixel of a grey PNG in base64.
 
     Raises:
-        SteelError: if it is not such a PNG of this size.
+        MaskError: if it is not such a PNG of this size.
     """
     try:
         data = base64.b64decode(text, validate=True)
     except ValueError as error:
-        raise SteelError(f"expected a PNG in base64: {error}") from error
+        raise MaskError(f"expected a PNG in base64: {error}") from error
     mask: Mask = (png.decode_grey(data, height=height, width=width) >> bit) & 1 == 1
     return mask

@@ -1,8 +1,8 @@
 """The answer of ``GET /model``, as far as clients need it."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from steel_client.errors import SteelError
+from steel_client.errors import error_from_body
 
 
 class ProfileInfo(BaseModel):
@@ -29,5 +29,5 @@ def read_model(body: bytes) -> ModelInfo:
     """
     try:
         return ModelInfo.model_validate_json(body)
-    except ValueError as error:
-        raise SteelError(f"expected an answer of this service: {error}") from error
+    except ValidationError as error:
+        raise error_from_body(body, error) from error

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from steel_client.errors import SteelError
+from steel_client.errors import MaskError
 
 Grey = npt.NDArray[np.uint8]
 
@@ -22,15 +22,15 @@ def decode_grey(data: bytes, *, height: int, width: int) -> Grey:
     """Decode a PNG, uint8 ``[height, width]``.
 
     Raises:
-        SteelError: if it is not a grey one of 8 bits, not interlaced, of this size.
+        MaskError: if it is not a grey one of 8 bits, not interlaced, of this size.
     """
     try:
         header, packed = _read_chunks(data)
         if header != (width, height, 8, 0, 0, 0, 0):
-            raise SteelError(f"expected a grey PNG of {width}x{height} pixels, got the header {header}")
+            raise MaskError(f"expected a grey PNG of {width}x{height} pixels, got the header {header}")
         rows = np.frombuffer(zlib.decompress(packed), dtype=np.uint8).reshape(height, width + 1)
     except (struct.error, ValueError, zlib.error) as error:
-        raise SteelError(f"expected a grey PNG of {width}x{height} pixels: {error}") from error
+        raise MaskError(f"expected a grey PNG of {width}x{height} pixels: {error}") from error
     above = np.zeros(width, dtype=np.uint8)
     pixels = np.empty((height, width), dtype=np.uint8)
     for number, row in enumerate(rows):
@@ -65,7 +65,7 @@ def _unfilter(kind: int, row: Grey, above: Grey) -> Grey:
         return row + above
     predict = {_AVERAGE: lambda left, up, _: (left + up) // 2, _PAETH: _paeth}.get(kind)
     if predict is None:
-        raise SteelError(f"expected a PNG with filters 0 to 4, got {kind}")
+        raise MaskError(f"expected a PNG with filters 0 to 4, got {kind}")
     left = corner = 0
     values = []
     for value, up in zip(row.tolist(), above.tolist(), strict=True):

@@ -7,10 +7,10 @@ that this client reads the answers of a newer service.
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steel_client import masks, rle
-from steel_client.errors import SteelError
+from steel_client.errors import MaskError, SteelError, error_from_body
 from steel_client.rle import Mask
 
 
@@ -160,7 +160,7 @@ class SteelClass:
         """Bool ``[height, width]``, row by row, in whichever format it came; all False if not present.
 
         Raises:
-            SteelError: if the code is broken, or the answer carries no mask (``mask_format=none``).
+            MaskError: if the code is broken, or the answer carries no mask (``mask_format=none``).
         """
         found, size = self.result, {"height": self.height, "width": self.width}
         if found.rle is not None:
@@ -172,7 +172,7 @@ class SteelClass:
         if self.png is not None:
             return masks.decode_bit(self.png, found.class_id - 1, **size)
         if found.present:
-            raise SteelError("expected a mask, got an answer without masks (mask_format=none)")
+            raise MaskError("expected a mask, got an answer without masks (mask_format=none)")
         return np.zeros((self.height, self.width), dtype=np.bool_)
 
 
@@ -221,8 +221,8 @@ def read_image(body: bytes) -> Image:
     """
     try:
         response = PredictResponse.model_validate_json(body)
-    except ValueError as error:
-        raise SteelError(f"expected an answer of this service: {error}") from error
+    except ValidationError as error:
+        raise error_from_body(body, error) from error
     if len(response.images) != 1:
         raise SteelError(f"expected one image in the answer, got {len(response.images)}")
     return Image(response.images[0], response)

@@ -4,12 +4,27 @@ import random
 import time
 from dataclasses import dataclass
 
-from steel_client.errors import SteelError
+from steel_client.errors import ConfigurationError, SteelError
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
 _MOST_DOUBLINGS = 10
 """More make no pause longer; 2 to the power of a large count is not a float."""
+_LONGEST_TIMEOUT = 86_400
+"""A day, the service's longest deadline."""
+
+
+def check_timeout(seconds: float) -> float:
+    """Return the seconds of a call.
+
+    Raises:
+        ConfigurationError: if they are not above 0, or longer than the service allows.
+    """
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise ConfigurationError(
+            f"timeout: expected more than 0 and at most {_LONGEST_TIMEOUT} seconds, got {seconds:g}"
+        )
+    return seconds
 
 
 @dataclass

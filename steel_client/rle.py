@@ -8,7 +8,7 @@ Source: the "Evaluation" page of Kaggle's "Severstal: Steel Defect Detection".
 import numpy as np
 import numpy.typing as npt
 
-from steel_client.errors import SteelError
+from steel_client.errors import MaskError
 
 Mask = npt.NDArray[np.bool_]
 
@@ -17,21 +17,21 @@ def decode(code: str, *, height: int, width: int) -> Mask:
     """Decode a mask, bool ``[height, width]``, row by row.
 
     Raises:
-        SteelError: if the code is not one of a mask of this size.
+        MaskError: if the code is not one of a mask of this size.
     """
     try:
         numbers = np.array([int(word) for word in code.split()], dtype=np.int64)
     except (ValueError, OverflowError) as error:
-        raise SteelError(f"expected a run-length code of whole numbers: {error}") from error
+        raise MaskError(f"expected a run-length code of whole numbers: {error}") from error
     if numbers.size % 2:
-        raise SteelError(f"expected pairs of start and length, got {numbers.size} numbers")
+        raise MaskError(f"expected pairs of start and length, got {numbers.size} numbers")
     starts, lengths = numbers[::2] - 1, numbers[1::2]
     ends = starts + lengths
     size = height * width
     if numbers.size and not (
         starts[0] >= 0 and ends[-1] <= size and (lengths > 0).all() and (starts[1:] >= ends[:-1]).all()
     ):
-        raise SteelError(f"expected sorted runs without overlaps within 1..{size}, got {code[:80]!r}")
+        raise MaskError(f"expected sorted runs without overlaps within 1..{size}, got {code[:80]!r}")
     pixels = np.zeros(size, dtype=np.bool_)
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         pixels[start:end] = True

@@ -9,12 +9,14 @@ import httpx
 
 from steel_client.errors import ConfigurationError, SteelError
 
+_LAST_PORT = 65_535
+
 
 def check_url(url: str) -> str:
     """Return a service's URL without a slash at its end.
 
     Raises:
-        ConfigurationError: if it is not one of HTTP.
+        ConfigurationError: if it is not one of HTTP, or has a query or a fragment.
     """
     try:
         parsed = httpx.URL(url)
@@ -22,6 +24,10 @@ def check_url(url: str) -> str:
         raise ConfigurationError(f"expected a URL such as http://host:8000, got {url!r}: {error}") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ConfigurationError(f"expected a URL such as http://host:8000, got {url!r}")
+    if parsed.port is not None and not 0 < parsed.port <= _LAST_PORT:
+        raise ConfigurationError(f"expected a port of 1 to {_LAST_PORT} in the URL, got {url!r}")
+    if "?" in url or "#" in url:
+        raise ConfigurationError(f"expected a URL without ? and #, got {url!r}")
     return url.rstrip("/")
 
 
@@ -68,7 +74,9 @@ def translate_errors() -> Iterator[None]:
         if isinstance(error, httpx.ProxyError):
             reason = f"the proxy of the environment (HTTP_PROXY, HTTPS_PROXY, ALL_PROXY) says: {reason}"
         timed_out = isinstance(error, httpx.ReadTimeout)
-        raise SteelError(f"no answer: {reason}", status=504 if timed_out else None) from error
+        url = error.request.url
+        server = f"{url.scheme}://{url.netloc.decode()}"
+        raise SteelError(f"no answer from {server}: {reason}", status=504 if timed_out else None) from error
     except (httpx.InvalidURL, UnicodeError) as error:  # a host name that no name server can be asked for
         raise ConfigurationError(f"the URL cannot be used: {error}") from error
 

@@ -105,7 +105,10 @@ def test_an_interrupted_run_resumes_where_it_stopped(
     ("arguments", "message"),
     [
         (("{empty}", "--server", "{server}"), "holds no image"),
-        (("{folder}", "--server", "http://127.0.0.1:9", "--timeout", "1"), "no answer"),
+        (
+            ("{folder}", "--server", "http://127.0.0.1:9", "--timeout", "1"),
+            "no answer from http://127.0.0.1:9",
+        ),
         (("{folder}", "--model", "/nowhere"), "the model cannot be served: there is no model at /nowhere"),
         (("{folder}/gone", "--server", "{server}"), "there is no folder '{folder}/gone'"),
         (("{folder}/notes.txt", "--server", "{server}"), "expected a folder or an image, got the file"),
@@ -114,8 +117,14 @@ def test_an_interrupted_run_resumes_where_it_stopped(
         (("{folder}", "--server", "localhost:8000"), "expected a URL such as http://host:8000"),
         (("{folder}", "--server", "{server}", "--api-key", "ä\n"), "expected an API key of printable"),
         (("{folder}", "--server", "{server}", "--ca", "/nowhere.pem"), "there is no certificate file"),
-        (("{folder}", "--server", "{server}", "--concurrency", "0"), "--concurrency: expected at least 1"),
-        (("{folder}", "--server", "{server}", "--timeout", "0"), "--timeout: expected more than 0"),
+        (
+            ("{folder}", "--server", "{server}", "--concurrency", "0"),
+            "--concurrency (--at-once): expected at",
+        ),
+        (("{folder}", "--server", "{server}", "--timeout", "0"), "timeout: expected more than 0"),
+        (("{folder}", "--server", "{server}", "--timeout", "inf"), "timeout: expected more than 0"),
+        (("{folder}", "--server", "http://127.0.0.1:99999"), "expected a port of 1 to 65535"),
+        (("{folder}", "--server", "{server}/#strips"), "expected a URL without ? and #"),
     ],
 )
 def test_an_error_is_one_line(

@@ -207,6 +207,13 @@ async def test_a_picture_is_that_of_the_last_version(service: Service, folder: P
     assert not (out / "pictures" / "a.png").exists()
 
 
+def test_a_file_is_not_called_a_missing_folder(steel: Steel, tmp_path: Path) -> None:
+    (tmp_path / "strip.png").write_bytes(png(block_strip()))
+    done = steel("watch", tmp_path / "strip.png", "--server", "http://127.0.0.1:9", "--out", tmp_path / "out")
+    expected = f"error: expected a folder, got '{tmp_path}/strip.png', which is something else\n"
+    assert (done.returncode, done.stderr) == (2, expected)
+
+
 def test_a_missing_folder_is_an_error(steel: Steel, tmp_path: Path) -> None:
     done = steel("watch", tmp_path / "gone", "--server", "http://127.0.0.1:9", "--out", tmp_path / "out")
     assert (done.returncode, done.stderr) == (2, f"error: there is no folder '{tmp_path}/gone'\n")
@@ -266,4 +273,4 @@ def test_a_service_is_stopped_and_started_again(tiny_model: Path, folder: Path, 
     assert output.count("new.png: kind 3 100%") == 2
     assert "line 2/0.png" in {line["file"] for line in lines(out)}
     assert "broken.png: refused: Unsupported media type" in output
-    assert "waiting for the service: no answer" in messages
+    assert "waiting for the service: no answer from http://" in messages

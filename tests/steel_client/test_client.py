@@ -1,5 +1,6 @@
 """Calls, retries and deadlines, against the application and against servers that refuse."""
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,12 @@ async def test_every_name_is_sent(app: FastAPI, name: str, received: str) -> Non
         assert (await client.predict(STRIP, name)).result.filename == received
 
 
+async def test_a_path_may_be_text(app: FastAPI, tmp_path: Path) -> None:
+    (tmp_path / "strip.png").write_bytes(STRIP)
+    async with running_app(app), AsyncSteelClient("http://x", transport=httpx.ASGITransport(app)) as client:
+        assert (await client.predict(str(tmp_path / "strip.png"))).result.filename == "strip.png"
+
+
 async def test_a_key_may_have_an_umlaut(tiny_session: OrtSession) -> None:
     app = create_app(Settings(api_key=SecretStr("Schlüssel")), session=tiny_session)
     async with app.router.lifespan_context(app):
@@ -190,9 +197,27 @@ def test_a_key_that_no_header_holds_is_refused(key: str) -> None:
         SteelClient("http://x", api_key=key)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", "", "http://", "http://x:port"])
+@pytest.mark.parametrize("timeout", [0, -1, math.inf, math.nan, 1e12])
+def test_a_timeout_that_no_call_can_have_is_refused(timeout: float) -> None:
+    with pytest.raises(ConfigurationError, match="timeout: expected more than 0 and at most 86400 seconds"):
+        SteelClient("http://x", timeout=timeout)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000",
+        "ftp://x",
+        "",
+        "http://",
+        "http://x:port",
+        "http://x:99999",
+        "http://x/?a=1",
+        "http://x#a",
+    ],
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="expected a URL such as http://host:8000"):
+    with pytest.raises(ConfigurationError, match=r"expected a (URL|port)"):
         SteelClient(url)
 
 

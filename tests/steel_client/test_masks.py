@@ -16,7 +16,7 @@ from service.geometry import HEIGHT, WIDTH
 from service.masks import formats
 from service.masks.formats import MaskFormat
 from service.masks.regions import outline
-from steel_client import AsyncSteelClient, SteelError, masks, png
+from steel_client import AsyncSteelClient, MaskError, SteelError, masks, png
 from tests.support.images import png as png_file
 from tests.support.serving import running_app
 from tests.support.tiny_model import block_strip
@@ -34,8 +34,9 @@ async def test_a_mask_is_decoded_or_refused(app: FastAPI, mask_format: str) -> N
         image = await client.predict(strip)
     for found in image.present:
         if mask_format == "none":
-            with pytest.raises(SteelError, match="an answer without masks"):
+            with pytest.raises(MaskError, match="an answer without masks") as refused:
                 _ = found.mask
+            assert not refused.value.transient
         else:
             assert found.mask.shape == (HEIGHT, WIDTH)
             assert found.mask.sum() == found.result.area > 0
