@@ -6,10 +6,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from model_export.data.kaggle import header_problem, read_kaggle, read_labels, write_labels
+from model_export.data.kaggle import pixel_problem, read_kaggle, read_labels, write_labels
 from model_export.data.label_tools import find_image, read_export
 from model_export.data.labelled_strip import CLASS_NAMES
 from model_export.errors import DataError
+from service.geometry import BitDepth
 from service.images.suffixes import IMAGE_SUFFIXES
 
 
@@ -26,14 +27,17 @@ class ImportConfig:
     stay."""
     class_names: tuple[str, str, str, str] = CLASS_NAMES
     """Names of the classes 1 to 4 in the tool."""
+    bits: BitDepth | None = None
+    """Bits that the camera uses of each pixel of a 16-bit file; default: all 16. The files are copied as they
+    are, so train needs it too."""
 
 
 def import_labels(config: ImportConfig) -> None:
     """Copy the strips and write their labels.
 
     Raises:
-        DataError: before anything is written, if a strip is missing or its labels are not masks of the
-            four classes.
+        DataError: before anything is written, if a strip is missing or cannot be read, or its labels are not
+            masks of the four classes.
     """
     corrected = read_export(config.labels, config.class_names)
     images = sorted(
@@ -46,7 +50,9 @@ def import_labels(config: ImportConfig) -> None:
         raise DataError(f"{config.labels} holds no labelled strip")
     if len(chosen) < len(corrected.labels):
         raise DataError(f"{config.labels} names an image twice")
-    problems = [f"{name}: {text}" for name in chosen if (text := header_problem(config.images / name))]
+    problems = [
+        f"{name}: {text}" for name in chosen if (text := pixel_problem(config.images / name, config.bits))
+    ]
     # Kaggle's layout has no folders within folders.
     targets = {name: name.replace("/", "_") for name in chosen}
     if len(set(targets.values())) < len(targets):
@@ -63,7 +69,7 @@ def import_labels(config: ImportConfig) -> None:
         labels[targets[name]] = list(codes)
     write_labels(labels, table)
 
-    strips = read_kaggle(config.out)
+    strips = read_kaggle(config.out, bits=config.bits)
     clean = sum(not any(codes) for codes in chosen.values())
     print(
         f"{config.out}: {len(chosen)} corrected strips, {clean} of them clean; {len(strips)} in all; "

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.errors import DataError
 from service.errors import ServiceError
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
-from service.images.decode import decode
+from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, BitDepth, Strip
+from service.images.decode import FORMATS, SIXTEEN_BIT, decode
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 
@@ -24,6 +24,8 @@ class KaggleStrip:
 
     path: Path
     rles: tuple[str, str, str, str]
+    bits: BitDepth | None = None
+    """Of a pixel, if the file has 16 bits."""
 
     @property
     def name(self) -> str:
@@ -40,19 +42,27 @@ class KaggleStrip:
         # The masks stay column-major in memory, as decoded: a copy in row order would cost more than
         # decoding the image.
         columns = np.stack([rle.decode(code, height=HEIGHT, width=WIDTH) for code in self.rles])
-        return read_image(self.path), columns.transpose(0, 2, 1)
+        return read_image(self.path, self.bits), columns.transpose(0, 2, 1)
 
 
-def read_image(path: Path) -> Strip:
+def read_image(path: Path, bits: BitDepth | None = None) -> Strip:
     """Decode an image file as the service does.
+
+    Args:
+        path: of the file.
+        bits: of a pixel in 16-bit files; None expects all 16 in use.
 
     Raises:
         DataError: naming the file, if the service would refuse it.
     """
     try:
-        return decode(path.read_bytes(), max_pixels=HEIGHT * WIDTH)
+        return _decode(path, bits)
     except (OSError, ServiceError) as error:
         raise DataError(f"{path}: {error}") from error
+
+
+def _decode(path: Path, bits: BitDepth | None) -> Strip:
+    return decode(path.read_bytes(), max_pixels=HEIGHT * WIDTH, bits=None if bits is None else int(bits))
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -95,14 +105,20 @@ def read_labels(path: Path) -> dict[str, list[str]]:
     return labels
 
 
-def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
+def read_kaggle(folder: Path, *, bits: BitDepth | None = None, skip_bad: bool = False) -> list[KaggleStrip]:
     """List the strips of ``folder/train_images`` with the labels of ``folder/train.csv``.
 
-    An image without a row is a clean strip. Only headers are read here, pixels later.
+    An image without a row is a clean strip. Only headers are read here, pixels later; 16-bit images are
+    decoded here, since only their pixels say whether ``bits`` fits them.
+
+    Args:
+        folder: in Kaggle's layout.
+        bits: of a pixel in 16-bit files; None expects all 16 in use.
+        skip_bad: whether to print and leave out what cannot be used.
 
     Raises:
-        DataError: naming every image that is missing, unreadable, of the wrong size or has an invalid
-            mask; with ``skip_bad`` these are printed and left out.
+        DataError: naming every image that is missing, unreadable, of the wrong size, of other bits or has an
+            invalid mask; with ``skip_bad`` these are printed and left out.
     """
     images = folder / "train_images"
     if not (folder / "train.csv").is_file() or not images.is_dir():
@@ -111,7 +127,7 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
     names = {path.name for path in list_images(images)}
     problems = dict.fromkeys(labels.keys() - names, "named in train.csv, but not in train_images/")
     for name in names:
-        problem = header_problem(images / name)
+        problem = image_problem(images / name, bits)
         if problem:
             problems[name] = problem
     for name, codes in labels.items():
@@ -131,7 +147,7 @@ def read_kaggle(folder: Path, *, skip_bad: bool = False) -> list[KaggleStrip]:
     strips = []
     for name in sorted(names - problems.keys()):
         first, second, third, fourth = labels.get(name, empty)
-        strips.append(KaggleStrip(images / name, (first, second, third, fourth)))
+        strips.append(KaggleStrip(images / name, (first, second, third, fourth), bits))
     if not strips:
         raise DataError(f"{images} holds no usable image")
     return strips
@@ -169,11 +185,29 @@ def write_labels(labels: Mapping[str, Sequence[str]], path: Path) -> None:
     new.replace(path)
 
 
-def header_problem(path: Path) -> str | None:
-    """Return why an image cannot be a strip, judged by its header; None if it can."""
+def image_problem(path: Path, bits: BitDepth | None) -> str | None:
+    """Return why an image cannot be a strip, judged by its header and, if it has 16 bits, by its pixels.
+
+    Args:
+        path: of the file.
+        bits: of a pixel in 16-bit files; None expects all 16 in use.
+    """
     try:
-        with Image.open(path) as image:
-            size = image.size
+        with Image.open(path, formats=FORMATS) as image:
+            size, mode = image.size, image.mode
     except (OSError, UnidentifiedImageError) as error:
         return f"not readable as an image ({error})"
-    return None if size == (WIDTH, HEIGHT) else f"expected {WIDTH}x{HEIGHT} pixels, got {size[0]}x{size[1]}"
+    if size != (WIDTH, HEIGHT):
+        return f"expected {WIDTH}x{HEIGHT} pixels, got {size[0]}x{size[1]}"
+    return pixel_problem(path, bits) if mode in SIXTEEN_BIT else None
+
+
+def pixel_problem(path: Path, bits: BitDepth | None) -> str | None:
+    """Return why the service would refuse an image, which is decoded; see ``image_problem``."""
+    try:
+        _decode(path, bits)
+    except OSError as error:
+        return f"not readable as an image ({error})"
+    except ServiceError as error:
+        return error.detail
+    return None

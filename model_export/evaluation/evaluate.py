@@ -18,6 +18,7 @@ from model_export.evaluation.out_of_fold import OutOfFoldResults, open_fold_sess
 from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import class_scores, format_table, mean_or_none, rejection_at_recall
+from service.geometry import BitDepth
 from service.model.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
 from service.model.repository import find_model
 from service.model.session import OrtSession
@@ -44,7 +45,9 @@ class EvaluateConfig:
     out_of_fold: bool = False
     """Score every strip of --data with the model of the fold that did not train on it."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing or of the wrong size, instead of stopping."""
+    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    bits: BitDepth | None = None
+    """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
     threads: int | None = None
     """Threads per inference."""
 
@@ -96,7 +99,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     sessions = open_fold_sessions(find_model(config.model), config.threads)
     metadata = sessions[0].metadata
     profiles = _profiles(config, metadata)
-    strips = read_kaggle(config.data, skip_bad=config.skip_bad)
+    strips = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     found = predict_out_of_fold(sessions, strips)
     names = [kind.name for kind in metadata.classes]
     print(f"model    {metadata.name} {metadata.version}, its {len(sessions)} folds")
@@ -150,7 +153,7 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
         if config.drawn < 1:
             raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
         return drawn_strips(config.drawn, HELD_OUT_SEED), f"{config.drawn} drawn strips, never trained on"
-    strips = read_kaggle(config.data, skip_bad=config.skip_bad)
+    strips = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"
     if config.strips == "test":

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from model_export.data.kaggle import list_images, read_image
 from model_export.errors import DataError
+from service.geometry import BitDepth
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 from service.masks.submission import write_submission
@@ -29,6 +30,8 @@ class SubmitConfig:
     """The operating point."""
     old_form: bool = False
     """Columns ImageId_ClassId,EncodedPixels instead of ImageId,EncodedPixels,ClassId."""
+    bits: BitDepth | None = None
+    """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
     threads: int | None = None
     """Threads per inference."""
 
@@ -51,7 +54,7 @@ def submit(config: SubmitConfig) -> None:
         raise DataError(f"the model has no profile {config.profile!r}")
     rows: list[tuple[str, int, str]] = []
     for path in tqdm(paths, "predicting", unit="strip", dynamic_ncols=True):
-        probabilities = session.infer([read_image(path)])[0]
+        probabilities = session.infer([read_image(path, config.bits)])[0]
         for found in apply_operating_point(probabilities.classes, probabilities.masks, point):
             rows.append((path.name, found.class_id, "" if found.mask is None else rle.encode(found.mask)))
     config.out.parent.mkdir(parents=True, exist_ok=True)

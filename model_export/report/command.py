@@ -8,6 +8,7 @@ from model_export.metrics import class_scores
 from model_export.report import sections
 from model_export.report.held_out import HeldOutResults, evaluate_held_out
 from model_export.report.page import Page, write_page
+from service.geometry import BitDepth
 from service.model.metadata import ModelMetadata
 
 
@@ -29,7 +30,9 @@ class ReportConfig:
     profile: str = "inspection"
     """The operating point to report on."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing or of the wrong size, instead of stopping."""
+    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    bits: BitDepth | None = None
+    """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
 
 
 def report(config: ReportConfig) -> Path:
@@ -40,7 +43,12 @@ def report(config: ReportConfig) -> Path:
     """
     metrics = _find_metrics(config.training) if config.training is not None else []
     results = evaluate_held_out(
-        config.model, config.profile, data=config.data, drawn=config.drawn, skip_bad=config.skip_bad
+        config.model,
+        config.profile,
+        data=config.data,
+        drawn=config.drawn,
+        bits=config.bits,
+        skip_bad=config.skip_bad,
     )
     metadata = results.sessions[0].metadata
     names = [kind.name for kind in metadata.classes]

@@ -15,7 +15,7 @@ from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.evaluate import HELD_OUT_SEED
 from model_export.evaluation.out_of_fold import FOLDS, open_fold_sessions, predict_out_of_fold
 from model_export.metrics import Overlap
-from service.geometry import Strip
+from service.geometry import BitDepth, Strip
 from service.model.metadata import Profile
 from service.model.postprocess import ClassMask, apply_operating_point
 from service.model.repository import find_model
@@ -98,7 +98,7 @@ def find_profile(session: OrtSession, name: str) -> Profile:
 
 
 def evaluate_held_out(
-    model: Path, profile: str, *, data: Path | None, drawn: int, skip_bad: bool
+    model: Path, profile: str, *, data: Path | None, drawn: int, bits: BitDepth | None, skip_bad: bool
 ) -> HeldOutResults:
     """Predict every strip with a model that used it neither for training nor for tuning.
 
@@ -114,7 +114,7 @@ def evaluate_held_out(
             raise DataError("name strips to report on: --data FOLDER or --drawn COUNT")
         session = OrtSession(path)
         return _single_model(session, drawn_strips(drawn, HELD_OUT_SEED), profile, f"{drawn} drawn strips")
-    strips: Sequence[LabelledStrip] = read_kaggle(data, skip_bad=skip_bad)
+    strips: Sequence[LabelledStrip] = read_kaggle(data, bits=bits, skip_bad=skip_bad)
     if (path.parent / FOLDS).is_dir():
         sessions = open_fold_sessions(path)
         found = predict_out_of_fold(sessions, strips)

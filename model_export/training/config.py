@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from model_export.network.steel_network import NetworkConfig
-from service.geometry import WIDTH
+from service.geometry import WIDTH, BitDepth
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,9 @@ class TrainConfig:
     resume: bool = False
     """Resume from --out/last.pt, with the configuration in it."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing or of the wrong size, instead of stopping."""
+    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    bits: BitDepth | None = None
+    """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     encoder_weights: str = "none"

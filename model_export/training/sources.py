@@ -38,7 +38,7 @@ def list_strips(config: TrainConfig) -> list[LabelledStrip]:
     drawn: list[DrawnStrip] = drawn_strips(config.drawn, config.seed)
     if config.data is None:
         return [*drawn, *drawn_strips(_HELD_OUT, config.seed + 1)]
-    return [*read_kaggle(config.data, skip_bad=config.skip_bad), *drawn]
+    return [*read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad), *drawn]
 
 
 def select_strips(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[LabelledStrip]:

@@ -22,8 +22,11 @@ _MAGIC = {
     b"MM\x00*": "TIFF",
 }
 # TIFF 6.0, sections 8 and 19
-_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANAR, _SAMPLE_FORMAT = 0x112, 258, 262, 284, 339
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x112, 258, 262, 339
+SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
+"""Pillow's modes of 16-bit grey."""
+_PNG_DEPTH = 24
+"""Offset of the bits of a channel; PNG specification, sections 5.2 and 11.2.1."""
 _LEAST_OF_16_BITS = 4096
 """If all values of a 16-bit image are below, its camera has 12 bits or fewer, or it is nearly black."""
 _EIGHT_BIT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "La", "RGBa")
@@ -103,7 +106,7 @@ def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
 def _decode_other(data: bytes, kind: str, max_pixels: int, bits: int | None = None) -> Strip:
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         _check_size(kind, *image.size, max_pixels)
-        _check_content(image, kind)
+        _check_content(image, kind, data)
         if kind == "JPEG":
             image.draft("L", image.size)  # the luma channel alone
         strip = _to_grey(image, bits)
@@ -112,11 +115,13 @@ def _decode_other(data: bytes, kind: str, max_pixels: int, bits: int | None = No
     return strip
 
 
-def _check_content(image: Image.Image, kind: str) -> None:
+def _check_content(image: Image.Image, kind: str, data: bytes) -> None:
     if _has_more_frames(image, kind):
         raise InvalidImageError(f"expected exactly 1 frame, got a {kind} with several")
-    if image.mode not in _EIGHT_BIT + _SIXTEEN_BIT:
+    if image.mode not in _EIGHT_BIT + SIXTEEN_BIT:
         raise wrong_pixels(kind, image.mode)
+    if kind == "PNG" and data[_PNG_DEPTH] == 16 and image.mode not in SIXTEEN_BIT:
+        raise wrong_pixels("PNG", f"16-bit {image.mode}")  # its low bytes would be cut off
     if kind == "TIFF":
         _check_tiff(image)
 
@@ -140,9 +145,9 @@ def _check_tiff(image: Image.Image) -> None:
     bits = set(tags.get(_BITS_PER_SAMPLE, (1,)))
     if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
         raise wrong_pixels("TIFF", "signed or floating-point numbers")
-    if tags.get(_PLANAR, 1) != 1 and max(bits) > 8:
-        raise wrong_pixels("TIFF", f"{max(bits)} bits in separate planes")
-    if image.mode in _SIXTEEN_BIT and (
+    if max(bits) > 8 and image.mode not in SIXTEEN_BIT:
+        raise wrong_pixels("TIFF", f"{max(bits)}-bit {image.mode}")  # low bytes would be cut off
+    if image.mode in SIXTEEN_BIT and (
         set(tags.get(_BITS_PER_SAMPLE, (16,))) != {16} or tags.get(_PHOTOMETRIC, 1) != 1
     ):
         raise InvalidImageError(
@@ -167,7 +172,7 @@ def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
 
 
 def _to_grey(image: Image.Image, bits: int | None) -> Strip:
-    if image.mode in _SIXTEEN_BIT:
+    if image.mode in SIXTEEN_BIT:
         return _scale_to_bytes(np.asarray(image, dtype=np.uint32), bits)
     return np.asarray(image if image.mode == "L" else image.convert("L"))
 
@@ -178,7 +183,8 @@ def _scale_to_bytes(values: npt.NDArray[np.uint32], bits: int | None) -> Strip:
     if bits is None and largest < _LEAST_OF_16_BITS:
         raise InvalidImageError(
             f"expected an image that uses all 16 bits of its pixels, got values up to {largest}; the "
-            "parameter bits (8, 10, 12, 14 or 16), or STEEL_BITS, says how many the camera uses"
+            "parameter bits (8, 10, 12, 14 or 16), --bits of a command, or STEEL_BITS says how many the "
+            "camera uses"
         )
     top = 2 ** (bits or 16) - 1
     if largest > top:

@@ -22,7 +22,7 @@ from service.model.session import OrtSession
 @pytest.fixture(scope="module")
 def results(tiny_model: Path) -> HeldOutResults:
     """Drawn strips with the answers of the tiny model."""
-    return evaluate_held_out(tiny_model, "inspection", data=None, drawn=20, skip_bad=False)
+    return evaluate_held_out(tiny_model, "inspection", data=None, drawn=20, bits=None, skip_bad=False)
 
 
 def test_what_is_counted_is_what_serves(results: HeldOutResults, tiny_session: OrtSession) -> None:

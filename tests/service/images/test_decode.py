@@ -5,6 +5,7 @@ import re
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -207,6 +208,17 @@ def test_fewer_bits_than_sixteen_have_to_be_told() -> None:
     assert set(read(data, bits=16).flat) == {16}
     with pytest.raises(InvalidImageError, match="expected values of 10 bits, at most 1023, got 4095"):
         read(data, bits=10)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bits_of_colour_are_refused(kind: str, channels: int) -> None:
+    """Pillow cuts off their low bytes: a camera of 12 bits would look black."""
+    values = np.full((256, 1600, channels), 4095, dtype=np.uint16)
+    done, data = cv2.imencode(f".{kind.lower()}", values)
+    assert done
+    with pytest.raises(InvalidImageError, match=rf"got a {kind} with pixels of type '16-bit RGB"):
+        read(data.tobytes())
 
 
 def test_eight_bit_files_have_eight_bits_whatever_is_said() -> None:
