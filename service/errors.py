@@ -9,6 +9,7 @@ ServiceError
 ├── ReloadRunningError         409
 ├── PayloadTooLargeError       413
 ├── UnsupportedMediaTypeError  415
+├── RangeNotSatisfiableError   416
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
 ├── KeysRefusedError           422
@@ -123,6 +124,17 @@ class UnsupportedMediaTypeError(ServiceError):
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     title = "Unsupported media type"
+
+
+class RangeNotSatisfiableError(ServiceError):
+    """A range of a file begins behind its end; ``size`` is the length of the file in bytes."""
+
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    title = "Range Not Satisfiable"
+
+    def __init__(self, detail: str, size: int) -> None:
+        super().__init__(detail)
+        self.size = size
 
 
 class InvalidParameterError(ServiceError):

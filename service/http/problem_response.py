@@ -5,7 +5,13 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from service.errors import RequestTimeoutError, RetryableError, ServiceError, UnauthorizedError
+from service.errors import (
+    RangeNotSatisfiableError,
+    RequestTimeoutError,
+    RetryableError,
+    ServiceError,
+    UnauthorizedError,
+)
 from service.problem import MEDIA_TYPE, Problem, problem_of
 
 
@@ -21,6 +27,8 @@ def error_response(error: ServiceError, scope: Mapping[str, Any]) -> JSONRespons
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, UnauthorizedError):
         headers["WWW-Authenticate"] = "ApiKey"
+    if isinstance(error, RangeNotSatisfiableError):
+        headers["Content-Range"] = f"bytes */{error.size}"
     if isinstance(error, RequestTimeoutError):
         headers["Connection"] = "close"  # nothing waits for the rest of the body
     return problem_response(problem_of(error, scope["state"]["request_id"], v2=speaks_v2(scope)), headers)

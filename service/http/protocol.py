@@ -20,6 +20,12 @@ from service.errors import (
     UnavailableError,
 )
 from service.http.problem_response import error_response
+from service.http.request_head import (
+    OPENING_BYTES,
+    check_host,
+    check_target,
+    foreign_protocol,
+)
 from service.http.security_headers import SECURITY_HEADERS
 from service.observability.metrics import Metrics
 
@@ -90,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._trailer_bytes = 0
         self.url = b""
         self._data = b""
+        self._opening = b""
         self._replay = b""
         self._for_health = False
         self._write_timer: asyncio.TimerHandle | None = None
@@ -155,6 +162,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._progress, self._data = False, data
+        if len(self._opening) < OPENING_BYTES:
+            self._opening += data[:OPENING_BYTES]
         super().data_received(data)
         # The parser buffers a header, or a trailer, until its end: it must not grow without limit.
         self._stalled_bytes = 0 if self._progress else self._stalled_bytes + len(data)
@@ -167,6 +176,10 @@ class GuardedProtocol(HttpToolsProtocol):
         cause = error.__context__ if error is not None else None
         if isinstance(cause, ServiceError):
             self._refuse(cause)
+        elif (foreign := self._foreign_protocol()) is not None:
+            self._refuse(BadRequestError(_not_http(foreign)))
+        elif isinstance(error, httptools.HttpParserInvalidURLError):
+            self._refuse(BadRequestError(f"expected a path such as /predict: {error}"))
         else:
             self._refuse(BadRequestError(f"{msg.removesuffix('.')}: {error}"))
 
@@ -266,20 +279,31 @@ class GuardedProtocol(HttpToolsProtocol):
         size, hosts = len(self.url), 0
         for name, value in self.headers:
             size += len(name) + len(value) + 4
-            hosts += name == b"host"
+            if name == b"host":
+                hosts, host = hosts + 1, value
         if size > self.limits.max_head_bytes:
             raise self._too_large()
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
-            raise BadRequestError(f"expected HTTP/1.1, got HTTP/{version}")
+            raise BadRequestError(_not_http(f"HTTP/{version}"))
+        if (foreign := self._foreign_protocol()) is not None:
+            raise BadRequestError(_not_http(foreign))
         if hosts > 1 or (hosts == 0 and version == "1.1"):
             raise BadRequestError(f"expected exactly 1 Host header, got {hosts}")
+        if hosts:
+            check_host(host)
+        check_target(self.parser.get_method(), self.url)
         if self._for_health and not self.url.startswith(_HEALTH_PATHS):
             raise self._too_many()
         if len(self.pipeline) >= _MAX_PIPELINED:
             raise BadRequestError(
                 f"expected at most {_MAX_PIPELINED} requests before their answers, got more"
             )
+
+    def _foreign_protocol(self) -> str | None:
+        """Return the name of another protocol that the connection's first request belongs to, or None."""
+        first: RequestResponseCycle | None = self.cycle
+        return foreign_protocol(self._opening) if first is None else None
 
     def _too_large(self) -> HeadTooLargeError:
         most = self.limits.max_head_bytes
@@ -344,3 +368,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.metrics.refusals.labels(error.title).inc()
         client = self.client[0] if self.client else ""
         _log.info("refused", request_id=request_id, status=error.status, error=error.detail, client=client)
+
+
+def _not_http(protocol: str) -> str:
+    return f"expected HTTP/1.1, got {protocol}"

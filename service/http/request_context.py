@@ -76,7 +76,7 @@ class RequestContext:
             await send(message)
 
         # Routes of GET answer HEAD too; uvicorn itself omits the body (RFC 9110, section 9.3.2).
-        asked = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        asked = _as_get(scope) if scope["method"] == "HEAD" else scope
         try:
             await self._app(asked, receive, send_with_id)
         finally:
@@ -111,3 +111,9 @@ class RequestContext:
             _log.debug("request", **fields)  # polled every few seconds
         else:
             _log.info("request", **fields)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Return a HEAD request as the GET request that it asks about, without ``Range`` (RFC 9110, 14.2)."""
+    headers = [header for header in scope["headers"] if header[0] != b"range"]
+    return {**scope, "method": "GET", "headers": headers}

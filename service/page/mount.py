@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from fastapi import FastAPI
-from starlette.responses import FileResponse
-from starlette.staticfiles import StaticFiles
+
+from service.http.files import RangedFile, RangedFiles, ranged_file
 
 PAGE_PATHS = ("/", "/page/")
 """Paths of the page. Its requests for predictions need a key as those of other callers do."""
@@ -19,8 +19,8 @@ _POLICY = (
 def add_operator_page(app: FastAPI) -> None:
     """Add ``/`` and the files that it loads."""
 
-    async def page() -> FileResponse:
-        return FileResponse(_FOLDER / "index.html", headers={"Content-Security-Policy": _POLICY})
+    async def page() -> RangedFile:
+        return ranged_file(_FOLDER / "index.html", {"Content-Security-Policy": _POLICY})
 
     app.add_api_route("/", page, include_in_schema=False)
-    app.mount("/page", StaticFiles(directory=_FOLDER), name="page")
+    app.mount("/page", RangedFiles(directory=_FOLDER), name="page")

@@ -89,6 +89,10 @@ async def test_good_requests_are_answered_in_order(port: int) -> None:
         (b"GET /health/live HTTP/1.1\r\n\r\n", [(400, "1 Host header, got 0")]),
         (LIVE[:-2] + b"Host: y\r\n\r\n", [(400, "1 Host header, got 2")]),
         (b"GET /health/live\r\n\r\n", [(400, "expected HTTP/1.1")]),
+        (LIVE.replace(b": x", b":"), [(400, "expected a Host header with a name")]),
+        (LIVE + LIVE.replace(b": x", b": x y"), [(200, "live"), (400, "expected a Host header with a name")]),
+        (LIVE.replace(b"/h", b"http://x/h"), [(400, "got 'http://x/health/live': this is no proxy")]),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [(404, "there is no")]),
         (LIVE, [(200, "live")]),  # closed when it was idle for long
     ],
 )
@@ -97,6 +101,11 @@ async def test_other_heads_are_refused(port: int, sent: bytes, answers: list[tup
     assert [status for status, _ in came] == [status for status, _ in answers]
     for (_, detail), (_, wanted) in zip(came, answers, strict=True):
         assert wanted in detail
+
+
+async def test_another_protocol_is_named_however_its_bytes_arrive(port: int) -> None:
+    pieces = (b"OPTIONS / RT", b"SP/1.0\r\n", b"CSeq: 1\r\n\r\n")
+    assert await told(port, *pieces, pause=0.05) == [(400, "expected HTTP/1.1, got RTSP/1.0")]
 
 
 async def test_pipelining_has_its_bounds(port: int) -> None:

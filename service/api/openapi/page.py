@@ -9,7 +9,8 @@ import fastapi_offline
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
+
+from service.http.files import RangedFiles
 
 DOCS_PATHS = ("/docs", "/openapi.json", "/docs-static/")
 """Paths of the page and its files; one that ends in a slash is a folder."""
@@ -36,7 +37,7 @@ def add_docs_page(app: FastAPI) -> None:
 
     app.add_api_route("/docs", docs, include_in_schema=False)
     folder = Path(fastapi_offline.__file__).parent / "static"
-    app.mount("/docs-static", StaticFiles(directory=folder), name="docs-static")
+    app.mount("/docs-static", RangedFiles(directory=folder), name="docs-static")
 
 
 def _policy(html: bytes) -> str:
