@@ -26,10 +26,10 @@ SLOW_KINDS = browser docker fuzz hostile model steel_ray
 SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help serve serve-ray env test quick bench chaos fuzz check audit sbom docs format clean
+.PHONY: help serve serve-ray env test quick bench chaos fuzz fuzz-decoders check audit sbom docs format clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
 	@echo "Page: http://localhost:$(PORT)/  API: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
@@ -57,6 +57,9 @@ chaos: $(DEV_ENV)/.installed ## ten minutes of load with disconnects, bad files,
 
 fuzz: $(DEV_ENV)/.installed ## 5,000 requests generated from the OpenAPI document (ARGS="--cases 50000 --seed 9")
 	$(DEV)/python -m tests.fuzz $(ARGS)
+
+fuzz-decoders: $(DEV_ENV)/.installed ## mutate image files for a minute, guided by coverage (ARGS="--seconds 3600")
+	$(DEV)/python -m tests.fuzz.decoders $(ARGS)
 
 check: $(DEV_ENV)/.installed ## lint, format, types, architecture, manifests, known vulnerabilities
 	$(DEV)/ruff check .

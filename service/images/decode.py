@@ -9,8 +9,10 @@ from PIL import Image, UnidentifiedImageError
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError, wrong_pixels
 from service.geometry import HEIGHT, WIDTH, Strip
-from service.images.jpeg import START, check_scans, decode_luma
-from service.images.png import check_png
+from service.images.bmp import check_bmp
+from service.images.jpeg import decode_luma, read_frame, without_extras
+from service.images.png import check_chunks, check_png
+from service.images.tiff import check_pieces, check_tiff
 
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 
@@ -21,8 +23,6 @@ _MAGIC = {
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
 }
-# TIFF 6.0, sections 8 and 19
-_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 0x112, 258, 262, 339
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N")
 """Pillow's modes of 16-bit grey."""
 _PNG_DEPTH = 24
@@ -104,9 +104,15 @@ def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _decode_other(data: bytes, kind: str, max_pixels: int, bits: int | None = None) -> Strip:
+    if kind == "PNG":
+        check_chunks(data)
+    if kind == "TIFF":
+        check_pieces(data)
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         _check_size(kind, *image.size, max_pixels)
         _check_content(image, kind, data)
+        if kind == "BMP":
+            check_bmp(image, data)
         if kind == "JPEG":
             image.draft("L", image.size)  # the luma channel alone
         strip = _to_grey(image, bits)
@@ -123,7 +129,7 @@ def _check_content(image: Image.Image, kind: str, data: bytes) -> None:
     if kind == "PNG" and data[_PNG_DEPTH] == 16 and image.mode not in SIXTEEN_BIT:
         raise wrong_pixels("PNG", f"16-bit {image.mode}")  # its low bytes would be cut off
     if kind == "TIFF":
-        _check_tiff(image)
+        check_tiff(image)
 
 
 def _has_more_frames(image: Image.Image, kind: str) -> bool:
@@ -137,38 +143,21 @@ def _has_more_frames(image: Image.Image, kind: str) -> bool:
     return True
 
 
-def _check_tiff(image: Image.Image) -> None:
-    """Refuse files that Pillow would rotate, or whose numbers it would misread."""
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        raise InvalidImageError("expected pixels as the camera stored them, got a TIFF with an orientation")
-    tags = getattr(image, "tag_v2", {})
-    bits = set(tags.get(_BITS_PER_SAMPLE, (1,)))
-    if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:
-        raise wrong_pixels("TIFF", "signed or floating-point numbers")
-    if max(bits) > 8 and image.mode not in SIXTEEN_BIT:
-        raise wrong_pixels("TIFF", f"{max(bits)}-bit {image.mode}")  # low bytes would be cut off
-    if image.mode in SIXTEEN_BIT and (
-        set(tags.get(_BITS_PER_SAMPLE, (16,))) != {16} or tags.get(_PHOTOMETRIC, 1) != 1
-    ):
-        raise InvalidImageError(
-            "expected 16-bit grey values with black at 0, got a TIFF with other bits or photometric "
-            "interpretation"
-        )
-
-
 def _decode_jpeg(data: bytes, max_pixels: int) -> Strip:
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        _check_size("JPEG", width, height, max_pixels)
+        return decode_luma(data, colours)
     except (KeyError, ValueError) as error:
-        if data.startswith(START * 2):
-            return _decode_jpeg(data[len(START) :], max_pixels)
+        plain = without_extras(data)
         # libjpeg-turbo's interface knows the common chroma subsamplings only; Pillow uses another one.
         if isinstance(error, KeyError) or "subsampling" in str(error):
-            check_scans(data)
-            return _decode_other(data, "JPEG", max_pixels)
-        raise
-    _check_size("JPEG", width, height, max_pixels)
-    return decode_luma(data, colours)
+            if read_frame(plain).bits != 8:
+                raise
+            return _decode_other(plain, "JPEG", max_pixels)
+        if plain == data:
+            raise
+        return _decode_jpeg(plain, max_pixels)
 
 
 def _to_grey(image: Image.Image, bits: int | None) -> Strip:

@@ -15,6 +15,26 @@ _PALETTE = 3
 _ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """First column and row, and steps between them, of each pass of an interlaced image; section 8.1."""
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+_MAX_CHUNKS = 10_000
+"""Pillow reads each with some 50 lines of Python. 4 MB of pixels in chunks of 1 KB are 4,000."""
+
+
+def check_chunks(png: bytes) -> None:
+    """Check, before anything is decoded, that there are not too many chunks or colour profiles.
+
+    Raises:
+        InvalidImageError: if there are.
+    """
+    at, chunks, profiles = 8, 0, 0
+    while at + 8 <= len(png):
+        length, kind = struct.unpack_from(">I4s", png, at)
+        at += 12 + length
+        chunks += 1
+        profiles += kind == b"iCCP"  # Pillow decompresses each
+        if chunks > _MAX_CHUNKS or profiles > 1:
+            raise InvalidImageError(
+                f"expected a PNG of at most {_MAX_CHUNKS} chunks and 1 colour profile, got more"
+            )
 
 
 def check_png(png: bytes) -> None:

@@ -94,3 +94,46 @@ def test_a_file_without_a_frame_is_refused(colour: Image.Image, end: int) -> Non
         read(encoded(colour, "JPEG")[:end])
     with pytest.raises(InvalidImageError, match="pixels of type '0 bits'"):
         decode_luma(encoded(colour, "JPEG")[:end], "Gray")
+
+
+METADATA = b"\xff\xe1\x00\x08Exif\x00\x00"
+
+
+def test_what_viewers_pass_over_in_a_header_is_passed_over(colour: Image.Image) -> None:
+    data = encoded(colour, "JPEG")
+    table = data.index(b"\xff\xdb")
+    for extra in (
+        b"\x00\x10junk",
+        b"\xff\x00\x00",
+        METADATA + b"junk" + METADATA,
+        b"\xff\xd8",
+        b"\xff\xe2\x00\x10ICC_PROFILE\x00\x09\x01",  # the last of one profile
+    ):
+        np.testing.assert_array_equal(read(data[:table] + extra + data[table:]), read(data))
+        unusual = with_luma_sampling(encoded(colour, "JPEG", subsampling=0), 0x31)
+        np.testing.assert_array_equal(read(unusual[:table] + extra + unusual[table:]), read(unusual))
+
+
+def test_bytes_behind_a_table_may_be_the_rest_of_it(colour: Image.Image) -> None:
+    data = encoded(colour, "JPEG")
+    frame = data.index(b"\xff\xc0")
+    with pytest.raises(InvalidImageError, match="extraneous bytes"):
+        read(data[:frame] + b"junk" + data[frame:])
+
+
+@pytest.mark.parametrize(
+    "extra", [b"\xff\xd8", b"\xff\xfe\x00\x02", b"\xff\xd0", b"\xff\xdd\x00\x04\x00\x00"]
+)
+def test_a_header_of_very_many_segments_is_refused_unread(colour: Image.Image, extra: bytes) -> None:
+    """A million start markers took 50 seconds and 4 GB."""
+    data = encoded(colour, "JPEG")
+    with pytest.raises(InvalidImageError, match="at most 1000 segments"):
+        read(data[:2] + extra * (4_000_000 // len(extra)) + data[2:])
+
+
+@pytest.mark.parametrize("filling", [b"\x00", b"\xff"])
+def test_a_header_with_very_many_bytes_between_is_refused_unread(colour: Image.Image, filling: bytes) -> None:
+    data = encoded(colour, "JPEG")
+    frame = data.index(b"\xff\xc0")
+    with pytest.raises(InvalidImageError, match=r"no segment follows|cannot be decoded"):
+        read(data[:frame] + filling * 4_000_000 + data[frame:])

@@ -90,6 +90,24 @@ def test_a_damaged_png_is_refused(file: bytes, reason: str) -> None:
         read(MAGIC + file)
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"abCd", b"") * 300_000,
+        chunk(b"IDAT", b"") * 300_000,
+        chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(1_000_000))) * 2,  # each is decompressed
+    ],
+)
+def test_very_many_chunks_are_refused_unread(extra: bytes) -> None:
+    with pytest.raises(InvalidImageError, match="at most 10000 chunks and 1 colour profile"):
+        read(MAGIC + header(0) + extra + chunk(b"IDAT", PIXELS) + END)
+
+
+def test_pixels_in_many_chunks_are_read() -> None:
+    pieces = b"".join(chunk(b"IDAT", PIXELS[at : at + 1]) for at in range(len(PIXELS)))
+    np.testing.assert_array_equal(read(MAGIC + header(0) + pieces + END), STRIP)
+
+
 def test_a_header_that_cannot_be_read_is_told_in_words() -> None:
     with pytest.raises(InvalidImageError, match=r"^the PNG cannot be decoded: its header cannot be read$"):
         read(MAGIC + b"nothing")
