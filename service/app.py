@@ -72,6 +72,7 @@ def create_app(
         max_queue_size=settings.max_queue_size,
         batch_timeout=settings.batch_timeout_ms / 1000,
         max_pixels=settings.max_pixels,
+        check_health=settings.health == "on",
         max_run_seconds=settings.inference_timeout_s,
         reload_seconds=settings.reload_timeout_s,
         on_fatal=on_fatal,

@@ -12,6 +12,7 @@ ServiceError
 ├── RangeNotSatisfiableError   416
 ├── InvalidParameterError      422
 ├── InvalidImageError          422
+├── NotInspectedError          422
 ├── KeysRefusedError           422
 ├── ModelRefusedError          422
 ├── QueueFullError             429  + Retry-After
@@ -153,6 +154,13 @@ class InvalidImageError(ServiceError):
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "Invalid image"
+
+
+class NotInspectedError(ServiceError):
+    """The strip does not look like steel, and the protocol has no words for that but an error."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Not inspected"
 
 
 class RetryableError(ServiceError):

@@ -1,12 +1,18 @@
 """Errors as RFC 9457 problem details, one shape everywhere."""
 
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.errors import InvalidParameterError, ServiceError
 
 MEDIA_TYPE = "application/problem+json"
+
+
+def optional(description: str) -> Any:
+    """Declare a field of an answer that is left out where it has no value."""
+    return Field(None, description=description, exclude_if=lambda value: value is None)
 
 
 class Problem(BaseModel):
@@ -23,11 +29,11 @@ class Problem(BaseModel):
         description="what was expected, and what was received",
         examples=["expected an image of 1600x256 pixels, got a PNG of 800x600"],
     )
-    parameter: str | None = Field(None, description="the parameter that is wrong, if one is")
-    error: str | None = Field(
-        None, description="on /v2 paths the detail again, as the Open Inference Protocol requires"
+    parameter: str | None = optional(description="the parameter that is wrong, if one is")
+    error: str | None = optional(
+        description="on /v2 paths the detail again, as the Open Inference Protocol requires"
     )
-    request_id: str | None = Field(None, description="as in the X-Request-Id header and the service's log")
+    request_id: str | None = optional(description="as in the X-Request-Id header and the service's log")
 
 
 def problem_of(error: ServiceError, request_id: str | None = None, *, v2: bool = False) -> Problem:

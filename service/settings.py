@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         description="bits that the cameras use of each pixel of a 16-bit file, if the request does not say; "
         "default: all 16, and images that do not use them are refused",
     )
+    health: Literal["on", "off"] = Field(
+        "on",
+        description="whether strips that do not look like steel, by the limits in the model file, are left "
+        "uninspected; off sends every strip to the model",
+    )
     max_pixels: int = Field(
         16_000_000,
         ge=1,

@@ -129,6 +129,7 @@ def _make_spec(config: BulkConfig, source: Source, model: _Model) -> RunSpec:
         max_file_bytes=settings.max_file_bytes,
         max_pixels=settings.max_pixels,
         bits=config.bits or settings.bits,
+        health=settings.health,
     )
 
 
@@ -159,9 +160,12 @@ def _remove_run(out: Location) -> None:
 def _count(path: str, reports: Iterable[PartReport], manifest: Manifest) -> int:
     """Print the counts of a run and return its exit code."""
     parts = list(reports)
-    strips, refused = sum(part.strips for part in parts), sum(part.refused for part in parts)
+    strips = sum(part.strips for part in parts)
     if strips != manifest.strips:
         raise SteelError(f"expected {manifest.strips} rows in {path}, as many as listed strips, got {strips}")
-    defects = sum(part.defects for part in parts)
-    print(f"{path}: {strips} strips, {defects} with a defect, {refused} refused")
-    return 1 if refused else 0
+    refused, blind = sum(part.refused for part in parts), sum(part.blind for part in parts)
+    print(
+        f"{path}: {strips} strips, {sum(part.defects for part in parts)} with a defect, "
+        f"{sum(part.suspects for part in parts)} suspect, {blind} not inspected, {refused} refused"
+    )
+    return 1 if refused or blind else 0

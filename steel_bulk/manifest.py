@@ -41,6 +41,8 @@ class RunSpec(BaseModel):
     max_pixels: int
     bits: BitDepth | None = None
     """Of a pixel in 16-bit files; runs of earlier versions did not know it."""
+    health: Literal["on", "off"] | None = None
+    """Whether blind strips are left uninspected; runs of earlier versions did not know it."""
 
 
 class Manifest(BaseModel):
@@ -64,8 +66,8 @@ class Manifest(BaseModel):
     @property
     def run(self) -> str:
         """Id of the run in its parts, so that a part of another run never counts."""
-        # Runs of earlier versions, which did not know bits, keep their id.
-        exclude = {"bits"} if self.spec.bits is None else None
+        # Runs of earlier versions, which did not know these, keep their id.
+        exclude = {name for name in ("bits", "health") if getattr(self.spec, name) is None}
         text = self.spec.model_dump_json(exclude=exclude) + self.listing_sha256
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -14,6 +14,8 @@ from steel_bulk.manifest import Manifest
 
 STRIPS = "strips"
 _NAME = re.compile(r"part-(\d{6,})\.parquet")
+_COUNTS = ("refused", "blind", "suspects", "defects")
+"""Fields of ``PartReport`` that a part's footer holds."""
 _CONCURRENCY = 16
 """Footers read at the same time; in a bucket each is a request."""
 
@@ -25,6 +27,9 @@ class PartReport:
     part: int
     strips: int
     refused: int
+    blind: int
+    """Strips that were not inspected since they do not look like steel."""
+    suspects: int
     defects: int
 
 
@@ -42,13 +47,22 @@ def part_number(name: str) -> int | None:
 
 def write_part(strips: Location, part: int, rows: pa.Table, run: str) -> PartReport:
     """Write a part; one that exists already is replaced by the same rows."""
-    refused = sum(status != 200 for status in rows.column("status").to_pylist())
-    defects = sum(bool(defect) for defect in rows.column("defect").to_pylist())
-    metadata = {"steel_run": run, "steel_refused": str(refused), "steel_defects": str(defects)}
+    status, verdict = rows.column("status").to_pylist(), rows.column("verdict").to_pylist()
+    refused = sum(one != 200 for one in status)
+    report = PartReport(
+        part,
+        rows.num_rows,
+        refused,
+        blind=verdict.count("not_inspected") - refused,
+        suspects=verdict.count("suspect"),
+        defects=sum(bool(defect) for defect in rows.column("defect").to_pylist()),
+    )
+    counts = {f"steel_{name}": str(getattr(report, name)) for name in _COUNTS}
     buffer = io.BytesIO()
-    pq.write_table(rows.replace_schema_metadata(metadata), buffer, compression="zstd")
+    table = rows.replace_schema_metadata({"steel_run": run, **counts})
+    pq.write_table(table, buffer, compression="zstd")
     strips.write(part_name(part), buffer.getvalue())
-    return PartReport(part, rows.num_rows, refused, defects)
+    return report
 
 
 def finished_parts(strips: Location, manifest: Manifest) -> Iterator[PartReport]:
@@ -70,4 +84,5 @@ def _read_footer(strips: Location, part: int, manifest: Manifest) -> PartReport 
     whole = part < manifest.parts and footer.num_rows == manifest.strips_of(part)
     if not whole or metadata.get(b"steel_run") != manifest.run.encode():
         return None
-    return PartReport(part, footer.num_rows, int(metadata[b"steel_refused"]), int(metadata[b"steel_defects"]))
+    counts = {name: int(metadata[f"steel_{name}".encode()]) for name in _COUNTS}
+    return PartReport(part, footer.num_rows, **counts)

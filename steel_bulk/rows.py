@@ -10,6 +10,7 @@ from service.errors import ServiceError
 from service.geometry import CLASS_COUNT
 from service.inference.prediction import Prediction
 from service.model.metadata import ModelMetadata
+from service.model.verdict import Verdict, not_inspected
 from steel_bulk.manifest import RunSpec
 
 _CLASS_FIELDS = (
@@ -27,6 +28,8 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("verdict", pa.string()),
+        ("reason", pa.string()),
         ("defect", pa.bool_()),
         ("defect_probability", pa.float64()),
         *(
@@ -54,9 +57,11 @@ class UnreadableError(Exception):
 def make_row(name: str, result: Prediction | ServiceError | UnreadableError, metadata: ModelMetadata) -> Row:
     """Return one strip's answer or refusal as a row, without the columns that all rows share."""
     if isinstance(result, UnreadableError):
-        return {"file": name, "error": str(result)}
+        verdict = not_inspected(str(result))
+        return {"file": name, "error": verdict.reason, **_columns(verdict)}
     if isinstance(result, ServiceError):
-        return {"file": name, "status": result.status, "error": f"{result.title}: {result.detail}"}
+        verdict = not_inspected(f"{result.title}: {result.detail}")
+        return {"file": name, "status": result.status, "error": verdict.reason, **_columns(verdict)}
     answer = image_result(name, result, metadata.classes, "", None)
     classes = {
         f"{field}_{found.class_id}": getattr(found, field)
@@ -64,9 +69,13 @@ def make_row(name: str, result: Prediction | ServiceError | UnreadableError, met
         for field, _ in _CLASS_FIELDS
     }
     shared = answer.model_dump(
-        include={"status", "sha256", "width", "height", "defect", "defect_probability"}
+        include={"status", "sha256", "width", "height", "verdict", "reason", "defect", "defect_probability"}
     )
     return {"file": name, **shared, **classes}
+
+
+def _columns(verdict: Verdict) -> Row:
+    return {"verdict": verdict.name, "reason": verdict.reason}
 
 
 def make_table(rows: Sequence[Row], spec: RunSpec) -> pa.Table:

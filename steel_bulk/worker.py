@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pyarrow import fs
 
 from service.errors import ServiceError, file_too_large
-from service.inference.prediction import Job, PredictOptions, run_jobs
+from service.inference.prediction import ImageRules, Job, PredictOptions, run_jobs
 from service.model.loading import open_session
 from service.model.metadata import OperatingPoint
 from service.model.repository import checksum_file, gpu_variant
@@ -82,8 +82,10 @@ class PartWorker:
         self._listing = Listing(self._out)
         self._attempts = Attempts(self._out)
         self._session = _open_model(config)
-        bits = config.manifest.spec.bits
-        self._options = PredictOptions(config.point, "rle", bits=int(bits) if bits else None)
+        spec = config.manifest.spec
+        self._options = PredictOptions(config.point, "rle", bits=int(spec.bits) if spec.bits else None)
+        health = None if spec.health == "off" else self._session.metadata.health
+        self._rules = ImageRules(spec.max_pixels, health)
         self._threads = ThreadPoolExecutor(_BATCH, thread_name_prefix="reading")
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:
@@ -121,7 +123,7 @@ class PartWorker:
 
     def _predict_batch(self, names: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Row]:
         jobs = [Job(data, self._options) for data in loaded if isinstance(data, bytes)]
-        predictions = iter(run_jobs(self._session, jobs, self._config.manifest.spec.max_pixels))
+        predictions = iter(run_jobs(self._session, jobs, self._rules))
         for name, data in zip(names, loaded, strict=True):
             result = next(predictions) if isinstance(data, bytes) else data
             yield make_row(name, result, self._session.metadata)

@@ -33,10 +33,14 @@ class Answer:
         """Return the line of the journal."""
         line: dict[str, Any] = {"file": self.strip.name}
         if self.image is None:
-            line |= {"status": self.error.status if self.error else None, "error": str(self.error)}
+            reason = str(self.error)
+            line |= {"status": self.error.status if self.error else None, "error": reason}
+            line |= {"verdict": "not_inspected", "reason": reason}
         else:
             response = self.image.response
             line |= self.image.result.model_dump(mode="json", exclude_none=True, exclude={"filename"})
+            if not self.image.inspected:
+                line["defect"] = None
             line["model"] = response.model.model_dump(include={"name", "version", "sha256"})
             line["profile"] = response.profile.name
         if self.strip.sha256 is not None:
@@ -48,8 +52,7 @@ class Answer:
         name = printable(self.strip.name.rpartition("/")[2])
         if self.image is None:
             return f"{name}: refused: {self.error}"
-        found = [f"{one.result.name} {one.result.probability:.0%}" for one in self.image.present]
-        return f"{name}: {', '.join(found) or 'clean'}"
+        return f"{name}: {self.image.verdict.replace('_', ' ')}: {self.image.reason}"
 
 
 def printable(name: str) -> str:

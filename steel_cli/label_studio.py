@@ -39,7 +39,7 @@ def _prediction(line: dict[str, Any]) -> dict[str, Any]:
     model = line["model"]
     return {
         "model_version": f"{model['name']} {model['version']}",
-        "score": line["defect_probability"],
+        "score": max(found["probability"] for found in line["classes"]),
         "result": [
             _region(found, line["width"], line["height"]) for found in line["classes"] if found["present"]
         ],

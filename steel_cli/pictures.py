@@ -10,6 +10,7 @@ from service.errors import ServiceError
 from service.geometry import Strip
 from service.images.decode import decode
 from service.masks.overlay import class_caption, draw_overlay
+from service.model.verdict import verdict_line
 from steel_cli.answer import Answer, printable
 from steel_cli.images import is_image
 from steel_client.results import Image
@@ -20,7 +21,7 @@ _MAX_NAME_BYTES = 255
 
 
 class Pictures:
-    """Folder with a picture of each strip that has a defect.
+    """Folder with a picture of each strip that is not ok: with a defect, suspect or not inspected.
 
     Args:
         folder: created when it is needed.
@@ -36,7 +37,7 @@ class Pictures:
     def save(self, answer: Answer) -> None:
         """Write the picture of an answer; remove that of an earlier version of the file if there is none."""
         target = self._folder / picture_name(answer.strip.name)
-        if answer.image is None or not answer.image.defect:
+        if answer.image is None or answer.image.verdict == "ok":
             target.unlink(missing_ok=True)
             return
         try:
@@ -78,7 +79,7 @@ def decode_strip(data: bytes, bits: str | None) -> Strip:
 
 
 def draw(strip: Strip, image: Image) -> bytes:
-    """Draw the masks of an answer over its strip, with a legend, as a PNG."""
+    """Draw the masks of an answer over its strip, with a legend and the verdict, as a PNG."""
     masks = {found.result.class_id: found.mask.T for found in image.present}
     captions = {
         found.result.class_id: class_caption(
@@ -86,4 +87,4 @@ def draw(strip: Strip, image: Image) -> bytes:
         )
         for found in image.present
     }
-    return draw_overlay(strip, masks, captions)
+    return draw_overlay(strip, masks, captions, verdict_line(image.verdict, image.reason))

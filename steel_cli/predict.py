@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tqdm import tqdm
 
@@ -31,6 +31,16 @@ _MOST_FAILURES = 16
 """In a row; then the service is the reason."""
 
 
+class Counts(NamedTuple):
+    """Numbers of files."""
+
+    defects: int
+    suspects: int
+    blind: int
+    """Answered, but not inspected."""
+    refused: int
+
+
 @dataclass(frozen=True)
 class PredictConfig(Common):
     """Find the defects on every image of a folder, or on one image."""
@@ -46,7 +56,7 @@ def predict(config: PredictConfig) -> int:
     """Predict a folder.
 
     Returns:
-        The exit code: 0 if every file was answered, 1 if some were refused.
+        The exit code: 0 if every strip was inspected, 1 if some were refused or do not look like steel.
 
     Raises:
         SteelError: if the folder holds no image, the server or the model is not there, a parameter is wrong,
@@ -62,9 +72,12 @@ def predict(config: PredictConfig) -> int:
         write_coco(path, config.out / "coco.json")
     if "label-studio" in config.write:
         write_label_studio(path, config.out, config.label_studio_images)
-    refused, defects = _count(path, names)
-    print(f"{path}: {len(names)} files, {defects} with a defect, {refused} refused")
-    return 1 if refused else 0
+    counts = _count(path, names)
+    print(
+        f"{path}: {len(names)} files, {counts.defects} with a defect, {counts.suspects} suspect, "
+        f"{counts.blind} not inspected, {counts.refused} refused"
+    )
+    return 1 if counts.refused or counts.blind else 0
 
 
 def list_images(path: Path, out: Path) -> tuple[Path, list[str]]:
@@ -182,8 +195,15 @@ class _Run:
         self._journal.add(answer)
 
 
-def _count(path: Path, names: Iterable[str]) -> tuple[int, int]:
-    """Return how many of these files were refused, and how many have a defect."""
+def _count(path: Path, names: Iterable[str]) -> Counts:
+    """Count the answers to these files."""
     counted = set(names)
     lines = [line for line in read_journal(path) if line["file"] in counted]
-    return sum("error" in line for line in lines), sum(bool(line.get("defect")) for line in lines)
+    verdicts = [line["verdict"] for line in lines]
+    refused = sum("error" in line for line in lines)
+    return Counts(
+        defects=sum(bool(line.get("defect")) for line in lines),
+        suspects=verdicts.count("suspect"),
+        blind=verdicts.count("not_inspected") - refused,
+        refused=refused,
+    )

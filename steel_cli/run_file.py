@@ -8,7 +8,8 @@ from typing import Literal
 from steel_client.errors import ConfigurationError
 
 RUN = "run.json"
-_FORMAT = 1
+_FORMAT = 2
+"""Lines of format 1 have no verdict."""
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,13 @@ class MaskError(SteelError):
     transient = False
 
 
+class NotInspectedError(SteelError):
+    """The strip does not look like steel: whether it has a defect is not known."""
+
+    transient = False
+    concerns_file = True
+
+
 class ConfigurationError(SteelError):
     """An argument, or a setting of this machine, that cannot be used; no strip was answered."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steel_client import masks, rle
-from steel_client.errors import MaskError, SteelError, error_from_body
+from steel_client.errors import MaskError, NotInspectedError, SteelError, error_from_body
 from steel_client.rle import Mask
 
 
@@ -104,17 +104,39 @@ class Problem(_Result):
     request_id: str | None = None
 
 
+class HealthResult(_Result):
+    """Measures that tell steel from a blind camera."""
+
+    fault: str | None = None
+    """Reason for ``not_inspected``."""
+    black: float
+    """Share of columns without steel; the others are measured."""
+    brightness: float
+    contrast: float
+    saturated: float
+    blank: float
+    sharpness: float
+    noise: float
+    novelty: float
+    """Distance from the training strips; about 1 on a typical strip."""
+
+
 class ImageResult(_Result):
-    """One file of the request; a refused one has ``problem`` instead of classes."""
+    """One file of the request; one that was refused or does not show steel has no classes."""
 
     filename: str | None = None
     status: int
+    verdict: str
+    """``ok``, ``defect``, ``suspect`` or ``not_inspected``."""
+    reason: str
+    """Of the verdict, in words."""
     width: int | None = None
     height: int | None = None
     sha256: str | None = None
     """Of the image file."""
     defect: bool | None = None
     defect_probability: float | None = None
+    health: HealthResult | None = None
     classes: list[ClassResult] | None = None
     png: str | None = None
     """Masks of all classes in base64, with ``mask_format=png``."""
@@ -186,13 +208,34 @@ class Image:
     """The whole answer: model, operating point, timing."""
 
     @property
+    def verdict(self) -> str:
+        """``ok``, ``defect``, ``suspect`` (a person has to look) or ``not_inspected`` (nothing is known)."""
+        return self.result.verdict
+
+    @property
+    def reason(self) -> str:
+        """Reason for the verdict, in words."""
+        return self.result.reason
+
+    @property
+    def inspected(self) -> bool:
+        """Whether the model has seen the strip."""
+        return self.verdict != "not_inspected"
+
+    @property
     def defect(self) -> bool:
-        """Whether any class is present."""
+        """Whether any class is present.
+
+        Raises:
+            NotInspectedError: if nothing is known of the strip, so that it is never taken for a clean one.
+        """
+        if not self.inspected:
+            raise NotInspectedError(self.reason)
         return bool(self.result.defect)
 
     @property
     def probability(self) -> float:
-        """The highest of the classes' probabilities."""
+        """The highest probability of the classes that are present; 0 if none is."""
         return self.result.defect_probability or 0.0
 
     @property

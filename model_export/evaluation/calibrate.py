@@ -10,11 +10,13 @@ from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
 from service.geometry import CLASS_COUNT
-from service.model.metadata import Calibration
+from service.model.metadata import Calibration, ReviewBand, ReviewBands
 
 Logits = npt.NDArray[np.float64]
 """float64 ``[strips, 4]``."""
 
+_MISSED = 0.02
+"""Most strips with a class among those that are called free of it."""
 _TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8), 241))
 
 
@@ -44,6 +46,35 @@ def fit_temperature(logits: Logits, truth: Logits) -> Calibration:
         cross_entropy_before=_cross_entropy(logits, truth),
         cross_entropy_after=losses[best],
     )
+
+
+def review_bands(probability: Logits, truth: npt.NDArray[np.bool_]) -> ReviewBands:
+    """Return for each class the probabilities that decide nothing.
+
+    Of the strips below the first, at most 2 % hold the class. From the second on, however far one looks, at
+    least half do (a step of isotonic regression). Where no strip lies between, both are the second.
+
+    Args:
+        probability: float64 ``[strips, 4]``, of strips that did not train the model.
+        truth: bool ``[strips, 4]``.
+    """
+    first, second, third, fourth = (
+        _review_band(probability[:, index], truth[:, index]) for index in range(CLASS_COUNT)
+    )
+    return first, second, third, fourth
+
+
+def _review_band(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> ReviewBand:
+    order = np.argsort(probability, kind="stable")
+    steps, holds = [*probability[order].tolist(), 1.0], truth[order].astype(np.float64)
+    numbers = np.arange(1, len(holds) + 1)
+    below = np.flatnonzero(np.cumsum(holds) / numbers <= _MISSED)
+    high = next(
+        (at for at in range(len(holds)) if (np.cumsum(holds[at:]) / numbers[: len(holds) - at]).min() >= 0.5),
+        len(holds),
+    )
+    low = int(below[-1]) + 1 if len(below) else 0
+    return steps[min(low, high)], steps[high]
 
 
 def expected_calibration_error(

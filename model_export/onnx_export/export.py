@@ -10,7 +10,12 @@ import numpy as np
 
 from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
 from model_export.errors import DataError
-from model_export.evaluation.calibrate import Logits, compute_class_logits, fit_temperature
+from model_export.evaluation.calibrate import (
+    Logits,
+    compute_class_logits,
+    fit_temperature,
+    review_bands,
+)
 from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.out_of_fold import FOLDS
 from model_export.evaluation.overlaps import measure_overlaps_at
@@ -119,11 +124,13 @@ def _export_one(state: Checkpoint, folder: Path, config: ExportConfig) -> ModelM
     calibration = fit_temperature(*compute_class_logits(restore_network(state), validation))
     train = select_strips(strips, state.split.train)
     draft = _draft(state, calibration, train, folder / MODEL, config.precision, config)
-    points = tune(measure_curves(draft.session, validation, "tuning on validation strips"))
+    curves = measure_curves(draft.session, validation, "tuning on validation strips")
+    points = tune(curves)
     overlaps = measure_overlaps_at(draft.session, test, list(points.values()))
     profiles = TunedProfiles(
         points=points,
         scores={name: class_scores(found) for name, found in zip(points, overlaps, strict=True)},
+        review_bands=review_bands(curves.probability, curves.true > 0),
         tuned_on=f"{len(validation)} validation strips",
         measured_on=f"{len(test)} test strips",
     )
@@ -171,6 +178,7 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
         profiles = TunedProfiles(
             points=points,
             scores={name: class_scores(found) for name, found in overlaps.items()},
+            review_bands=review_bands(others.probability, others.true > 0),
             tuned_on=f"{len(others.names)} strips of the other folds, each by the model of its own fold",
             measured_on=f"the {len(test)} strips of fold {number + 1}",
         )
@@ -181,9 +189,11 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
     calibration = fit_temperature(*_join(logits))
     train = _training_strips(whole)
     draft = _draft(whole, calibration, train, folder / MODEL, config.precision, config)
+    pooled_curves = ThresholdCurves.join(curves)
     profiles = TunedProfiles(
-        points=tune(ThresholdCurves.join(curves)),
+        points=tune(pooled_curves),
         scores={name: class_scores(found) for name, found in pooled.items()},
+        review_bands=review_bands(pooled_curves.probability, pooled_curves.true > 0),
         tuned_on=f"{count} strips, each by the model of the fold that did not train on it",
         measured_on=f"{count} strips, out of fold: {len(folds)} models of the same recipe, each on strips "
         "that neither trained it nor tuned its thresholds",

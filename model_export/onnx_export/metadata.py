@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.onnx_export.health_limits import learn_health_limits
 from model_export.onnx_export.parity import Arithmetic
 from model_export.onnx_export.provenance import provenance
 from model_export.training.checkpoint import Checkpoint
@@ -14,10 +15,12 @@ from service.model.metadata import (
     DefectClass,
     FourFractions,
     Golden,
+    HealthLimits,
     ModelMetadata,
     Parity,
     Profile,
     Provenance,
+    ReviewBands,
     Split,
 )
 
@@ -45,9 +48,16 @@ class DraftMetadata:
     split: Split
     provenance: Provenance
     calibration: Calibration
+    health: HealthLimits
 
     def complete(
-        self, *, profiles: tuple[Profile, ...], parity: Parity, golden: Golden, gate: FourFractions | None
+        self,
+        *,
+        profiles: tuple[Profile, ...],
+        parity: Parity,
+        golden: Golden,
+        gate: FourFractions | None,
+        review_bands: ReviewBands,
     ) -> ModelMetadata:
         """Return the metadata of the finished file."""
         return ModelMetadata(
@@ -65,6 +75,8 @@ class DraftMetadata:
             parity=parity,
             golden=golden,
             gate=gate,
+            health=self.health,
+            review_bands=review_bands,
         )
 
 
@@ -87,4 +99,5 @@ def draft_metadata(
         split=state.split,
         provenance=provenance(state, train, identity.notice),
         calibration=calibration,
+        health=learn_health_limits(train),
     )

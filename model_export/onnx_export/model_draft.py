@@ -30,6 +30,7 @@ from service.model.metadata import (
     ModelMetadata,
     OperatingPoint,
     Profile,
+    ReviewBands,
     png_base64,
 )
 from service.model.postprocess import byte_threshold
@@ -55,6 +56,8 @@ class TunedProfiles:
     """By name of the profile."""
     scores: Mapping[str, Sequence[ClassScore]]
     """By name of the profile."""
+    review_bands: ReviewBands
+    """Measured on the strips that chose the points."""
     tuned_on: str
     """In words, for the metadata."""
     measured_on: str
@@ -68,7 +71,8 @@ class ModelDraft:
         state: the checkpoint.
         calibration: temperature of its class probabilities.
         identity: name and version of the model.
-        train: the strips that it was trained on; some of them set the ranges of int8 activations.
+        train: the strips that it was trained on; they set the limits of health, some of them
+            the ranges of int8 activations.
         path: the file that ``finish`` writes.
         arithmetic: arithmetic of the file.
         soft_gate: multiply each pixel's probability by its class's on the whole strip.
@@ -121,6 +125,7 @@ class ModelDraft:
             parity=parity,
             golden=_golden(self.session, inspection),
             gate=gate,
+            review_bands=profiles.review_bands,
         )
         if gate is not None:
             gate_decoder(self._graph, gate)

@@ -187,6 +187,11 @@ def record_metrics(request: Request, done: FileResults, timing: TimingMs) -> Non
     metrics = metrics_of(request)
     found_classes: list[int] = []
     for prediction in done.predictions:
+        metrics.verdicts.labels(prediction.verdict.name).inc()
+        metrics.count_repeated(prediction.sha256)
+        if prediction.health is not None and prediction.health.fault is not None:
+            metrics.faults.labels(prediction.health.fault).inc()
+            continue
         for stage, meter in metrics.stages.items():
             seconds, cpu_seconds = getattr(prediction.timing, stage)
             meter.seconds.observe(seconds)
@@ -199,6 +204,7 @@ def record_metrics(request: Request, done: FileResults, timing: TimingMs) -> Non
     request.state.log = {
         "files": len(done.results),
         "refused": len(done.failures),
+        "verdicts": [prediction.verdict.name for prediction in done.predictions],
         "classes": found_classes,
         "timing_ms": timing.model_dump(),
     }

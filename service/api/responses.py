@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from service.api.schemas import (
     ClassResult,
+    HealthResult,
     ImageResult,
     InstanceResult,
     ModelInfo,
@@ -18,6 +19,7 @@ from service.errors import ServiceError
 from service.geometry import HEIGHT, WIDTH
 from service.inference.prediction import Prediction
 from service.masks.regions import Instance
+from service.model.health import Health
 from service.model.metadata import DefectClass
 from service.model.session import Session
 from service.problem import problem_of
@@ -87,6 +89,8 @@ def model_info(session: Session) -> ModelInfo:
         provenance=metadata.provenance,
         calibration=metadata.calibration,
         parity=metadata.parity,
+        health=metadata.health,
+        review_bands=metadata.review_bands,
     )
 
 
@@ -107,16 +111,29 @@ def image_result(
         pixel_size: width and height of a pixel in millimetres; None leaves millimetres out.
     """
     if isinstance(result, ServiceError):
-        return ImageResult(filename=filename, status=result.status, problem=problem_of(result, request_id))
+        problem = problem_of(result, request_id)
+        return ImageResult(
+            filename=filename,
+            status=result.status,
+            verdict="not_inspected",
+            reason=f"{problem.title}: {problem.detail}",
+            problem=problem,
+        )
+    present = [found.probability for found in result.classes if found.present]
     return ImageResult(
         filename=filename,
         status=200,
+        verdict=result.verdict.name,
+        reason=result.verdict.reason,
         width=WIDTH,
         height=HEIGHT,
         sha256=result.sha256,
-        defect=any(found.present for found in result.classes),
-        defect_probability=round(max(found.probability for found in result.classes), 4),
-        classes=[
+        defect=bool(present) if result.inspected else None,
+        defect_probability=round(max(present), 4) if present else None,
+        health=None if result.health is None else _health_result(result.health),
+        classes=None
+        if not result.inspected
+        else [
             ClassResult(
                 class_id=found.class_id,
                 name=kind.name,
@@ -133,6 +150,14 @@ def image_result(
         instances=None
         if result.instances is None
         else [_instance_result(one, pixel_size) for one in result.instances],
+    )
+
+
+def _health_result(health: Health) -> HealthResult:
+    return HealthResult(
+        fault=health.fault,
+        novelty=_round(health.novelty),
+        **{name: _round(value) for name, value in health.measures._asdict().items()},
     )
 
 

@@ -58,7 +58,6 @@ def _overlay_parameters(query: Annotated[OperatingPointQuery, Query()], deadline
     tags=["Strips"],
     summary="Find defects",
     response_model=PredictResponse,
-    response_model_exclude_none=True,
     responses={
         200: {
             "description": "An entry for each file. The examples show the effect of parameters.",
@@ -86,7 +85,7 @@ async def predict(request: Request) -> Response:
     answer = predict_response(uploads, done, timing, request.state.request_id, pixel_size)
     headers = {"Server-Timing": server_timing(timing)}
     record_metrics(request, done, timing)
-    return Response(answer.model_dump_json(exclude_none=True), media_type="application/json", headers=headers)
+    return Response(answer.model_dump_json(), media_type="application/json", headers=headers)
 
 
 @strips.post(
@@ -114,11 +113,12 @@ async def overlay(request: Request) -> Response:
         raise result
     masks = {found.class_id: found.mask for found in result.classes if found.mask is not None}
     captions = {
-        kind.id: class_caption(kind.id, kind.name, found.probability) + ("" if found.present else " (absent)")
-        for kind, found in zip(done.session.metadata.classes, result.classes, strict=True)
+        found.class_id: class_caption(found.class_id, kind.name, found.probability)
+        + ("" if found.present else " (absent)")
+        for kind, found in zip(done.session.metadata.classes, result.classes, strict=False)
     }
     image = await asyncio.get_running_loop().run_in_executor(
-        engine_of(request).threads, draw_overlay, result.strip, masks, captions
+        engine_of(request).threads, draw_overlay, result.strip, masks, captions, result.verdict.words
     )
     timing = timing_ms(done.predictions, done.seconds)
     record_metrics(request, done, timing)

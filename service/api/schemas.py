@@ -5,8 +5,18 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from service.geometry import CLASS_COUNT
-from service.model.metadata import Calibration, DefectClass, Parity, Profile, Provenance
-from service.problem import Problem
+from service.model.health import Fault
+from service.model.metadata import (
+    Calibration,
+    DefectClass,
+    HealthLimits,
+    Parity,
+    Profile,
+    Provenance,
+    ReviewBands,
+)
+from service.model.verdict import VerdictName
+from service.problem import Problem, optional
 
 
 class ModelSummary(BaseModel):
@@ -17,9 +27,7 @@ class ModelSummary(BaseModel):
     sha256: str = Field(description="hash of the model file")
     provider: str = Field(description="onnxruntime's execution provider", examples=["CPUExecutionProvider"])
     precision: str = Field(examples=["fp32"], description="arithmetic of the file")
-    fallback_reason: str | None = Field(
-        None, description="only with device=auto: why the model runs on the CPU"
-    )
+    fallback_reason: str | None = optional(description="only with device=auto: why the model runs on the CPU")
 
 
 class ProfileUsed(BaseModel):
@@ -62,9 +70,9 @@ class InstanceResult(BaseModel):
     bbox: tuple[int, int, int, int] = Field(description="left, top, width, height")
     area: int = Field(description="pixels")
     centroid: tuple[float, float] = Field(description="x and y; the middle of the first pixel is 0.5, 0.5")
-    bbox_mm: tuple[float, float, float, float] | None = Field(None, description="with mm_per_px")
-    area_mm2: float | None = Field(None, description="with mm_per_px")
-    centroid_mm: tuple[float, float] | None = Field(None, description="with mm_per_px")
+    bbox_mm: tuple[float, float, float, float] | None = optional(description="with mm_per_px")
+    area_mm2: float | None = optional(description="with mm_per_px")
+    centroid_mm: tuple[float, float] | None = optional(description="with mm_per_px")
 
 
 class ClassResult(BaseModel):
@@ -77,39 +85,68 @@ class ClassResult(BaseModel):
     )
     probability: float = Field(description="probability that the strip holds a defect of this class")
     area: int = Field(description="pixels of the mask")
-    area_mm2: float | None = Field(None, description="with mm_per_px")
-    rle: str | None = Field(
-        None, description="with mask_format=rle: Kaggle's run-length code; empty if not present"
+    area_mm2: float | None = optional(description="with mm_per_px")
+    rle: str | None = optional(
+        description="with mask_format=rle: Kaggle's run-length code; empty if not present"
     )
-    coco_rle: CocoRle | None = Field(None, description="with mask_format=coco_rle or coco_rle_uncompressed")
-    polygon: MultiPolygon | None = Field(None, description="with mask_format=polygon")
+    coco_rle: CocoRle | None = optional(description="with mask_format=coco_rle or coco_rle_uncompressed")
+    polygon: MultiPolygon | None = optional(description="with mask_format=polygon")
+
+
+class HealthResult(BaseModel):
+    """Measures that tell steel from a blind camera; `GET /model` has the limits. See docs/scores.md."""
+
+    fault: Fault | None = optional(description="the reason for `not_inspected`")
+    black: float = Field(description="share of columns without steel; the others are measured")
+    brightness: float = Field(description="mean grey value, 0 to 255")
+    contrast: float = Field(description="standard deviation of the grey values")
+    saturated: float = Field(description="share of pixels at the upper end of the grey scale")
+    blank: float = Field(description="share of pixels equal to their neighbours")
+    sharpness: float = Field(description="mean second difference of grey values")
+    noise: float = Field(description="squared difference of neighbours as a share of the variance")
+    novelty: float = Field(description="distance from the training strips; about 1 on a typical strip")
 
 
 class ImageResult(BaseModel):
-    """One file of the request. A file that was refused has `status` and `problem` instead of classes."""
+    """One file of the request.
 
-    filename: str | None = Field(None, description="as received, or as in X-Filename")
+    A file that was refused has `status` and `problem` instead of classes. A strip that does not look like
+    steel has `health` with the fault, `defect: null` and no classes.
+    """
+
+    filename: str | None = optional(description="as received, or as in X-Filename")
     status: int = Field(description="200, or the status that this file alone would get")
-    width: int | None = Field(None, description="pixels")
-    height: int | None = Field(None, description="pixels")
-    sha256: str | None = Field(None, description="hash of the file's bytes")
-    defect: bool | None = Field(None, description="whether any class is present")
-    defect_probability: float | None = Field(None, description="the highest of the classes' probabilities")
-    classes: list[ClassResult] | None = Field(None, description="all four classes, in order")
-    png: str | None = Field(
-        None,
+    verdict: VerdictName = Field(
+        description="`defect`: a class is present and likely. `suspect`: a class may be there, a person has "
+        "to look: its probability lies in the review band, or it has no mask. `ok`: neither. "
+        "`not_inspected`: nothing is known, since the file was refused or does not show steel"
+    )
+    reason: str = Field(description="of the verdict, in words: classes with probability and area")
+    width: int | None = optional(description="pixels")
+    height: int | None = optional(description="pixels")
+    sha256: str | None = optional(description="hash of the file's bytes")
+    defect: bool | None = Field(
+        None, description="whether any class is present; null if the strip was not inspected"
+    )
+    defect_probability: float | None = optional(
+        description="the highest probability of the classes that are present, if any is"
+    )
+    health: HealthResult | None = optional(
+        description="measures of the image; none with STEEL_HEALTH=off or a model without limits"
+    )
+    classes: list[ClassResult] | None = optional(description="all four classes, in order")
+    png: str | None = optional(
         description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit "
         "`class_id - 1` of a pixel for its class",
     )
-    maps: str | None = Field(
-        None,
+    maps: str | None = optional(
         description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, 1600 wide, "
         "the maps of the four classes one below the other; all 0 if all classes are ruled out",
     )
-    instances: list[InstanceResult] | None = Field(
-        None, description="with instances=true: connected defects, the largest of each class first"
+    instances: list[InstanceResult] | None = optional(
+        description="with instances=true: connected defects, the largest of each class first"
     )
-    problem: Problem | None = Field(None, description="the reason, if this file was refused")
+    problem: Problem | None = optional(description="the reason, if this file was refused")
 
 
 class TimingMs(BaseModel):
@@ -127,8 +164,8 @@ class PredictResponse(BaseModel):
 
     model: ModelSummary = Field(description="the model that answered")
     profile: ProfileUsed = Field(description="the operating point that was used")
-    mm_per_px: tuple[float, float] | None = Field(
-        None, description="with mm_per_px: width and height of a pixel in millimetres, as understood"
+    mm_per_px: tuple[float, float] | None = optional(
+        description="with mm_per_px: width and height of a pixel in millimetres, as understood"
     )
     images: list[ImageResult] = Field(description="an entry per file, in the order of the request")
     timing_ms: TimingMs = Field(description="duration of the stages")
@@ -155,6 +192,11 @@ class ModelInfo(ModelSummary):
     provenance: Provenance = Field(description="training data, date and software")
     calibration: Calibration = Field(description="calibration of the class probabilities")
     parity: Parity = Field(description="difference between the file and the network in torch")
+    health: HealthLimits | None = Field(description="limits beyond which strips are not inspected")
+    review_bands: ReviewBands | None = Field(
+        description="per class, the probabilities between which a strip is `suspect`, widened to hold the "
+        "class threshold"
+    )
 
 
 class ReloadResponse(BaseModel):

@@ -36,7 +36,7 @@ def error_response(error: ServiceError, scope: Mapping[str, Any]) -> JSONRespons
 
 def problem_response(problem: Problem, headers: Mapping[str, str] | None) -> JSONResponse:
     """Answer a request with a problem."""
-    return JSONResponse(problem.model_dump(exclude_none=True), problem.status, headers, media_type=MEDIA_TYPE)
+    return JSONResponse(problem.model_dump(), problem.status, headers, media_type=MEDIA_TYPE)
 
 
 def speaks_v2(scope: Mapping[str, Any]) -> bool:

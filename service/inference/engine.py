@@ -88,6 +88,7 @@ class Engine:
         max_queue_size: strips that may wait.
         batch_timeout: seconds that a strip waits for others when the model is busy.
         max_pixels: largest image, by its header.
+        check_health: leave strips beyond the model's limits of health uninspected.
         max_run_seconds: longest inference; one that lasts longer counts as hanging.
         reload_seconds: longest time for a new model to be loaded, proven and warmed up.
         on_fatal: called once when only a new process can help: an inference hangs, a GPU is lost, or the
@@ -102,6 +103,7 @@ class Engine:
         max_queue_size: int,
         batch_timeout: float,
         max_pixels: int,
+        check_health: bool,
         max_run_seconds: float,
         reload_seconds: float,
         on_fatal: Callable[[Exception], None] = lambda _error: None,
@@ -112,6 +114,7 @@ class Engine:
             max_queue_size=max_queue_size,
             batch_timeout=batch_timeout,
             max_pixels=max_pixels,
+            check_health=check_health,
             max_run_seconds=max_run_seconds,
             on_batch=metrics.batch_size.observe,
             on_failure=self._fail,

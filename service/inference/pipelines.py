@@ -19,15 +19,18 @@ from service.inference.batcher import Batcher
 from service.inference.prediction import (
     Decoded,
     Elapsed,
+    ImageRules,
     Inferred,
     Job,
     Prediction,
     decode_job,
     finish_job,
     infer,
+    refuse_job,
     run_jobs,
 )
 from service.model.session import Session
+from service.model.verdict import Review
 
 X = TypeVar("X")
 Y = TypeVar("Y")
@@ -43,6 +46,8 @@ class QueueOptions:
     """Seconds that a strip waits for others when the model is busy."""
     max_pixels: int
     """Largest image, by its header."""
+    check_health: bool
+    """Whether strips beyond the model's limits of health are left uninspected."""
     max_run_seconds: float
     """Longest inference; see ``Batcher``."""
     on_batch: Callable[[int], None]
@@ -72,13 +77,21 @@ class StagedPipeline:
     Args:
         batcher: runs ``infer``.
         threads: for the other stages.
-        max_pixels: largest image, by its header.
+        rules: of images.
+        review: of the model's answers.
     """
 
-    def __init__(self, batcher: Batcher[Strip, Inferred], threads: Executor, *, max_pixels: int) -> None:
+    def __init__(
+        self,
+        batcher: Batcher[Strip, Inferred],
+        threads: Executor,
+        rules: ImageRules,
+        review: Review,
+    ) -> None:
         self._batcher = batcher
         self._threads = threads
-        self._max_pixels = max_pixels
+        self._rules = rules
+        self._review = review
         self._decoding = 0
 
     @property
@@ -96,9 +109,7 @@ class StagedPipeline:
         return [asyncio.ensure_future(self._predict(job, self._decode(job), deadline)) for job in inputs]
 
     def _decode(self, job: Job) -> asyncio.Future[Decoded]:
-        decoding = asyncio.get_running_loop().run_in_executor(
-            self._threads, decode_job, job, self._max_pixels
-        )
+        decoding = asyncio.get_running_loop().run_in_executor(self._threads, decode_job, job, self._rules)
         self._decoding += 1
         # Counted until the thread is done, not until the caller gives up.
         decoding.add_done_callback(self._on_decoded)
@@ -111,11 +122,13 @@ class StagedPipeline:
 
     async def _predict(self, job: Job, decoding: asyncio.Future[Decoded], deadline: float) -> Prediction:
         decoded = await asyncio.shield(decoding)
+        if not decoded.shows_steel:
+            return refuse_job(decoded)
         queued = time.perf_counter()
         inferred = await self._batcher.put(decoded.strip, deadline)
         queue = Elapsed(inferred.started - queued, 0.0)
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, finish_job, job, decoded, inferred, queue
+            self._threads, finish_job, job, decoded, inferred, queue, self._review
         )
 
 
@@ -135,12 +148,13 @@ def start_pipeline(
     Returns:
         The pipeline, the queue in it, and the threads that infer.
     """
+    rules = ImageRules(options.max_pixels, session.metadata.health if options.check_health else None)
     if session.batches:
         strips = _start_batcher(functools.partial(infer, session), session, loader, options, max_batch_size)
-        return StagedPipeline(strips, images, max_pixels=options.max_pixels), strips, loader
+        return StagedPipeline(strips, images, rules, Review.by(session.metadata)), strips, loader
     loader.shutdown(wait=False)
     threads = ThreadPoolExecutor(session.max_parallel_runs, thread_name_prefix="inference")
-    run = functools.partial(run_jobs, session, max_pixels=options.max_pixels)
+    run = functools.partial(run_jobs, session, rules=rules)
     jobs = _start_batcher(run, session, threads, options, max_batch_size)
     return jobs, jobs, threads
 

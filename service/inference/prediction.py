@@ -11,9 +11,11 @@ from service.geometry import Strip
 from service.images.decode import decode
 from service.masks.formats import CODECS, MaskFormat, maps_png, png
 from service.masks.regions import Instance, instances
-from service.model.metadata import OperatingPoint
+from service.model.health import Health, check_health
+from service.model.metadata import HealthLimits, OperatingPoint
 from service.model.postprocess import ClassMask, apply_operating_point
 from service.model.session import Probabilities, Session
+from service.model.verdict import Review, Verdict, judge, not_inspected
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,6 +33,16 @@ class PredictOptions:
     """Whether to return the probabilities of pixels."""
     bits: int | None = None
     """Of a pixel in 16-bit files; see ``images.decode.decode``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """What an image has to be to get to the model."""
+
+    max_pixels: int
+    """Largest image, by its header."""
+    health: HealthLimits | None
+    """Limits of a strip that shows steel; None inspects every strip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,11 @@ class Prediction:
     strip: Strip
     sha256: str
     """Of the file's bytes."""
+    verdict: Verdict
+    health: Health | None
+    """None where health is not checked."""
     classes: Sequence[ClassMask]
+    """Empty if the strip was not inspected."""
     codes: Sequence[dict[str, Any]]
     """For each class, the field of the answer that holds its mask in the format of the options."""
     png: str | None
@@ -91,6 +107,11 @@ class Prediction:
     """None unless the options ask for them."""
     timing: Timing
 
+    @property
+    def inspected(self) -> bool:
+        """Whether the model has seen the strip."""
+        return self.verdict.name != "not_inspected"
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -98,7 +119,13 @@ class Decoded:
 
     strip: Strip
     sha256: str
+    health: Health | None
     elapsed: Elapsed
+
+    @property
+    def shows_steel(self) -> bool:
+        """Whether the model is to see it."""
+        return self.health is None or self.health.fault is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +139,16 @@ class Inferred:
     """Seconds of the whole batch; of its processor seconds, this strip's share."""
 
 
-def decode_job(job: Job, max_pixels: int) -> Decoded:
-    """Decode a job's file.
+def decode_job(job: Job, rules: ImageRules) -> Decoded:
+    """Decode a job's file and check the health of the strip.
 
     Raises:
         ServiceError: as ``images.decode.decode`` does.
     """
     watch = Stopwatch()
-    strip = decode(job.data, max_pixels=max_pixels, bits=job.options.bits)
-    return Decoded(strip, hashlib.sha256(job.data).hexdigest(), watch.read())
+    strip = decode(job.data, max_pixels=rules.max_pixels, bits=job.options.bits)
+    health = None if rules.health is None else check_health(strip, rules.health)
+    return Decoded(strip, hashlib.sha256(job.data).hexdigest(), health, watch.read())
 
 
 def infer(session: Session, strips: Sequence[Strip]) -> list[Inferred]:
@@ -138,8 +166,8 @@ def infer(session: Session, strips: Sequence[Strip]) -> list[Inferred]:
     return [Inferred(one, watch.started, elapsed) for one in probabilities]
 
 
-def finish_job(job: Job, decoded: Decoded, inferred: Inferred, queue: Elapsed) -> Prediction:
-    """Turn probabilities into masks and their codes."""
+def finish_job(job: Job, decoded: Decoded, inferred: Inferred, queue: Elapsed, review: Review) -> Prediction:
+    """Turn probabilities into a verdict, masks and their codes."""
     watch = Stopwatch()
     options, masks = job.options, inferred.probabilities.masks
     classes = apply_operating_point(inferred.probabilities.classes, masks, options.point)
@@ -147,12 +175,32 @@ def finish_job(job: Job, decoded: Decoded, inferred: Inferred, queue: Elapsed) -
     return Prediction(
         decoded.strip,
         decoded.sha256,
+        judge(classes, review, options.point),
+        decoded.health,
         classes,
         codes=[{} if codec is None else {codec.field: codec.encode(found.mask)} for found in classes],
         png=png([found.mask for found in classes]) if options.mask_format == "png" else None,
         maps=maps_png(masks) if options.maps else None,
         instances=_instances(classes, inferred.probabilities) if options.instances else None,
         timing=Timing(decoded.elapsed, queue, inferred.elapsed, watch.read()),
+    )
+
+
+def refuse_job(decoded: Decoded) -> Prediction:
+    """Return the answer for a strip that does not show steel; the model does not see it."""
+    nothing = Elapsed(0.0, 0.0)
+    reason = (decoded.health and decoded.health.reason) or ""
+    return Prediction(
+        decoded.strip,
+        decoded.sha256,
+        not_inspected(reason),
+        decoded.health,
+        classes=(),
+        codes=(),
+        png=None,
+        maps=None,
+        instances=None,
+        timing=Timing(decoded.elapsed, nothing, nothing, nothing),
     )
 
 
@@ -165,18 +213,23 @@ def _instances(classes: Sequence[ClassMask], probabilities: Probabilities) -> li
     ]
 
 
-def run_jobs(session: Session, jobs: Sequence[Job], max_pixels: int) -> list[Prediction | ServiceError]:
+def run_jobs(session: Session, jobs: Sequence[Job], rules: ImageRules) -> list[Prediction | ServiceError]:
     """Run jobs through all stages on this thread, each to its prediction or its own error; blocking."""
     started = time.perf_counter()
-    decoded = [_or_error(decode_job, job, max_pixels) for job in jobs]
-    strips = [one.strip for one in decoded if isinstance(one, Decoded)]
+    review = Review.by(session.metadata)
+    decoded = [_or_error(decode_job, job, rules) for job in jobs]
+    strips = [one.strip for one in decoded if isinstance(one, Decoded) and one.shows_steel]
     inferred = iter(infer(session, strips) if strips else [])
-    return [
-        one
-        if isinstance(one, ServiceError)
-        else _or_error(finish_job, job, one, next(inferred), Elapsed(started - job.queued, 0.0))
-        for job, one in zip(jobs, decoded, strict=True)
-    ]
+    results: list[Prediction | ServiceError] = []
+    for job, one in zip(jobs, decoded, strict=True):
+        if isinstance(one, ServiceError):
+            results.append(one)
+        elif not one.shows_steel:
+            results.append(refuse_job(one))
+        else:
+            queue = Elapsed(started - job.queued, 0.0)
+            results.append(_or_error(finish_job, job, one, next(inferred), queue, review))
+    return results
 
 
 def _or_error(stage: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | ServiceError:

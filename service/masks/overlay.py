@@ -23,10 +23,13 @@ def class_caption(class_id: int, name: str, probability: float | None = None) ->
     return f"{class_id} {name}" + ("" if probability is None else f" {probability:.0%}")
 
 
-def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mapping[int, str]) -> bytes:
+def draw_overlay(
+    strip: Strip, masks: Mapping[int, ColumnMask], captions: Mapping[int, str], verdict: str | None = None
+) -> bytes:
     """Draw masks (column-major bool ``[1600, 256]``, by class id) over a strip; return a PNG.
 
-    Each mask is tinted and outlined; below the strip a legend holds a caption per class.
+    Each mask is tinted and outlined; below the strip stand a caption per class and, if given,
+    the verdict.
     """
     grey = strip.astype(np.float32)
     colours = np.stack([grey, grey, grey], axis=-1)
@@ -35,7 +38,7 @@ def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mappin
         colour = np.array(COLOURS[class_id], dtype=np.float32)
         colours[mask] = 0.7 * colours[mask] + 0.3 * colour
         colours[_outline(mask)] = colour
-    canvas = Image.new("RGB", (WIDTH, HEIGHT + _LEGEND), "white")
+    canvas = Image.new("RGB", (WIDTH, HEIGHT + (1 if verdict is None else 2) * _LEGEND), "white")
     canvas.paste(Image.fromarray(colours.clip(0, 255).astype(np.uint8)))
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(16)
@@ -44,6 +47,8 @@ def draw_overlay(strip: Strip, masks: Mapping[int, ColumnMask], captions: Mappin
         draw.rectangle((x, HEIGHT + 7, x + 14, HEIGHT + 21), fill=COLOURS[class_id])
         draw.text((x + 20, HEIGHT + 4), caption, fill="black", font=font)
         x += 40 + int(draw.textlength(caption, font=font))
+    if verdict is not None:
+        draw.text((8, HEIGHT + _LEGEND + 2), verdict, fill="black", font=font)
     buffer = io.BytesIO()
     canvas.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

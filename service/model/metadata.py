@@ -15,6 +15,8 @@ FORMAT_VERSION = 1
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 FourFractions = tuple[Fraction, Fraction, Fraction, Fraction]
+ReviewBand = tuple[Fraction, Fraction]
+ReviewBands = tuple[ReviewBand, ReviewBand, ReviewBand, ReviewBand]
 FourAreas = Annotated[
     tuple[int, int, int, int], Field(description="pixels, one value per class in the order of ids")
 ]
@@ -119,6 +121,28 @@ class Parity(_Frozen):
     )
 
 
+Range = Annotated[tuple[float, float], Field(description="least and most that is inspected")]
+SevenNumbers = tuple[float, float, float, float, float, float, float]
+
+
+class HealthLimits(_Frozen):
+    """Ranges of the measures of ``images.health``, learnt from training strips; others are not inspected."""
+
+    strips: int = Field(description="training strips that were measured")
+    black: Range = Field(description="share of columns without steel")
+    brightness: Range = Field(description="mean grey value, 0 to 255")
+    contrast: Range = Field(description="standard deviation of grey values")
+    saturated: Range = Field(description="share of pixels at the upper end of the grey scale")
+    blank: Range = Field(description="share of pixels equal to their neighbours")
+    sharpness: Range = Field(description="mean second difference of grey values")
+    noise: Range = Field(description="squared difference of neighbours as a share of the variance")
+    novelty: Range = Field(description="distance from the training strips; about 1 on a typical strip")
+    typical: SevenNumbers = Field(description="mean logarithms of the measures above but novelty, in order")
+    inverse_covariance: tuple[
+        SevenNumbers, SevenNumbers, SevenNumbers, SevenNumbers, SevenNumbers, SevenNumbers, SevenNumbers
+    ] = Field(description="of these logarithms")
+
+
 class Golden(_Frozen):
     """A drawn strip with the exported file's answer; proves a session before it serves."""
 
@@ -152,6 +176,16 @@ class ModelMetadata(_Frozen):
         None,
         description="masks are computed only for strips on which a class reaches this probability and are "
         "empty elsewhere; no profile's class threshold is lower. None: for every strip",
+    )
+
+    health: HealthLimits | None = Field(
+        None, description="strips beyond these limits are not inspected; None: every strip is"
+    )
+    review_bands: ReviewBands | None = Field(
+        None,
+        description="probabilities per class that decide nothing: below the first, at most 2 % of "
+        "out-of-fold strips hold the class; from the second on, at least half do. None: the class threshold "
+        "decides",
     )
 
     def profile(self, name: str) -> Profile | None:

@@ -32,6 +32,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._last_sha256: str | None = None
         # The route is the template, never the path itself: callers must not create series.
         self.requests = Counter(
             "steel_requests", "Requests answered.", ["route", "status"], registry=self._registry
@@ -80,6 +81,23 @@ class Metrics:
             ["defect"],
             registry=self._registry,
         )
+        self.verdicts = Counter(
+            "steel_verdicts",
+            "Verdicts on strips: ok, defect, suspect, not_inspected; refused files are in steel_refusals.",
+            ["verdict"],
+            registry=self._registry,
+        )
+        self.faults = Counter(
+            "steel_health_faults",
+            "Strips not inspected since they do not look like steel, by fault.",
+            ["fault"],
+            registry=self._registry,
+        )
+        self.repeated = Counter(
+            "steel_repeated_strips",
+            "Strips whose file equals the one before, byte for byte: a frozen camera sends nothing else.",
+            registry=self._registry,
+        )
         self.defects = Counter(
             "steel_defects",
             "Strips on which the class was found.",
@@ -108,6 +126,12 @@ class Metrics:
         )
         self._ready = Gauge("steel_ready", "1 when ready.", registry=self._registry)
         self._queue_size = Gauge("steel_queue_size", "Strips in the queue.", registry=self._registry)
+
+    def count_repeated(self, sha256: str) -> None:
+        """Count a strip whose file has the hash of the one before."""
+        if sha256 == self._last_sha256:
+            self.repeated.inc()
+        self._last_sha256 = sha256
 
     def watch(self, *, ready: Callable[[], bool], queue_size: Callable[[], int]) -> None:
         """Set the functions that give these gauges their values."""

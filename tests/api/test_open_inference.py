@@ -120,6 +120,8 @@ def test_metadata_is_told(tritons: triton.InferenceServerClient) -> None:
         "present": ("BOOL", [-1, 4]),
         "mask": ("UINT8", [-1, 256, 1600]),
         "rle": ("BYTES", [-1, 4]),
+        "verdict": ("BYTES", [-1]),
+        "reason": ("BYTES", [-1]),
     }
 
 

@@ -46,6 +46,8 @@ async def test_the_whole_answer(client: httpx.AsyncClient) -> None:
             {
                 "filename": "a.png",
                 "status": 200,
+                "verdict": "defect",
+                "reason": "kind 3 100%, 150 px",
                 "width": 1600,
                 "height": 256,
                 "sha256": hashlib.sha256(STRIP).hexdigest(),
@@ -76,7 +78,8 @@ async def test_a_clean_strip(client: httpx.AsyncClient) -> None:
     response = await client.post("/predict", content=png(block_strip()), headers=PNG)
     (image,) = response.json()["images"]
     assert image["defect"] is False
-    assert image["defect_probability"] == 0
+    assert (image["verdict"], image["reason"]) == ("ok", "likeliest defect: kind 1 0.0%")
+    assert "defect_probability" not in image
     assert [found["rle"] for found in image["classes"]] == ["", "", "", ""]
 
 
@@ -188,7 +191,7 @@ async def test_an_overlay_is_a_picture(client: httpx.AsyncClient) -> None:
     assert response.headers["content-type"] == "image/png"
     assert "inference;dur=" in response.headers["server-timing"]
     picture = np.asarray(Image.open(io.BytesIO(response.content)))
-    assert picture.shape == (284, 1600, 3)
+    assert picture.shape == (312, 1600, 3)
     left, top, width, height = BLOCK
     inside = picture[top : top + height, left : left + width]
     assert (inside[..., 0] != inside[..., 1]).all()  # coloured

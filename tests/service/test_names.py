@@ -35,6 +35,7 @@ SETTINGS = {
     "max_buffered_bytes",
     "max_files",
     "bits",
+    "health",
     "max_pixels",
     "api_key",
     "api_keys_file",
@@ -58,6 +59,9 @@ METRICS = {
     "steel_refusals": ("reason",),
     "steel_disconnects": (),
     "steel_strips": ("defect",),
+    "steel_verdicts": ("verdict",),
+    "steel_health_faults": ("fault",),
+    "steel_repeated_strips": (),
     "steel_defects": ("class_id",),
     "steel_model_info": ("name", "version", "sha256", "provider", "precision", "fallback"),
     "steel_requests_received": (),
@@ -67,7 +71,7 @@ METRICS = {
     "steel_queue_size": (),
 }
 LOG_FIELDS = {"event", "log_level", "request_id", "method", "path", "status", "seconds", "client"}
-PREDICTION_FIELDS = {"files", "refused", "classes", "timing_ms"}
+PREDICTION_FIELDS = {"files", "refused", "verdicts", "classes", "timing_ms"}
 TIMING_FIELDS = {"decode", "queue", "inference", "postprocess", "total"}
 
 

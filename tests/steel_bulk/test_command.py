@@ -100,12 +100,13 @@ async def test_rows_say_what_predict_says(
         assert row["status"] == response.status_code
         if response.status_code != 200:
             assert name in BAD
-            assert row["error"] == f"{said['title']}: {said['detail']}"
+            assert row["error"] == row["reason"] == f"{said['title']}: {said['detail']}"
+            assert row["verdict"] == "not_inspected"
             assert row["sha256"] is row["defect"] is row["rle_1"] is None
             continue
         (image,) = said["images"]
-        for field in ("sha256", "width", "height", "defect", "defect_probability"):
-            assert row[field] == image[field]
+        for field in ("sha256", "width", "height", "verdict", "reason", "defect", "defect_probability"):
+            assert row[field] == image.get(field)
         for one in image["classes"]:
             for field in ("present", "probability", "area", "rle"):
                 assert row[f"{field}_{one['class_id']}"] == one[field]
@@ -140,7 +141,10 @@ def test_an_interrupted_run_resumes_and_prints_the_sum(
     assert run(config) == 0
     assert ray.parts[0] == 1
     assert (parts / "part-000000.parquet").stat().st_mtime_ns == before
-    assert f"{STRIPS} strips, {STRIPS} with a defect, 0 refused" in capsys.readouterr().out
+    assert (
+        f"{STRIPS} strips, {STRIPS} with a defect, 0 suspect, 0 not inspected, 0 refused"
+        in capsys.readouterr().out
+    )
     ray.parts = []
     assert run(config) == 0
     assert ray.parts == []

@@ -58,7 +58,7 @@ def test_a_folder_gives_the_same_with_and_without_a_server(
     with_server = steel("predict", folder, "--server", server.url, "--out", tmp_path / "a", *extra)
     without = steel("predict", folder, "--out", tmp_path / "b", *extra, model=tiny_model)
     assert (with_server.returncode, without.returncode) == (1, 1), with_server.stderr + without.stderr
-    assert "7 files, 5 with a defect, 1 refused" in with_server.stdout
+    assert "7 files, 5 with a defect, 0 suspect, 0 not inspected, 1 refused" in with_server.stdout
 
     def by_name(out: Path) -> list[dict[str, Any]]:
         return sorted(lines(out), key=lambda line: str(line["file"]))

@@ -194,7 +194,7 @@ async def test_names_of_every_kind(
         await reached(lambda: len(lines(out)) == 5)
     assert {line["file"] for line in lines(out)} == set(names)
     assert {path.name for path in (out / "pictures").iterdir()} == set(names)
-    assert "line\\nbreak.png: kind 3 100%" in capsys.readouterr().out.splitlines()
+    assert "line\\nbreak.png: defect: kind 3 100%, 150 px" in capsys.readouterr().out.splitlines()
 
 
 async def test_a_picture_is_that_of_the_last_version(service: Service, folder: Path, out: Path) -> None:

@@ -63,7 +63,8 @@ def body(**more: Any) -> bytes:
     model = {"name": "a", "version": "1", "sha256": "0", "provider": "CPU", "precision": "int8"}
     profile = {"name": "inspection", "class_threshold": [0.5], "threshold": [0.5], "min_area": [1]}
     timing = {"decode": 1, "queue": 1, "inference": 1, "postprocess": 1, "total": 4}
-    image = {"filename": "a.png", "status": 200, "width": 3, "height": 2, "classes": [found(5, **more)]}
+    size, verdict = {"width": 3, "height": 2}, {"verdict": "defect", "reason": "new 100%, 1 px"}
+    image = {"filename": "a.png", "status": 200, **size, **verdict, "classes": [found(5, **more)]}
     answer = {"model": model, "profile": profile, "images": [image], "timing_ms": timing}
     return json.dumps(answer | more).encode()
 

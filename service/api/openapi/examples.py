@@ -10,6 +10,7 @@ from service.api.responses import image_result
 from service.api.schemas import ImageResult, ModelSummary, PredictResponse, ProfileUsed, TimingMs
 from service.errors import InvalidImageError, ServiceError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
+from service.images.health import HealthMeasures
 from service.inference.prediction import (
     Decoded,
     Elapsed,
@@ -18,10 +19,13 @@ from service.inference.prediction import (
     Prediction,
     PredictOptions,
     finish_job,
+    refuse_job,
 )
 from service.masks.formats import MaskFormat
+from service.model.health import Health
 from service.model.metadata import DefectClass, OperatingPoint
 from service.model.session import Probabilities
+from service.model.verdict import Review
 
 _CLASSES = tuple(
     DefectClass(id=number, name=name)
@@ -31,6 +35,14 @@ _POINT = OperatingPoint(
     class_threshold=(0.018, 0.018, 0.083, 0.039),
     threshold=(0.5, 0.5, 0.5, 0.5),
     min_area=(100, 100, 100, 100),
+)
+_REVIEW = Review(tuple(kind.name for kind in _CLASSES), ((0.01, 0.5), (0.01, 0.5), (0.02, 0.5), (0.01, 0.5)))
+_HEALTHY = Health(HealthMeasures(0.0, 101.4, 28.2, 0.0003, 0.0063, 9.55, 0.053), 0.83, None, None)
+_DARK = Health(
+    HealthMeasures(0.0, 17.2, 2.9, 0.0, 0.31, 1.62, 0.08),
+    2.9,
+    "dark",
+    "dark: brightness 17.2, expected at least 20.1",
 )
 _FORMATS: tuple[MaskFormat, ...] = ("coco_rle", "coco_rle_uncompressed", "polygon", "png")
 
@@ -44,6 +56,9 @@ def predict_examples() -> dict[str, dict[str, Any]]:
     return {
         "defect": _example("a defect", defect),
         "clean": _example("a clean strip", [_image("cam3-0041.jpg", _strip(False, options))]),
+        "not inspected": _example(
+            "a strip that is too dark", [_image("cam3-0044.jpg", refuse_job(_decoded(_DARK)))]
+        ),
         "one of two refused": _example(
             "two files, one of them refused", [*defect, _image("cam3-0043.jpg", small)]
         ),
@@ -73,7 +88,7 @@ def _example(summary: str, images: list[ImageResult]) -> dict[str, Any]:
         images=images,
         timing_ms=TimingMs(decode=1.9, queue=0.1, inference=15.1, postprocess=0.5, total=18.0),
     )
-    return {"summary": summary, "value": answer.model_dump(mode="json", exclude_none=True)}
+    return {"summary": summary, "value": answer.model_dump(mode="json")}
 
 
 def _image(
@@ -90,9 +105,14 @@ def _strip(defect: bool, options: PredictOptions) -> Prediction:
         masks[2, 400:600, 120:126] = 240
         masks[2, 500:504, 122:124] = 20
     elapsed = Elapsed(0.0, 0.0)
-    decoded = Decoded(np.zeros((HEIGHT, WIDTH), dtype=np.uint8), _sha256("strip"), elapsed)
+    decoded = _decoded(_HEALTHY)
     inferred = Inferred(Probabilities(classes, masks), 0.0, elapsed)
-    return finish_job(Job(b"", options), decoded, inferred, elapsed)
+    return finish_job(Job(b"", options), decoded, inferred, elapsed, _REVIEW)
+
+
+def _decoded(health: Health) -> Decoded:
+    strip = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    return Decoded(strip, _sha256("strip"), health, Elapsed(0.0, 0.0))
 
 
 def _sha256(text: str) -> str:

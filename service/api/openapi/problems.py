@@ -110,9 +110,6 @@ def model_refused() -> dict[int | str, dict[str, Any]]:
 
 def _answer(description: str, errors: dict[str, ServiceError], *, v2: bool = False) -> dict[str, Any]:
     problems = {name: problem_of(error, EXAMPLE_ID, v2=v2) for name, error in errors.items()}
-    examples = {
-        name: {"summary": name, "value": problem.model_dump(exclude_none=True)}
-        for name, problem in problems.items()
-    }
+    examples = {name: {"summary": name, "value": problem.model_dump()} for name, problem in problems.items()}
     schema = {"$ref": f"#/components/schemas/{Problem.__name__}"}
     return {"description": description, "content": {MEDIA_TYPE: {"schema": schema, "examples": examples}}}

@@ -37,7 +37,7 @@ from service.api.v2.schemas import (
     ServerReady,
 )
 from service.api.v2.tensors import INPUT, OUTPUTS, Tensor, Values, write_response
-from service.errors import NotFoundError, UnsupportedMediaTypeError
+from service.errors import NotFoundError, NotInspectedError, ServiceError, UnsupportedMediaTypeError
 from service.inference.prediction import Prediction
 from service.masks.formats import class_bits
 from service.model.metadata import ModelMetadata
@@ -132,7 +132,7 @@ async def v2_infer(
     """Answer masks and probabilities of image files, elements of the BYTES tensor `image`.
 
     In JSON they are in base64; as binary data they are the files themselves. If one image fails, the request
-    fails with that image's status.
+    fails with that image's status; a strip that does not show steel fails with 422.
     """
     return await _infer(request, name, None, deadline_ms, json_bytes)
 
@@ -166,9 +166,10 @@ async def _infer(
         if any(tensor.name == "rle" for tensor, _ in parsed.outputs):
             options = replace(options, mask_format="rle")
         done = await predict_files(request, server, parsed.files, point, options, deadline)
-        for index, failure in enumerate(done.results):
-            if not isinstance(failure, Prediction):
+        for index, failure in enumerate(map(_failure_of, done.results)):
+            if failure is not None:
                 report_failures(request, done.failures[1:])
+                record_metrics(request, done, timing_ms(done.predictions, done.seconds))
                 raise failure.about(f"{INPUT.name}[{index}]") from failure
         # Still held: a draining service must not end before the answer is written.
         answer, length = await _on_thread(
@@ -180,6 +181,13 @@ async def _infer(
         headers[JSON_LENGTH_HEADER] = str(length)
     record_metrics(request, done, timing)
     return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
+
+
+def _failure_of(result: Prediction | ServiceError) -> ServiceError | None:
+    """Return the error of a result; a strip that was not inspected is one: tensors cannot say it."""
+    if isinstance(result, ServiceError):
+        return result
+    return None if result.inspected else NotInspectedError(result.verdict.reason)
 
 
 def _write(
@@ -257,10 +265,20 @@ def _codes(predictions: Sequence[Prediction]) -> Values:
     return [str(code["rle"]).encode("ascii") for one in predictions for code in one.codes]
 
 
+def _verdicts(predictions: Sequence[Prediction]) -> Values:
+    return [one.verdict.name.encode("ascii") for one in predictions]
+
+
+def _reasons(predictions: Sequence[Prediction]) -> Values:
+    return [one.verdict.reason.encode() for one in predictions]
+
+
 _VALUES: dict[str, Callable[[Sequence[Prediction]], Values]] = {
     "class_probability": _probabilities,
     "present": _present,
     "mask": _masks,
     "rle": _codes,
+    "verdict": _verdicts,
+    "reason": _reasons,
 }
 """Makes the values of each output; names as in ``OUTPUTS``."""

@@ -23,6 +23,8 @@ OUTPUTS = (
     TensorMetadata(name="present", datatype="BOOL", shape=(-1, CLASS_COUNT)),
     TensorMetadata(name="mask", datatype="UINT8", shape=(-1, HEIGHT, WIDTH)),
     TensorMetadata(name="rle", datatype="BYTES", shape=(-1, CLASS_COUNT)),
+    TensorMetadata(name="verdict", datatype="BYTES", shape=(-1,)),
+    TensorMetadata(name="reason", datatype="BYTES", shape=(-1,)),
 )
 
 _LENGTH = struct.Struct("<I")
@@ -157,7 +159,7 @@ def _binary(values: Values) -> bytes:
 
 def _json_values(values: Values) -> bytes:
     if not isinstance(values, np.ndarray):
-        return _json([element.decode("ascii") for element in values])
+        return _json([element.decode() for element in values])
     flat = values.reshape(-1)
     if values.dtype == np.uint8:
         return b"[" + _NUMBERS[flat].tobytes()[:-1] + b"]"

@@ -11,14 +11,24 @@ from service.errors import InferenceError, InvalidImageError
 from service.geometry import Strip
 from service.inference.batcher import Batcher
 from service.inference.pipelines import Pipeline, StagedPipeline
-from service.inference.prediction import Inferred, Job, Prediction, PredictOptions, infer, run_jobs
+from service.inference.prediction import (
+    ImageRules,
+    Inferred,
+    Job,
+    Prediction,
+    PredictOptions,
+    infer,
+    run_jobs,
+)
+from service.model.postprocess import ClassMask
 from service.model.session import OrtSession
+from service.model.verdict import Review
 from tests.support.images import png
 from tests.support.tiny_model import block_rle, block_strip
 
 pytestmark = pytest.mark.anyio
 
-MAX_PIXELS = 1_000_000
+RULES = ImageRules(max_pixels=1_000_000, health=None)
 
 
 def job(session: OrtSession, left: int) -> Job:
@@ -48,10 +58,12 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
                 max_queue_size=8,
             )
             async with staged:
-                found = await answers(StagedPipeline(staged, threads, max_pixels=MAX_PIXELS), jobs)
+                found = await answers(
+                    StagedPipeline(staged, threads, RULES, Review.by(tiny_session.metadata)), jobs
+                )
         else:
             whole: Batcher[Job, Prediction] = Batcher(
-                lambda batch: run_jobs(tiny_session, batch, MAX_PIXELS),
+                lambda batch: run_jobs(tiny_session, batch, RULES),
                 threads,
                 max_parallel_runs=2,
                 max_batch_size=4,
@@ -70,7 +82,7 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
 
 
 def test_a_batch_of_broken_files_never_reaches_the_model(tiny_session: OrtSession) -> None:
-    (found,) = run_jobs(tiny_session, [Job(b"", job(tiny_session, 0).options)], MAX_PIXELS)
+    (found,) = run_jobs(tiny_session, [Job(b"", job(tiny_session, 0).options)], RULES)
     assert isinstance(found, InvalidImageError)
 
 
@@ -80,10 +92,10 @@ def test_a_bug_behind_the_model_is_one_files_misfortune(
     def breaks(_classes: object, masks: np.ndarray, _point: object) -> list[object]:
         if masks[0, 30, 5]:
             raise MemoryError("no room")
-        return []
+        return [ClassMask(number, 0.0, False, 0, None) for number in (1, 2, 3, 4)]
 
     monkeypatch.setattr("service.inference.prediction.apply_operating_point", breaks)
-    good, bad = run_jobs(tiny_session, [job(tiny_session, 10), job(tiny_session, 30)], MAX_PIXELS)
+    good, bad = run_jobs(tiny_session, [job(tiny_session, 10), job(tiny_session, 30)], RULES)
     assert isinstance(good, Prediction)
     assert isinstance(bad, InferenceError)
     assert isinstance(bad.__cause__, MemoryError)

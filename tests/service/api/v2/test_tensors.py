@@ -36,6 +36,8 @@ def values_of(count: int, seed: int) -> dict[str, Values]:
         "class_probability": random.random((count, 4), dtype=np.float32),
         "present": random.random((count, 4)) < 0.5,
         "mask": random.integers(0, 256, (count, 256, 1600), dtype=np.uint8),
+        "verdict": [b"ok", b"suspect"][:count],
+        "reason": ["größer".encode(), b"b"][:count],
         "rle": [b"" if number % 2 else b"1 20 300 4" for number in range(4 * count)],
     }
 
