@@ -15,13 +15,15 @@ DEV_ENV = .venv
 DEV = $(DEV_ENV)/bin
 # One environment each: BentoML and MLServer need different versions of opentelemetry.
 PEERS = litserve bentoml mosec mlserver
+# Pillow's own test pictures, of its source at the pinned version.
+CORPORA = .corpora
 # A separate environment: the tools of the audit are not part of what it audits.
 TOOLS_ENV = .venv-supply-chain
 # Label Studio's converter, for tests; a separate environment: it brings a second OpenCV.
 LABEL_ENV = .venv-label-studio
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
-SLOW_KINDS = browser docker fuzz hostile model steel_ray
+SLOW_KINDS = browser corpora docker fuzz hostile model steel_ray
 # Fixed, not one for each processor: what is timed in the tests knows one neighbour.
 SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
@@ -40,7 +42,7 @@ serve-ray: .venv-ray/.installed ## run the service as Ray Serve replicas, one pe
 
 env: $(DEV_ENV)/.installed ## make .venv for training and development only: 2.8 GB, over 2 minutes
 
-test: $(DEV_ENV)/.installed $(LABEL_ENV)/.installed ## run every test, two files at a time, with branch coverage
+test: $(DEV_ENV)/.installed $(LABEL_ENV)/.installed $(CORPORA)/.installed ## run every test, two files at a time, with branch coverage
 	$(DEV)/python -m coverage erase
 	COVERAGE_PROCESS_START=pyproject.toml $(DEV)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 	$(DEV)/python -m coverage combine --quiet
@@ -93,7 +95,7 @@ format: $(DEV_ENV)/.installed ## put the code into its format
 	$(DEV)/ruff format .
 
 clean: ## remove environments and caches
-	rm -rf .venv* .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info .coverage*
+	rm -rf .venv* .corpora .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info .coverage*
 
 $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
 	$(call make_env,$(SERVE_ENV),$(EXTRA))
@@ -112,6 +114,13 @@ $(TOOLS_ENV)/.installed: deploy/supply-chain.txt
 $(LABEL_ENV)/.installed: tests/steel_cli/label-studio.txt
 	$(PYTHON) -m venv $(LABEL_ENV)
 	$(LABEL_ENV)/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+$(CORPORA)/.installed: constraints.txt | $(DEV_ENV)/.installed
+	$(DEV)/python -m pip --disable-pip-version-check download --quiet --no-deps --no-binary pillow \
+	  --constraint constraints.txt --dest $(CORPORA) pillow
+	tar --extract --file $(CORPORA)/pillow-*.tar.gz --directory $(CORPORA) --strip-components 1 --wildcards '*/Tests/images'
+	rm $(CORPORA)/pillow-*.tar.gz
 	@touch $@
 
 # A server that cannot be installed, such as MLServer on Python 3.13, becomes a row of the table that says so.

@@ -20,7 +20,7 @@ _MAX_CHUNKS = 10_000
 
 
 def check_chunks(png: bytes) -> None:
-    """Check, before anything is decoded, that there are not too many chunks or colour profiles.
+    """Check, before anything is decoded, that there are not too many chunks, colour profiles or pictures.
 
     Raises:
         InvalidImageError: if there are.
@@ -31,6 +31,8 @@ def check_chunks(png: bytes) -> None:
         at += 12 + length
         chunks += 1
         profiles += kind == b"iCCP"  # Pillow decompresses each
+        if kind == b"fdAT":  # of an animation; Pillow may show it in place of the picture
+            raise InvalidImageError("expected exactly 1 frame, got a PNG with several")
         if chunks > _MAX_CHUNKS or profiles > 1:
             raise InvalidImageError(
                 f"expected a PNG of at most {_MAX_CHUNKS} chunks and 1 colour profile, got more"

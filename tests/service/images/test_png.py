@@ -103,6 +103,16 @@ def test_very_many_chunks_are_refused_unread(extra: bytes) -> None:
         read(MAGIC + header(0) + extra + chunk(b"IDAT", PIXELS) + END)
 
 
+@pytest.mark.parametrize("frames", [0, 1, 2, 2**31 + 1])
+def test_a_second_picture_is_refused_whatever_their_number_says(frames: int) -> None:
+    """Pillow showed it in place of the first."""
+    control = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 1600, 256, 0, 0, 1, 1, 0, 0))
+    other = chunk(b"fdAT", struct.pack(">I", 1) + zlib.compress(bytes(1601 * 256)))
+    number = chunk(b"acTL", struct.pack(">II", frames, 0))
+    with pytest.raises(InvalidImageError, match="expected exactly 1 frame, got a PNG with several"):
+        read(MAGIC + header(0) + number + chunk(b"IDAT", PIXELS) + control + other + END)
+
+
 def test_pixels_in_many_chunks_are_read() -> None:
     pieces = b"".join(chunk(b"IDAT", PIXELS[at : at + 1]) for at in range(len(PIXELS)))
     np.testing.assert_array_equal(read(MAGIC + header(0) + pieces + END), STRIP)
