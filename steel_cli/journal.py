@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from steel_cli.answer import Answer
 from steel_cli.lock import lock
@@ -12,6 +12,12 @@ from steel_cli.run_file import RUN, RunSpec, start_or_resume
 JOURNAL = "predictions.jsonl"
 _LINE_ENDS = {ord(char): f"\\u{ord(char):04x}" for char in "\x85\u2028\u2029"}
 """Characters at which some readers end a line, as JSON escapes them; json does so for ASCII alone."""
+
+
+class _Line(NamedTuple):
+    sha256: str | None
+    offset: int
+    """Of its first byte."""
 
 
 class Journal:
@@ -40,7 +46,8 @@ class Journal:
                 self._file.truncate(0)
                 (folder / RUN).unlink(missing_ok=True)
             start_or_resume(folder, spec, started=path.stat().st_size > 0)
-            self._last = {str(line["file"]): line.get("sha256") for line in _repair(path)}
+            self._path = path
+            self._last = _repair(path)
         except BaseException:
             self._file.close()
             raise
@@ -53,15 +60,23 @@ class Journal:
 
     def holds(self, name: str, sha256: str | None) -> bool:
         """Return whether the last line of a file answers this content."""
-        return name in self._last and self._last[name] == sha256
+        return name in self._last and self._last[name].sha256 == sha256
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return the last line of a file that has one."""
+        with self._path.open("rb") as file:
+            file.seek(self._last[name].offset)
+            line: dict[str, Any] = json.loads(file.readline())
+            return line
 
     def add(self, answer: Answer) -> None:
         """Append a line."""
         text = json.dumps(answer.line(), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
         # The escapes of bytes in names that are not UTF-8 are those of JSON: a reader gets the same name.
+        offset = self._file.tell()
         self._file.write(text.encode("utf-8", "backslashreplace"))
         self._file.flush()
-        self._last[answer.strip.name] = answer.strip.sha256
+        self._last[answer.strip.name] = _Line(answer.strip.sha256, offset)
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
@@ -78,20 +93,21 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _repair(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of a journal; truncate it at the first line without a newline or that is not JSON."""
-    lines: list[dict[str, Any]] = []
+def _repair(path: Path) -> dict[str, _Line]:
+    """Find the last line of each file; truncate at the first line without a newline or that is not JSON."""
+    last: dict[str, _Line] = {}
     good = 0
     with path.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
+        for text in file:
+            if not text.endswith(b"\n"):
                 break
             try:
-                lines.append(json.loads(line))
+                line = json.loads(text)
             except ValueError:
                 break
-            good += len(line)
+            last[str(line["file"])] = _Line(line.get("sha256"), good)
+            good += len(text)
     if good < path.stat().st_size:
         with path.open("r+b") as file:
             file.truncate(good)
-    return lines
+    return last

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,13 +15,14 @@ from steel_cli.journal import read_journal
 _FROM, _TO = "defects", "strip"
 
 
-def write_label_studio(journal: Path, folder: Path, images: str) -> None:
+def write_label_studio(journal: Path, folder: Path, images: str, name_of: Callable[[str], str] = str) -> None:
     """Write ``label_studio.json``, the tasks, and ``label_studio.xml``, their labeling interface.
 
     Args:
         journal: of the predictions.
         folder: to write into.
         images: prefix of an image's path in its URL.
+        name_of: gives the path of the file that the tool shows, by that of the predicted one.
     """
     tasks: list[dict[str, Any]] = []
     names: dict[int, str] = {}
@@ -29,7 +31,8 @@ def write_label_studio(journal: Path, folder: Path, images: str) -> None:
             continue
         names |= {found["class_id"]: found["name"] for found in line["classes"]}
         # The path beside the URL identifies the image wherever Label Studio stores it.
-        data = {"image": images + quote(os.fsencode(line["file"])), "file": line["file"]}
+        name = name_of(line["file"])
+        data = {"image": images + quote(os.fsencode(name)), "file": name}
         tasks.append({"data": data, "predictions": [_prediction(line)]})
     (folder / "label_studio.json").write_text(json.dumps(tasks), encoding="utf-8")
     (folder / "label_studio.xml").write_text(_interface(names), encoding="utf-8")

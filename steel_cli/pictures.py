@@ -49,6 +49,11 @@ class Pictures:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(picture)
 
+    def complete(self, answer: Answer) -> None:
+        """Write the picture of an earlier answer if it is missing."""
+        if not (self._folder / picture_name(answer.strip.name)).exists():
+            self.save(answer)
+
 
 def picture_name(name: str) -> str:
     """Return the name of a strip's picture: its own, with ``.png`` behind it if it does not end so.

@@ -2,7 +2,8 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -10,14 +11,16 @@ from typing import Literal, NamedTuple
 from tqdm import tqdm
 
 from service.images.suffixes import IMAGE_SUFFIXES
-from steel_cli.answer import OF_ONE_STRIP, Answer, Strip
+from steel_cli.answer import OF_ONE_STRIP, Answer, Strip, printable
 from steel_cli.connect import check_options, check_profile, open_client
 from steel_cli.images import check_folder, find_images, is_image
 from steel_cli.journal import JOURNAL, Journal, read_journal
 from steel_cli.label_studio import write_label_studio
 from steel_cli.options import Common
-from steel_cli.pictures import Pictures
+from steel_cli.pictures import Pictures, picture_name
+from steel_cli.recall import recall
 from steel_cli.run_file import RunSpec
+from steel_cli.strips import Strips, otherwise_shown
 from steel_cli.writers import write_coco, write_kaggle
 from steel_client.client import AsyncSteelClient
 from steel_client.errors import ConfigurationError, SteelError, UnreadableFileError
@@ -25,7 +28,12 @@ from steel_client.files import read_file, run_concurrently
 
 PICTURES = "pictures"
 
-Format = Literal["kaggle", "coco", "label-studio", "pictures"]
+STRIPS = "strips"
+
+Format = Literal["kaggle", "coco", "label-studio", "pictures", "strips"]
+
+_MOST_NAMES = 3
+"""Of files in a message."""
 
 _MOST_FAILURES = 16
 """In a row; then the service is the reason."""
@@ -47,7 +55,9 @@ class PredictConfig(Common):
 
     write: tuple[Format, ...] = ()
     """Formats besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), label-studio
-    (label_studio.json, and label_studio.xml for its interface), pictures (coloured masks)."""
+    (label_studio.json, and label_studio.xml for its interface), pictures (coloured masks), strips (what the
+    service read, as grey PNGs: labelling tools turn some files and cannot show others; coco and label-studio
+    then name these)."""
     label_studio_images: str = "/data/local-files/?d="
     """Prefix of a file's path in the URL from which Label Studio loads the image."""
 
@@ -64,14 +74,16 @@ def predict(config: PredictConfig) -> int:
     """
     check_options(config)
     folder, names = list_images(config.folder, config.out)
-    asyncio.run(_predict(config, folder.resolve(), names))
+    otherwise = asyncio.run(_predict(config, folder.resolve(), names))
     path = config.out / JOURNAL
+    name_of = picture_name if STRIPS in config.write else str
     if "kaggle" in config.write:
         write_kaggle(path, config.out / "submission.csv")
     if "coco" in config.write:
-        write_coco(path, config.out / "coco.json")
+        write_coco(path, config.out / "coco.json", name_of)
     if "label-studio" in config.write:
-        write_label_studio(path, config.out, config.label_studio_images)
+        write_label_studio(path, config.out, config.label_studio_images, name_of)
+    _say_otherwise(config, otherwise)
     counts = _count(path, names)
     print(
         f"{path}: {len(names)} files, {counts.defects} with a defect, {counts.suspects} suspect, "
@@ -103,7 +115,8 @@ def list_images(path: Path, out: Path) -> tuple[Path, list[str]]:
     return path, names
 
 
-async def _predict(config: PredictConfig, folder: Path, names: list[str]) -> None:
+async def _predict(config: PredictConfig, folder: Path, names: list[str]) -> dict[str, str]:
+    """Predict, and return the files that other programs show otherwise, each with the reason."""
     async with open_client(config) as client:
         model = await client.model()
         check_profile(config, model)
@@ -115,9 +128,39 @@ async def _predict(config: PredictConfig, folder: Path, names: list[str]) -> Non
             model={"name": model.name, "version": model.version, "sha256": model.sha256},
         )
         with Journal(config.out, spec, restart=config.restart) as journal:
-            wanted = "pictures" in config.write
-            pictures = Pictures(config.out / PICTURES, config.bits, tqdm.write) if wanted else None
-            await _Run(client, journal, pictures, model.sha256).predict(folder, names, config.concurrency)
+            run = _Run(client, journal, _outputs(config), model.sha256)
+            await run.predict(folder, names, config.concurrency)
+            return run.otherwise
+
+
+class _Outputs(NamedTuple):
+    """What is made of each answered file; None for what is not."""
+
+    pictures: Pictures | None
+    strips: Strips | None
+    labels: bool
+    """Whether labelling tools show the files themselves."""
+
+
+def _outputs(config: PredictConfig) -> _Outputs:
+    return _Outputs(
+        Pictures(config.out / PICTURES, config.bits, tqdm.write) if PICTURES in config.write else None,
+        Strips(config.out / STRIPS, config.bits, tqdm.write) if STRIPS in config.write else None,
+        STRIPS not in config.write and not {"coco", "label-studio"}.isdisjoint(config.write),
+    )
+
+
+def _say_otherwise(config: PredictConfig, otherwise: Mapping[str, str]) -> None:
+    """Name files whose masks a labelling tool would not show in place."""
+    if not otherwise:
+        return
+    some = [f"{printable(name)}: {reason}" for name, reason in list(otherwise.items())[:_MOST_NAMES]]
+    more = "" if len(otherwise) <= _MOST_NAMES else f" and {len(otherwise) - _MOST_NAMES} more"
+    print(
+        f"labelling tools do not show these files as the service reads them ({', '.join(some)}{more}); add "
+        f"strips to --write and let the tool show the copies in {config.out / STRIPS}",
+        file=sys.stderr,
+    )
 
 
 class _Run:
@@ -126,17 +169,19 @@ class _Run:
     Args:
         client: of the service.
         journal: of the run.
-        pictures: None if none are drawn.
+        outputs: besides the journal.
         model_sha256: of the model that answers.
     """
 
     def __init__(
-        self, client: AsyncSteelClient, journal: Journal, pictures: Pictures | None, model_sha256: str
+        self, client: AsyncSteelClient, journal: Journal, outputs: _Outputs, model_sha256: str
     ) -> None:
         self._client = client
         self._journal = journal
-        self._pictures = pictures
+        self._outputs = outputs
         self._model_sha256 = model_sha256
+        self.otherwise: dict[str, str] = {}
+        """Answered files that other programs show otherwise, each with the reason."""
 
     async def predict(self, folder: Path, names: Sequence[str], concurrency: int) -> None:
         """Predict the files that the journal does not hold.
@@ -178,6 +223,8 @@ class _Run:
             return None if self._journal.holds(name, None) else Answer(Strip(name, b"", None), None, error)
         strip = Strip(name, data, hashlib.sha256(data).hexdigest())
         if self._journal.holds(name, strip.sha256):
+            if any(self._outputs):
+                await asyncio.to_thread(self._write, recall(strip, self._journal.read(name)), again=True)
             return None
         try:
             return Answer(strip, await self._client.predict(data, path.name), None)
@@ -190,9 +237,19 @@ class _Run:
             raise ConfigurationError(
                 "the service changed its model during the run; use another --out, or --restart"
             )
-        if self._pictures is not None:
-            self._pictures.save(answer)
+        self._write(answer)
         self._journal.add(answer)
+
+    def _write(self, answer: Answer, *, again: bool = False) -> None:
+        """Write the outputs of an answer; if it is of an earlier run, ``again``, those that are missing."""
+        if self._outputs.pictures is not None:
+            (self._outputs.pictures.complete if again else self._outputs.pictures.save)(answer)
+        if answer.image is None:
+            return
+        if self._outputs.strips is not None:
+            self._outputs.strips.save(answer.strip)
+        if self._outputs.labels and (reason := otherwise_shown(answer.strip.data)):
+            self.otherwise[answer.strip.name] = reason
 
 
 def _count(path: Path, names: Iterable[str]) -> Counts:

@@ -14,6 +14,7 @@ from steel_cli.journal import Journal
 from steel_cli.options import Common
 from steel_cli.patience import PatientClient
 from steel_cli.pictures import Pictures
+from steel_cli.recall import recall
 from steel_cli.run_file import RunSpec
 from steel_cli.scanner import Scanner, is_unfinished
 from steel_client.errors import ConfigurationError
@@ -96,6 +97,11 @@ class _Results:
         """Return whether the last line of the file answers this version."""
         return self._journal.holds(strip.name, strip.sha256)
 
+    def complete(self, strip: Strip) -> None:
+        """Write the picture of an answered version if it is missing."""
+        if self._pictures is not None:
+            self._pictures.complete(recall(strip, self._journal.read(strip.name)))
+
     def save(self, answer: Answer) -> None:
         """Save an answer: the picture first, so that a line in the journal means that both are there."""
         if self._pictures is not None:
@@ -148,7 +154,9 @@ class _Watcher:
         while True:
             name = await self._names.get()
             versions = self._waiting[name]
-            if not results.hold(versions[0]):
+            if results.hold(versions[0]):
+                results.complete(versions[0])
+            else:
                 self._take(await self._client.predict(versions[0]), results)
             self._bytes -= len(versions.popleft().data)
             if versions:

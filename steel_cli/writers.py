@@ -1,6 +1,7 @@
 """Writers of other tools' formats, from a journal."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ def write_kaggle(journal: Path, target: Path) -> None:
     )
 
 
-def write_coco(journal: Path, target: Path) -> None:
-    """Write COCO's JSON: one annotation per image and present class, its mask compressed."""
+def write_coco(journal: Path, target: Path, name_of: Callable[[str], str] = str) -> None:
+    """Write COCO's JSON: one annotation per image and present class, its mask compressed.
+
+    Args:
+        journal: of the predictions.
+        target: the file to write.
+        name_of: gives the path of the file that a tool shows, by that of the predicted one.
+    """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[int, str] = {}
@@ -34,7 +41,7 @@ def write_coco(journal: Path, target: Path) -> None:
             continue
         image_id = len(images) + 1
         size = {"width": line["width"], "height": line["height"]}
-        images.append({"id": image_id, "file_name": line["file"], **size})
+        images.append({"id": image_id, "file_name": name_of(line["file"]), **size})
         for found in line["classes"]:
             categories[found["class_id"]] = found["name"]
             if not found["present"]:

@@ -142,6 +142,8 @@ class ImageResult(_Result):
     """Masks of all classes in base64, with ``mask_format=png``."""
     maps: str | None = None
     """Probability maps in base64, with ``maps=true``."""
+    strip: str | None = None
+    """Grey pixels that the model gets, a PNG in base64, with ``strip=true``."""
     instances: list[InstanceResult] | None = None
     problem: Problem | None = None
 

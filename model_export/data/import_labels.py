@@ -7,10 +7,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_export.data.kaggle import pixel_problem, read_kaggle, read_labels, write_labels
-from model_export.data.label_tools import find_image, read_export
+from model_export.data.label_tools import TURNED, find_image, read_export
 from model_export.data.labelled_strip import CLASS_NAMES
 from model_export.errors import DataError
 from service.geometry import BitDepth
+from service.images.orientation import orientation_of
 from service.images.suffixes import IMAGE_SUFFIXES
 
 
@@ -50,9 +51,7 @@ def import_labels(config: ImportConfig) -> None:
         raise DataError(f"{config.labels} holds no labelled strip")
     if len(chosen) < len(corrected.labels):
         raise DataError(f"{config.labels} names an image twice")
-    problems = [
-        f"{name}: {text}" for name in chosen if (text := pixel_problem(config.images / name, config.bits))
-    ]
+    problems = [f"{name}: {text}" for name in chosen if (text := _problem(config.images / name, config.bits))]
     # Kaggle's layout has no folders within folders.
     targets = {name: name.replace("/", "_") for name in chosen}
     if len(set(targets.values())) < len(targets):
@@ -75,3 +74,11 @@ def import_labels(config: ImportConfig) -> None:
         f"{config.out}: {len(chosen)} corrected strips, {clean} of them clean; {len(strips)} in all; "
         f"{corrected.unlabelled} not submitted yet and left out"
     )
+
+
+def _problem(path: Path, bits: BitDepth | None) -> str | None:
+    """Return why a strip cannot be imported; None if it can."""
+    problem = pixel_problem(path, bits)
+    if problem is None and (turned := orientation_of(path.read_bytes())) != 1:
+        return f"expected no EXIF orientation, got {turned}: {TURNED}"
+    return problem

@@ -14,6 +14,7 @@ from model_export.errors import DataError
 from service.errors import ServiceError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, BitDepth, Strip
 from service.images.decode import FORMATS, SIXTEEN_BIT, decode
+from service.images.orientation import stored_size
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 
@@ -194,7 +195,7 @@ def image_problem(path: Path, bits: BitDepth | None) -> str | None:
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            size, mode = image.size, image.mode
+            size, mode = stored_size(image), image.mode
     except (OSError, UnidentifiedImageError) as error:
         return f"not readable as an image ({error})"
     if size != (WIDTH, HEIGHT):

@@ -14,6 +14,11 @@ from model_export.errors import DataError
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, ColumnMask
 from service.masks import label_studio, rle
 
+TURNED = (
+    "the tool turned the picture by its EXIF orientation, so that masks do not fit the stored pixels; label "
+    "the copies that steel predict --write strips makes"
+)
+
 
 @dataclass(frozen=True)
 class CorrectedLabels:
@@ -73,7 +78,8 @@ class _StripMasks:
     def check_size(self, width: object, height: object) -> None:
         """Raise DataError unless the strip has the expected size."""
         if (width, height) != (WIDTH, HEIGHT):
-            raise DataError(f"{self.name}: expected {WIDTH}x{HEIGHT} pixels, got {width}x{height}")
+            hint = f"; {TURNED}" if (width, height) == (HEIGHT, WIDTH) else ""
+            raise DataError(f"{self.name}: expected {WIDTH}x{HEIGHT} pixels, got {width}x{height}{hint}")
 
     @property
     def codes(self) -> list[str]:

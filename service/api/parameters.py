@@ -162,6 +162,11 @@ class PredictQuery(OperatingPointQuery):
         description="Also give the probability of every pixel and class, to try thresholds without further "
         "requests.",
     )
+    strip: bool = Field(
+        False,
+        description="Also give the grey pixels that the model gets, of 8 bits and as the file stores them, "
+        "to show masks on: viewers turn some files, and show some 16-bit files black.",
+    )
     mm_per_px: Annotated[str, _parsed_by(parse_mm_per_px)] | None = Field(
         None,
         description="Millimetres of a pixel, or its width and height separated by a comma, or by an `x` if "

@@ -19,7 +19,14 @@ from service.api.openapi.examples import predict_examples
 from service.api.openapi.problems import error_answers, model_refused
 from service.api.parameters import OperatingPointQuery, PredictQuery, parse_deadline_ms, parse_query
 from service.api.plain_route import Deadline, PlainRoute
-from service.api.responses import model_info, model_summary, predict_response, server_timing, timing_ms
+from service.api.responses import (
+    add_strips,
+    model_info,
+    model_summary,
+    predict_response,
+    server_timing,
+    timing_ms,
+)
 from service.api.schemas import Health, ModelInfo, PredictResponse, ReloadResponse
 from service.errors import ForbiddenError, ServiceError
 from service.http.api_keys import ApiKeys
@@ -83,6 +90,9 @@ async def predict(request: Request) -> Response:
         report_failures(request, done.failures)
     timing = timing_ms(done.predictions, done.seconds)
     answer = predict_response(uploads, done, timing, request.state.request_id, pixel_size)
+    if query.strip:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(engine_of(request).threads, add_strips, answer, done.results)
     headers = {"Server-Timing": server_timing(timing)}
     record_metrics(request, done, timing)
     return Response(answer.model_dump_json(), media_type="application/json", headers=headers)

@@ -143,6 +143,9 @@ class ImageResult(BaseModel):
         description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, 1600 wide, "
         "the maps of the four classes one below the other; all 0 if all classes are ruled out",
     )
+    strip: str | None = optional(
+        description="with strip=true: the grey pixels that the model gets, as a PNG in base64"
+    )
     instances: list[InstanceResult] | None = optional(
         description="with instances=true: connected defects, the largest of each class first"
     )

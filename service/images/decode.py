@@ -11,6 +11,7 @@ from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedM
 from service.geometry import HEIGHT, WIDTH, Strip
 from service.images.bmp import check_bmp
 from service.images.jpeg import decode_luma, read_frame, without_extras
+from service.images.orientation import load_as_stored, stored_size
 from service.images.png import check_chunks, check_png
 from service.images.tiff import check_pieces, check_tiff
 
@@ -56,8 +57,8 @@ def decode(data: bytes, *, max_pixels: int, bits: int | None = None) -> Strip:
     """Decode one image file into a grey strip, uint8 ``[256, 1600]``.
 
     Colour becomes grey by ITU-R 601 luma (a JPEG's own luma channel is used as it is), 16-bit grey is scaled
-    to 8 bits. Pixels stay as the camera stored them: EXIF orientation is ignored, and a TIFF that has one is
-    refused. Of several JPEGs in one file the first is read, as viewers do.
+    to 8 bits. Pixels stay as the camera stored them: EXIF orientation is ignored. Of several JPEGs in one
+    file the first is read, as viewers do.
 
     Args:
         data: the file.
@@ -97,6 +98,11 @@ def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
         raise PayloadTooLargeError(
             f"expected at most {max_pixels} pixels, got a {kind} of {width}x{height} = {width * height}"
         )
+    if (width, height) == (HEIGHT, WIDTH):
+        raise InvalidImageError(
+            f"expected an image of {WIDTH}x{HEIGHT} pixels, got a {kind} of {width}x{height}; an EXIF "
+            "orientation is not applied: turn the pixels themselves by 90 degrees, best in the camera"
+        )
     if (width, height) != (WIDTH, HEIGHT):
         raise InvalidImageError(
             f"expected an image of {WIDTH}x{HEIGHT} pixels, got a {kind} of {width}x{height}"
@@ -109,13 +115,13 @@ def _decode_other(data: bytes, kind: str, max_pixels: int, bits: int | None = No
     if kind == "TIFF":
         check_pieces(data)
     with Image.open(io.BytesIO(data), formats=(kind,)) as image:
-        _check_size(kind, *image.size, max_pixels)
+        _check_size(kind, *stored_size(image), max_pixels)
         _check_content(image, kind, data)
         if kind == "BMP":
             check_bmp(image, data)
         if kind == "JPEG":
             image.draft("L", image.size)  # the luma channel alone
-        strip = _to_grey(image, bits)
+        strip = _to_grey(load_as_stored(image), bits)
     if kind == "PNG":
         check_png(data)
     return strip

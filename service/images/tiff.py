@@ -1,4 +1,4 @@
-"""Refuse TIFFs that Pillow would rotate, read for seconds, or whose numbers it would misread.
+"""Refuse TIFFs that Pillow would read for seconds, or whose numbers it would misread.
 
 Structure and tags: TIFF 6.0, sections 2, 8, 15 and 19.
 """
@@ -10,7 +10,7 @@ from PIL import Image
 
 from service.errors import InvalidImageError, wrong_pixels
 
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT = 258, 262, 274, 339
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 _MAX_PIECES = 10_000
 """Strips or tiles. A row each is 256, a tile of 16x16 each 1600, times the planes."""
@@ -37,10 +37,8 @@ def check_tiff(image: Image.Image) -> None:
     """Check the tags of an open file that is not decoded yet.
 
     Raises:
-        InvalidImageError: if Pillow would turn it or misread its numbers.
+        InvalidImageError: if Pillow would misread its numbers.
     """
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        raise InvalidImageError("expected pixels as the camera stored them, got a TIFF with an orientation")
     tags = getattr(image, "tag_v2", {})
     bits = set(tags.get(_BITS_PER_SAMPLE, (1,)))
     if set(tags.get(_SAMPLE_FORMAT, (1,))) != {1}:

@@ -59,9 +59,7 @@ CODECS = {
 
 def png(masks: Sequence[ColumnMask | None]) -> str:
     """Write masks as one grey PNG in base64, its pixels as in ``class_bits``."""
-    buffer = io.BytesIO()
-    Image.fromarray(class_bits(masks)).save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
+    return base64_png(class_bits(masks))
 
 
 def class_bits(masks: Sequence[ColumnMask | None]) -> npt.NDArray[np.uint8]:
@@ -78,7 +76,11 @@ def maps_png(masks: npt.NDArray[np.uint8]) -> str:
 
     255 x probability; the maps of the classes are one below the other.
     """
-    rows = masks.transpose(0, 2, 1).reshape(-1, WIDTH)
+    return base64_png(np.ascontiguousarray(masks.transpose(0, 2, 1).reshape(-1, WIDTH)), compress_level=1)
+
+
+def base64_png(pixels: npt.NDArray[np.uint8], **options: object) -> str:
+    """Write grey pixels, uint8 ``[height, width]``, as a PNG in base64, with options of Pillow's encoder."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(rows)).save(buffer, "PNG", compress_level=1)
+    Image.fromarray(pixels).save(buffer, "PNG", **options)
     return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -118,6 +118,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "bits",
         "instances",
         "maps",
+        "strip",
         "mm_per_px",
         "X-Deadline-Ms",
         "X-Filename",

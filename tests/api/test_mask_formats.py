@@ -10,12 +10,13 @@ import numpy as np
 import pycocotools.mask
 import pytest
 import shapely.geometry
+from PIL import Image
 
 from model_export.data.kaggle import read_kaggle
 from service.app import create_app
 from service.masks import rle
 from service.settings import Settings
-from tests.support.images import png
+from tests.support.images import encoded, exif, png, read
 from tests.support.serving import running_app
 from tests.support.tiny_model import block_rle, block_strip
 
@@ -151,3 +152,35 @@ async def test_maps_are_given_to_callers_that_ask_for_them(client: httpx.AsyncCl
     third = np.zeros((256, 1600), dtype=np.uint8)
     third[top : top + height, left : left + width] = 255
     np.testing.assert_array_equal(maps[2 * 256 : 3 * 256], third)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("JPEG", {"quality": 100}), ("PNG", {}), ("WEBP", {"lossless": True}), ("TIFF", {})],
+)
+async def test_strip_masks_and_overlay_are_as_stored(
+    client: httpx.AsyncClient, kind: str, options: dict[str, object]
+) -> None:
+    assert "strip" not in await image_of(client)
+    image = Image.fromarray(block_strip(c3=BLOCK))
+    plain = encoded(image, kind, **options)
+    expected = (await client.post("/predict", content=plain, params={"strip": "true"})).json()["images"][0]
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(expected["strip"]), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, read(plain))
+    picture = (await client.post("/overlay", content=plain)).content
+    for turned in range(2, 9):
+        data = encoded(image, kind, exif=exif(turned), **options)
+        answer = (await client.post("/predict", content=data, params={"strip": "true"})).json()["images"][0]
+        assert answer | {"sha256": ""} == expected | {"sha256": ""}
+        assert (await client.post("/overlay", content=data)).content == picture
+
+
+async def test_the_strip_of_a_camera_of_twelve_bits_has_eight(client: httpx.AsyncClient) -> None:
+    strip = block_strip(c3=BLOCK)
+    wide = encoded(Image.fromarray(np.rint(strip * (4095 / 255)).astype(np.uint16)), "PNG")
+    query = {"strip": "true", "bits": "12"}
+    answer = (await client.post("/predict", content=wide, params=query)).json()["images"][0]
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(answer["strip"]), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None
+    np.testing.assert_array_equal(pixels, strip)

@@ -1,21 +1,24 @@
 """The page at / in a real browser, on a model whose map is the picture itself."""
 
 import base64
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
 from tests.browser.conftest import note_requests_elsewhere
-from tests.support.images import png
+from tests.support.images import encoded, exif, png
 from tests.support.serving import Server, real_server
 from tests.support.tiny_model import contract_model, tiny_metadata, write_model
 
@@ -45,7 +48,7 @@ def graded_graph() -> onnx.ModelProto:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     metadata = tiny_metadata()
     golden = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     golden[5:9, 3:6] = 255
@@ -62,8 +65,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         }
     )
     path = tmp_path_factory.mktemp("models") / "graded" / "1" / "model.onnx"
-    write_model(path, graded_graph(), metadata.model_dump_json())
-    with real_server(path) as server:
+    return write_model(path, graded_graph(), metadata.model_dump_json())
+
+
+@pytest.fixture(scope="module")
+def server(model: Path) -> Iterator[Server]:
+    with real_server(model) as server:
         yield server
 
 
@@ -143,6 +150,59 @@ def test_masks_are_drawn_in_their_colour_and_can_be_switched_off(page: Page, str
     page.locator("#view").select_option("map")
     assert pixel(5, 5) == [0, 0, 0]
     assert pixel(150, 35)[0] > pixel(710, 105)[0] > 0
+
+
+def canvas(page: Page) -> npt.NDArray[np.uint8]:
+    """Return the picture as drawn, uint8 ``[256, 1600, 3]``."""
+    url = page.locator("#picture").evaluate("canvas => canvas.toDataURL()")
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def check_picture(page: Page, file: Path) -> None:
+    """Check that picture and masks are those of ``STRIP``."""
+    page.locator("#files").set_input_files([file])
+    page.locator("#verdict").filter(has_text=file.name).wait_for()
+    masks = canvas(page)
+    page.locator(".class:first-child input[type=checkbox]").uncheck()
+    np.testing.assert_array_equal(canvas(page), np.stack([STRIP] * 3, axis=2))
+    page.locator(".class:first-child input[type=checkbox]").check()
+    np.testing.assert_array_equal((masks != STRIP[:, :, None]).any(axis=2), STRIP > 100)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_picture_and_masks_coincide_whatever_the_orientation(page: Page, tmp_path: Path, kind: str) -> None:
+    for turned in range(1, 9):
+        file = tmp_path / f"{turned}.{kind.lower()}"
+        lossless = {"lossless": True} if kind == "WEBP" else {}
+        file.write_bytes(encoded(Image.fromarray(STRIP), kind, exif=exif(turned), **lossless))
+        check_picture(page, file)
+
+
+def test_picture_and_masks_of_a_jpeg_coincide(page: Page, tmp_path: Path) -> None:
+    for turned in range(1, 9):
+        file = tmp_path / f"{turned}.jpg"
+        file.write_bytes(encoded(Image.fromarray(STRIP), "JPEG", quality=100, exif=exif(turned)))
+        choose(page, file)
+        page.locator(".class:first-child input[type=checkbox]").uncheck()
+        drawn = canvas(page).astype(np.int16)
+        page.locator(".class:first-child input[type=checkbox]").check()
+        assert np.abs(drawn - STRIP[:, :, None]).max() < 40
+        (red, _, _), (grey, _, _) = canvas(page)[35, 100], drawn[35, 100]
+        assert red == 230
+        assert grey > 150
+
+
+def test_the_picture_of_a_camera_of_twelve_bits(browser: Browser, model: Path, tmp_path: Path) -> None:
+    values = np.rint(STRIP * (4095 / 255)).astype(np.uint16)
+    file = tmp_path / "12.png"
+    file.write_bytes(encoded(Image.fromarray(values), "PNG"))
+    with real_server(model, bits="12") as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
+        check_picture(page, file)
+        page.close()
 
 
 def test_defects_are_listed_and_saved_as_the_service_writes_them(

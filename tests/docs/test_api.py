@@ -24,9 +24,9 @@ NEVER_SENT = {499}
 """Statuses that nobody receives."""
 
 
-async def wrong_size(client: httpx.AsyncClient) -> httpx.Response:
+async def wrong_size(client: httpx.AsyncClient, width: int = 800, height: int = 600) -> httpx.Response:
     picture = io.BytesIO()
-    Image.new("L", (800, 600)).save(picture, "PNG")
+    Image.new("L", (width, height)).save(picture, "PNG")
     return await client.post("/predict", content=picture.getvalue())
 
 
@@ -45,12 +45,13 @@ async def test_the_messages_of_the_other_pages_are_the_ones_returned(client: htt
     pages = {name: (ROOT / "docs" / name).read_text() for name in ("operators.md", "open-inference.md")}
     quoted = re.findall(r"^\| \*(.+?)\* \|", pages["operators.md"], re.MULTILINE)
     quoted += re.findall(r"`image\[1\]: (.+?),? …`", pages["open-inference.md"])
-    assert len(quoted) == 3
+    assert len(quoted) == 4
     with ThreadPoolExecutor(1) as threads:
         batcher = Batcher[int, int](list, threads, max_batch_size=1, batch_timeout=0, max_queue_size=1)
         with pytest.raises(errors.QueueFullError) as full:
             batcher.check_room(2, math.inf)
-    sent = [(await wrong_size(client)).json()["detail"], full.value.detail]
+    sizes = [(await wrong_size(client, *size)).json()["detail"] for size in ((800, 600), (256, 1600))]
+    sent = [*sizes, full.value.detail]
     for message in quoted:
         assert any(message in one for one in sent), message
 

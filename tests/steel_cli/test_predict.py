@@ -222,7 +222,7 @@ def test_another_content_of_a_file_is_answered(
 async def test_a_strip_without_an_answer_gets_no_line(
     service: Service, folder: Path, tmp_path: Path, status: int
 ) -> None:
-    config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=0.5)
+    config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=3)
     (folder / "broken.png").unlink()
     names = list_images(folder, config.out)[1]
     service.failing["3.png"] = status

@@ -23,6 +23,13 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def exif(orientation: int) -> Image.Exif:
+    """Return EXIF data that hold an orientation."""
+    data = Image.Exif()
+    data[0x112] = orientation
+    return data
+
+
 def grey_image(width: int = 1600, height: int = 256, value: int = 90) -> Image.Image:
     """Return a grey image of one value."""
     return Image.fromarray(np.full((height, width), value, dtype=np.uint8))

@@ -1,7 +1,7 @@
 // The page: requests the probabilities of each strip once, and computes everything else here.
 
 import { COLOURS, drawBoxes, drawMaps, drawMasks } from "./draw.js";
-import { HEIGHT, WIDTH, instancesOf, maskOf, readMaps, rleOf } from "./masks.js";
+import { instancesOf, maskOf, readMaps, readPng, rleOf } from "./masks.js";
 
 const $ = (id) => document.getElementById(id);
 const context = $("picture").getContext("2d");
@@ -182,24 +182,13 @@ async function take(files) {
 async function answer(one) {
   const body = new FormData();
   body.append("file", one.file);
-  const query = new URLSearchParams({ profile: $("profile").value, mask_format: "none", maps: "true" });
+  const query = new URLSearchParams({ profile: $("profile").value, mask_format: "none", maps: "true", strip: "true" });
   const response = await ask(`predict?${query}`, { method: "POST", body });
   [one.image] = response.images;
   one.timing = response.timing_ms;
   one.maps = await readMaps(one.image.maps, one.image.classes.length);
-  one.grey = await greyOf(one.file);
-}
-
-/** The strip's pixels; what a browser cannot show (TIFF) is left grey. */
-async function greyOf(file) {
-  const canvas = new OffscreenCanvas(WIDTH, HEIGHT);
-  const drawing = canvas.getContext("2d", { willReadFrequently: true });
-  drawing.fillStyle = "#777";
-  drawing.fillRect(0, 0, WIDTH, HEIGHT);
-  try {
-    drawing.drawImage(await createImageBitmap(file), 0, 0);
-  } catch { /* the masks can be seen all the same */ }
-  return drawing.getImageData(0, 0, WIDTH, HEIGHT).data;
+  // Not the file: a browser turns it by its EXIF data, shows 12 bits black and no TIFF.
+  one.grey = await readPng(one.image.strip, 1);
 }
 
 function save(name, blob) {

@@ -4,15 +4,20 @@ export const WIDTH = 1600;
 export const HEIGHT = 256;
 const PIXELS = WIDTH * HEIGHT;
 
-/** Reads the answer's grey PNG, the maps of all classes one below the other, into bytes by class. */
-export async function readMaps(base64, count) {
+/** Reads a grey PNG of the answer, ``count`` images of a strip's size one below the other, into RGBA bytes. */
+export async function readPng(base64, count) {
   const image = new Image();
   image.src = `data:image/png;base64,${base64}`;
   await image.decode();
   const canvas = new OffscreenCanvas(WIDTH, HEIGHT * count);
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
-  const rgba = context.getImageData(0, 0, WIDTH, HEIGHT * count).data;
+  return context.getImageData(0, 0, WIDTH, HEIGHT * count).data;
+}
+
+/** Reads the maps of all classes, one below the other, into bytes by class. */
+export async function readMaps(base64, count) {
+  const rgba = await readPng(base64, count);
   return Array.from({ length: count }, (_, index) => {
     const map = new Uint8Array(PIXELS);
     for (let p = 0, q = 4 * index * PIXELS; p < PIXELS; p++, q += 4) map[p] = rgba[q];

@@ -148,12 +148,6 @@ def test_an_animation_is_refused() -> None:
             read(data)
 
 
-def test_exif_rotation_of_a_jpeg_is_ignored() -> None:
-    exif = Image.Exif()
-    exif[0x112] = 6
-    assert read(encoded(grey_image(), "JPEG", exif=exif)).shape == (256, 1600)
-
-
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_the_bits_of_a_camera_are_scaled_to_eight(bits: int) -> None:
     top = 2**bits - 1

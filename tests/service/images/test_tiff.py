@@ -10,21 +10,6 @@ from service.errors import InvalidImageError
 from tests.support.images import encoded, grey_image, read
 
 
-@pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_a_tiff_that_asks_to_be_turned_is_refused(orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x112] = orientation
-    with pytest.raises(InvalidImageError, match=r"a TIFF with an orientation|a TIFF of 256x1600"):
-        read(encoded(grey_image(), "TIFF", exif=exif))
-    with pytest.raises(InvalidImageError, match=r"a TIFF with an orientation|a TIFF of 256x1600"):
-        read(encoded(grey_image(256, 1600), "TIFF", exif=exif))
-    xmp = (
-        f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="{orientation}"/></x:xmpmeta>'
-    )
-    with pytest.raises(InvalidImageError, match="a TIFF with an orientation"):
-        read(encoded(grey_image(), "TIFF", tiffinfo={700: xmp.encode()}))
-
-
 @pytest.mark.parametrize("tags", [{258: 12}, {262: 0}])
 def test_a_tiff_whose_sixteen_bits_mean_something_else_is_refused(tags: dict[int, int]) -> None:
     data = bytearray(encoded(Image.fromarray(np.zeros((256, 1600), dtype=np.uint16)), "TIFF"))
