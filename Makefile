@@ -34,7 +34,6 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
-	@echo "Page: http://localhost:$(PORT)/  API: http://localhost:$(PORT)/docs (Ctrl+C stops the service)"
 	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
 
 serve-ray: .venv-ray/.installed ## run the service as Ray Serve replicas, one per processor (ARGS="--replicas 4")

@@ -6,39 +6,47 @@ import signal
 import sys
 import warnings
 
-from pydantic import ValidationError
-
 from service.http.api_keys import ApiKeysError
+from service.http.listen import ListenError
 from service.http.tls import TlsError
 from service.observability.logs import configure_logs
-from service.server import HANGUP, serve
-from service.settings import Settings, explain, explain_unknown
+from service.server import serve
+from service.settings import SettingsError, read_settings
+from service.terminal import HANGUP, Terminal
 
 
 def main() -> int:
-    """Serve; return the exit code: 0 after a signal, 1 if strips cannot be answered, 2 for wrong settings."""
+    """Serve.
+
+    Returns:
+        The exit code: 0 after a signal, 1 if strips cannot be answered or the port is in use, 2 for wrong
+        settings.
+    """
     try:
-        settings = Settings()
-    except ValidationError as error:
-        print(explain(error), file=sys.stderr)  # noqa: T201  (there is no log yet)
-        return 2
-    unknown = explain_unknown(os.environ)
-    if unknown:
-        print(unknown, file=sys.stderr)  # noqa: T201  (there is no log yet)
-        return 2
+        settings = read_settings()
+    except SettingsError as error:
+        return _failed(str(error), 2)
     configure_logs(settings.log_level)
     # Pillow's warnings quote the files that cause them; Python prints each, and never frees it.
     warnings.simplefilter("ignore")
     # uvicorn drains on these signals and raises them again when it is done, which is a normal end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    if HANGUP is not None:
-        signal.signal(HANGUP, signal.SIG_IGN)  # until there is something to reload
+    terminal = Terminal()
+    if HANGUP is not None:  # until there is something to reload
+        signal.signal(HANGUP, lambda *_: sys.exit(0) if terminal.gone else None)
     try:
-        return serve(settings)
+        return serve(settings, terminal)
     except (ApiKeysError, TlsError) as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201  (as for the other settings)
-        return 2
+        return _failed(f"error: {error}", 2)
+    except ListenError as error:
+        return _failed(f"error: {error}", 1)
+
+
+def _failed(message: str, code: int) -> int:
+    """Say why there is no service; the log may have a form that nobody reads on a terminal."""
+    print(message, file=sys.stderr)  # noqa: T201
+    return code
 
 
 def _end(code: int) -> None:

@@ -7,21 +7,19 @@ starts.
 import sys
 import time
 
-from pydantic import ValidationError
-
 from service.errors import DeviceError, ModelFileError
 from service.model.loading import open_session
 from service.model.providers import GpuOptions
 from service.model.repository import find_model
-from service.settings import Settings, explain
+from service.settings import SettingsError, read_settings
 
 
 def main() -> int:
     """Build engines for every batch size of the settings; return the exit code."""
     try:
-        settings = Settings()
-    except ValidationError as error:
-        print(explain(error), file=sys.stderr)
+        settings = read_settings()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
         return 2
     if settings.engine_cache is None:
         print("error: expected STEEL_ENGINE_CACHE, the folder of the engines, got none", file=sys.stderr)

@@ -1,6 +1,7 @@
 """Settings of the service, from environment variables that begin with STEEL_."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -208,6 +209,26 @@ class Settings(BaseSettings):
 
 def _split(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+class SettingsError(Exception):
+    """Settings are wrong; the message has one line for each."""
+
+
+def read_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: if a value is not allowed, or a variable looks like a setting and is none.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from error
+    unknown = explain_unknown(os.environ)
+    if unknown:
+        raise SettingsError(unknown)
+    return settings
 
 
 def explain(error: ValidationError) -> str:

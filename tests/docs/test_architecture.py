@@ -17,8 +17,8 @@ AT_THE_TOP = {"app", "server", "settings", "errors", "problem", "geometry"}
 
 LEAVES = {"geometry", "errors"}
 ANYWHERE = {"observability", "settings"}
-BESIDE = {"", "build_engines", "healthcheck"}
-"""The package itself, which holds the version, and programs that the text names."""
+BESIDE = {"", "build_engines", "healthcheck", "terminal"}
+"""The package itself, which holds the version, and modules that the text names."""
 
 
 def modules(folder: Path) -> set[str]:
