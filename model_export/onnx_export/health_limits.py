@@ -29,7 +29,8 @@ _LEAST_STEEL = (1 / 2, 0.025)
 _NOVELTY = (1.5, 4.0)
 """As for shares."""
 _SHRINKAGE = 0.02
-"""Variance added to each logarithm: a measure that never varies must not make every other strip new."""
+"""Variance added to each logarithm, and more of it for few strips: a measure that never varied must not make
+every other strip new."""
 
 
 def learn_health_limits(strips: Sequence[LabelledStrip]) -> HealthLimits:
@@ -40,7 +41,7 @@ def learn_health_limits(strips: Sequence[LabelledStrip]) -> HealthLimits:
     ]
     logarithms = np.array([to_logarithms(one) for one in measures])
     spread = np.cov(logarithms.T) if len(strips) > 1 else np.zeros((len(logarithms.T),) * 2)
-    inverse = np.linalg.inv(spread + _SHRINKAGE * np.eye(len(spread)))
+    inverse = np.linalg.inv(spread + (_SHRINKAGE + 1 / len(strips)) * np.eye(len(spread)))
     columns = {name: np.array([getattr(one, name) for one in measures]) for name in HealthMeasures._fields}
     limits = HealthLimits(
         strips=len(strips),

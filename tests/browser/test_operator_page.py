@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
 from tests.browser.conftest import note_requests_elsewhere
+from tests.support.health import NO_STEEL, STEEL, write_watchful_model
 from tests.support.images import encoded, exif, png
 from tests.support.serving import Server, real_server
 from tests.support.tiny_model import contract_model, tiny_metadata, write_model
@@ -116,14 +117,16 @@ def test_a_strip_shows_its_mask_and_thresholds_move_it_at_once(page: Page, strip
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     choose(page, strip)
-    assert page.locator("#verdict").inner_text() == "strip.png: kind 1 78 %"
+    assert page.locator("#verdict").inner_text() == f"strip.png: DEFECT: kind 1 78 %, {LARGE + SMALL:,} px"
     assert found(page) == f"78.4 %, {LARGE + SMALL} pixels"
     requests = len(asked)
     slide(page, "threshold", 0.8**0.5 * 0.9)  # squared: 0.648, between 150 and 200 of 255
     assert found(page) == f"78.4 %, {LARGE} pixels"
     slide(page, "area", 6000)
     assert found(page) == "78.4 %, not present"
-    assert page.locator("#verdict").inner_text() == "strip.png: clean"
+    assert page.locator("#verdict").inner_text() == (
+        "strip.png: SUSPECT: kind 1 78 %, but its mask has fewer than 6,000 px"
+    )
     assert len(asked) == requests, "no new inference"
     page.get_by_role("button", name="thresholds of the profile").click()
     assert found(page) == f"78.4 %, {LARGE + SMALL} pixels"
@@ -238,13 +241,31 @@ def test_several_files_make_a_list_with_a_verdict_each(page: Page, strip: Path, 
     choose(page, strip, tmp_path / "clean.png", tmp_path / "broken.png")
     lines = page.locator("#list button")
     expect(lines.nth(0)).to_contain_text("kind 1 78 %")
-    expect(lines.nth(1)).to_contain_text("clean")
+    expect(lines.nth(1)).to_contain_text("OK")
     expect(lines.nth(2)).to_contain_text("Unsupported media type")
     expect(page.locator("#message")).to_contain_text("broken.png: Unsupported media type")
     lines.nth(1).focus()
     page.keyboard.press("Enter")
-    assert page.locator("#verdict").inner_text() == "clean.png: clean"
+    assert page.locator("#verdict").inner_text() == "clean.png: OK"
     assert lines.nth(1).get_attribute("aria-current") == "true"
+
+
+def test_a_strip_that_was_not_inspected_is_not_called_clean(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "dark.png").write_bytes(png(NO_STEEL))
+    (tmp_path / "steel.png").write_bytes(png(STEEL))
+    with real_server(write_watchful_model(tmp_path / "tiny" / "1" / "model.onnx")) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        choose(page, tmp_path / "dark.png", tmp_path / "steel.png")
+        reason = "NOT INSPECTED: black: share of black columns 1, expected at most 0.9"
+        expect(page.locator("#verdict")).to_have_text(f"dark.png: {reason}")
+        expect(page.locator("#classes")).to_be_hidden()
+        lines = page.locator("#list button")
+        expect(lines.nth(0)).to_contain_text(reason)
+        expect(lines.nth(1)).to_contain_text("DEFECT: kind 3 100 %, 76,800 px")
+        lines.nth(1).click()
+        expect(page.locator("#classes")).to_be_visible()
+        page.close()
 
 
 def test_a_strip_can_be_dropped(page: Page, strip: Path) -> None:
@@ -257,7 +278,7 @@ def test_a_strip_can_be_dropped(page: Page, strip: Path) -> None:
         }""",
         base64.b64encode(strip.read_bytes()).decode(),
     )
-    page.locator("#verdict").filter(has_text="dropped.png: kind 1").wait_for()
+    page.locator("#verdict").filter(has_text="dropped.png: DEFECT: kind 1").wait_for()
 
 
 def test_the_page_is_small(browser: Browser, server: Server) -> None:

@@ -2,6 +2,7 @@
 
 import { COLOURS, drawBoxes, drawMaps, drawMasks } from "./draw.js";
 import { instancesOf, maskOf, readMaps, readPng, rleOf } from "./masks.js";
+import { inWords, judgeClasses } from "./verdict.js";
 
 const $ = (id) => document.getElementById(id);
 const context = $("picture").getContext("2d");
@@ -65,8 +66,9 @@ function classPanel({ id, name }, index) {
   return panel;
 }
 
-/** What one strip shows at the thresholds that the sliders have. */
+/** What one strip shows at the thresholds that the sliders have; nothing if it was not inspected. */
 function judge(item) {
+  if (!item.maps) return [];
   return item.image.classes.map((found, index) => {
     const { mask, area } = maskOf(item.maps[index], point.threshold[index]);
     const present = found.probability >= point.class_threshold[index] && area >= Math.max(1, point.min_area[index]);
@@ -74,9 +76,9 @@ function judge(item) {
   });
 }
 
-function verdict(classes) {
-  const present = classes.filter((one) => one.present);
-  return present.length ? present.map((one) => `${one.name} ${Math.round(100 * one.probability)} %`).join(", ") : "clean";
+function verdictOf(item, classes) {
+  if (!item.maps) return { name: item.image.verdict, reason: item.image.reason };
+  return judgeClasses(classes, point, model.review_bands);
 }
 
 function show() {
@@ -87,7 +89,10 @@ function show() {
   const masks = drawn.filter((one) => one.present);
   if ($("view").value === "map") drawMaps(context, shown.grey, drawn);
   else drawMasks(context, shown.grey, masks);
-  $("verdict").textContent = `${shown.name}: ${verdict(classes)}`;
+  const verdict = verdictOf(shown, classes);
+  $("verdict").textContent = `${shown.name}: ${inWords(verdict)}`;
+  $("verdict").className = verdict.name;
+  $("classes").hidden = !shown.maps;
   classes.forEach(showClass);
   $("result").dataset.redraw = (performance.now() - started).toFixed(1);
   clearTimeout(show.later); // the table may wait until the slider rests, boxes may not
@@ -133,12 +138,12 @@ function item(one) {
     $("list").append(one.line);
   }
   const button = one.line.firstChild, [name, state] = button.children;
-  const text = one.error ?? (one.maps ? verdict(judge(one)) : "…");
+  const verdict = one.image && !one.error ? verdictOf(one, judge(one)) : null;
   name.textContent = one.name;
-  state.textContent = text;
-  state.className = one.error ? "bad" : one.maps && text !== "clean" ? "defect" : "";
+  state.textContent = one.error ?? (verdict ? inWords(verdict) : "…");
+  state.className = one.error ? "bad" : verdict?.name ?? "";
   button.setAttribute("aria-current", String(one === shown));
-  button.disabled = !one.maps;
+  button.disabled = !verdict;
   $("others").hidden = items.length < 2;
 }
 
@@ -184,11 +189,12 @@ async function answer(one) {
   body.append("file", one.file);
   const query = new URLSearchParams({ profile: $("profile").value, mask_format: "none", maps: "true", strip: "true" });
   const response = await ask(`predict?${query}`, { method: "POST", body });
-  [one.image] = response.images;
+  const [image] = response.images;
   one.timing = response.timing_ms;
-  one.maps = await readMaps(one.image.maps, one.image.classes.length);
+  one.maps = image.maps && await readMaps(image.maps, image.classes.length);
   // Not the file: a browser turns it by its EXIF data, shows 12 bits black and no TIFF.
-  one.grey = await readPng(one.image.strip, 1);
+  one.grey = await readPng(image.strip, 1);
+  one.image = image;
 }
 
 function save(name, blob) {
@@ -216,7 +222,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 for (const id of ["view", "boxes"]) $(id).addEventListener("change", show);
-$("profile").addEventListener("change", () => { takeProfile(); show(); items.filter((one) => one.maps).forEach(item); });
+$("profile").addEventListener("change", () => { takeProfile(); show(); items.filter((one) => one.image).forEach(item); });
 $("reset").addEventListener("click", () => { takeProfile(); show(); });
 $("key").value = sessionStorage.getItem("key") ?? "";
 $("key").addEventListener("change", () => { sessionStorage.setItem("key", $("key").value); loadModel().then(() => say(""), (error) => say(error.message, true)); });
@@ -224,7 +230,7 @@ $("save-picture").addEventListener("click", () => $("picture").toBlob((blob) => 
 $("save-masks").addEventListener("click", () => {
   const classes = judge(shown).map(({ class_id, name, present, probability, area, mask }) =>
     ({ class_id, name, present, probability, area, rle: present ? rleOf(mask) : "" }));
-  save(`${stem()}.json`, new Blob([JSON.stringify({ filename: shown.name, threshold: point.threshold, min_area: point.min_area, classes }, null, 1)]));
+  save(`${stem()}.json`, new Blob([JSON.stringify({ filename: shown.name, verdict: verdictOf(shown, judge(shown)).name, threshold: point.threshold, min_area: point.min_area, classes }, null, 1)]));
 });
 $("curl").addEventListener("click", async () => {
   const query = new URLSearchParams({ profile: $("profile").value, threshold: point.threshold.join(","), min_area: point.min_area.join(",") });
