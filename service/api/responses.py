@@ -157,8 +157,8 @@ def image_result(
 def _health_result(health: Health) -> HealthResult:
     return HealthResult(
         fault=health.fault,
-        novelty=_round(health.novelty),
-        **{name: _round(value) for name, value in health.measures._asdict().items()},
+        novelty=round(health.novelty, 4),
+        **{name: round(value, 4) for name, value in health.measures._asdict().items()},
     )
 
 
