@@ -1,5 +1,6 @@
 """Augmentations of an image together with its masks, chosen by name."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ class Noise(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
         if not isinstance(inpt, tv_tensors.Image):
             return inpt
         noise = torch.randn(inpt.shape) * (self.sigma * float(torch.rand(())))
-        return tv_tensors.wrap((inpt + noise).clamp(0, 255).to(torch.uint8), like=inpt)
+        return tv_tensors.wrap((inpt + noise).round().clamp(0, 255).to(torch.uint8), like=inpt)
 
 
 class Exposure(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
@@ -64,35 +65,43 @@ class Exposure(v2.Transform):  # type: ignore[misc]  # torchvision ships no type
         return tv_tensors.wrap((light * 255).clamp(0, 255).round().to(torch.uint8), like=inpt)
 
 
-class WithMargin(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
-    """Apply a transform inside a mirrored margin, so that no black enters at the edges."""
+class MirroredAffine(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
+    """Random rotation, scale and horizontal shear inside a mirrored margin: no black enters at the edges.
 
-    def __init__(self, inner: v2.Transform, margin: int) -> None:
+    Args:
+        degrees: largest angle of the rotation.
+        scale: smallest and largest factor.
+        shear: largest angle of the shear.
+    """
+
+    def __init__(self, degrees: float, scale: tuple[float, float], shear: float) -> None:
         super().__init__()
-        self.inner = inner
-        self.margin = margin
+        self.degrees, self.scale, self.shear = degrees, scale, shear
+        self.inner = v2.RandomAffine(
+            degrees=degrees, scale=scale, shear=shear, interpolation=v2.InterpolationMode.BILINEAR
+        )
+
+    def margin(self, height: int, width: int) -> tuple[int, int]:
+        """Return the columns and rows beyond an image of this size that can come into view at its corners."""
+        turn = math.tan(math.radians(self.degrees + self.shear))
+        rise = math.sin(math.radians(self.degrees))
+        columns = (width + height * turn) / self.scale[0] - width
+        rows = (height + width * rise) / self.scale[0] - height
+        return math.ceil(columns / 2) + 2, math.ceil(rows / 2) + 2
 
     def forward(self, *inputs: Any) -> Any:
         """Pad, transform and crop to the former size."""
-        padded = v2.Pad(self.margin, padding_mode="reflect")(*inputs)
-        return v2.CenterCrop(list(inputs[0].shape[-2:]))(*self.inner(*padded))
+        height, width = inputs[0].shape[-2:]
+        columns, rows = self.margin(height, width)
+        padded = v2.Pad([columns, rows], padding_mode="reflect")(*inputs)
+        return v2.CenterCrop([height, width])(*self.inner(*padded))
 
 
 AUGMENTATIONS: dict[str, Callable[[], v2.Transform]] = {
     "hflip": lambda: v2.RandomHorizontalFlip(0.5),
     "vflip": lambda: v2.RandomVerticalFlip(0.5),
     "exposure": lambda: v2.RandomApply([Exposure(0.35)], 0.8),
-    "affine": lambda: v2.RandomApply(
-        [
-            WithMargin(
-                v2.RandomAffine(
-                    degrees=3, scale=(0.85, 1.2), shear=4, interpolation=v2.InterpolationMode.BILINEAR
-                ),
-                margin=48,
-            )
-        ],
-        0.5,
-    ),
+    "affine": lambda: v2.RandomApply([MirroredAffine(degrees=3, scale=(0.85, 1.2), shear=4)], 0.5),
     "noise": lambda: v2.RandomApply([Noise(8.0)], 0.3),
     "blur": lambda: v2.RandomApply([v2.GaussianBlur(5, (0.3, 1.2))], 0.2),
     "border": lambda: v2.RandomApply([BlackBorder()], 0.1),

@@ -132,17 +132,18 @@ class SteelNetwork(nn.Module):
         )
 
     def downsample(self, masks: Tensor) -> Tensor:
-        """Downsample true masks by majority to the decoder's resolution, where the loss is computed.
+        """Downsample masks to the decoder's resolution, where the loss is computed.
+
+        Each value is the share of its area that the mask covers. By majority a line of three pixels would
+        vanish at an eighth of the resolution.
 
         Args:
-            masks: float ``[n, 4, height, width]``, 0 or 1.
+            masks: float ``[n, 4, height, width]``, 0 to 1.
 
         Returns:
-            Float ``[n, 4, height / upsampling, width / upsampling]``, 0 or 1.
+            Float ``[n, 4, height / upsampling, width / upsampling]``, 0 to 1.
         """
-        if self.upsampling == 1:
-            return masks
-        return (nn.functional.avg_pool2d(masks, self.upsampling) >= 0.5).to(masks.dtype)
+        return masks if self.upsampling == 1 else nn.functional.avg_pool2d(masks, self.upsampling)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""

@@ -24,11 +24,24 @@ class WeightedBCE(nn.Module):
         return nn.functional.binary_cross_entropy_with_logits(logits, masks, pos_weight=self.positive_weight)
 
 
+class BinaryLovasz(nn.Module):
+    """The Lovász hinge, which needs masks of 0 and 1: pixels that are covered by half or more count as 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loss = smp.losses.LovaszLoss("multilabel")
+
+    def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """Compute the loss of logits against masks, both float ``[n, 4, height, width]``."""
+        loss: Tensor = self._loss(logits, (masks >= 0.5).to(masks.dtype))
+        return loss
+
+
 LOSSES: dict[str, Callable[[Sequence[float]], nn.Module]] = {
     "bce": WeightedBCE,
     "dice": lambda _: smp.losses.DiceLoss("multilabel", from_logits=True),
     "focal": lambda _: smp.losses.FocalLoss("multilabel"),
-    "lovasz": lambda _: smp.losses.LovaszLoss("multilabel"),
+    "lovasz": lambda _: BinaryLovasz(),
     # Missing a defect pixel costs more than adding one: alpha weighs false alarms, beta misses.
     "tversky": lambda _: smp.losses.TverskyLoss("multilabel", from_logits=True, alpha=0.3, beta=0.7),
 }

@@ -8,17 +8,23 @@ from model_export.training.config import TrainConfig
 
 
 def build_optimizer(config: TrainConfig, network: SteelNetwork) -> torch.optim.AdamW:
-    """Build AdamW over the parameters that train; the encoder has a learning rate of its own."""
+    """Build AdamW over the parameters that train; the encoder has a learning rate of its own.
+
+    Weights of convolutions and linear layers decay; biases and the parameters of norms, which scale and
+    shift, do not. The last group is one with ``config.learning_rate``.
+    """
     trained = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
-    encoder = [p for name, p in trained if name.startswith("encoder.")]
-    rest = [p for name, p in trained if not name.startswith("encoder.")]
-    return torch.optim.AdamW(
-        [
-            {"params": encoder, "lr": config.learning_rate * config.encoder_rate},
-            {"params": rest, "lr": config.learning_rate},
-        ],
-        weight_decay=config.weight_decay,
-    )
+    groups = []
+    for in_encoder, rate in (
+        (True, config.learning_rate * config.encoder_rate),
+        (False, config.learning_rate),
+    ):
+        own = [p for name, p in trained if name.startswith("encoder.") == in_encoder]
+        groups += [
+            {"params": [p for p in own if p.ndim <= 1], "lr": rate, "weight_decay": 0.0},
+            {"params": [p for p in own if p.ndim > 1], "lr": rate, "weight_decay": config.weight_decay},
+        ]
+    return torch.optim.AdamW(groups)
 
 
 def build_scheduler(

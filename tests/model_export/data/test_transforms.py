@@ -4,8 +4,9 @@ import pickle
 
 import pytest
 import torch
+from torchvision import tv_tensors
 
-from model_export.data.transforms import AUGMENTATIONS, BlackBorder, build_transform
+from model_export.data.transforms import AUGMENTATIONS, BlackBorder, Noise, build_transform
 
 
 def test_a_transform_can_be_sent_to_a_worker() -> None:
@@ -60,3 +61,21 @@ def test_a_black_border_empties_the_mask() -> None:
 def test_an_unknown_augmentation_is_named() -> None:
     with pytest.raises(ValueError, match=r"expected augmentations of hflip, .* got \['shake'\]"):
         build_transform(["hflip", "shake"])
+
+
+@pytest.mark.parametrize("size", [(256, 1600), (256, 512), (256, 32)])
+def test_no_corner_of_a_rotated_strip_is_black(size: tuple[int, int]) -> None:
+    """At the ends of a whole strip a rotation moves most."""
+    image = torch.full((1, *size), 120, dtype=torch.uint8)
+    masks = torch.zeros((4, *size), dtype=torch.uint8)
+    affine = build_transform(["affine"])
+    for seed in range(40):
+        torch.manual_seed(seed)
+        assert affine(image, masks)[0].min() == 120
+
+
+def test_noise_does_not_darken() -> None:
+    torch.manual_seed(0)
+    image = tv_tensors.Image(torch.full((1, 256, 512), 100, dtype=torch.uint8))
+    means = [float(Noise(8.0)(image).float().mean()) for _ in range(20)]
+    assert sum(means) / len(means) == pytest.approx(100, abs=0.05)

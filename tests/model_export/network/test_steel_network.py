@@ -44,3 +44,13 @@ def test_a_part_that_the_encoder_lacks_cannot_be_frozen() -> None:
     network.train()
     assert not network.encoder.get_submodule("layer1").training
     assert network.encoder.get_submodule("layer2").training
+
+
+def test_the_truth_of_a_thin_line_survives_at_the_decoders_resolution() -> None:
+    network = SteelNetwork(NetworkConfig(input_reduction=2, encoder_depth=4, decoder_channels=(8, 4)))
+    masks = torch.zeros(1, 4, 64, 96)
+    masks[:, 1, :, 40:43] = 1
+    reduced = network.downsample(masks)
+    assert reduced.shape == (1, 4, 8, 12)
+    torch.testing.assert_close(reduced[0, 1, :, 5], torch.full((8,), 3 / 8))
+    assert float(reduced.sum()) * 64 == float(masks.sum())

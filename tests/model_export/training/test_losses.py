@@ -16,6 +16,14 @@ def test_a_right_answer_costs_less_than_a_wrong_one(recipe: str) -> None:
     assert float(loss(-right, masks)) > 5 * float(loss(right, masks)) + 0.2
 
 
+def test_a_pixel_that_is_half_covered_costs_least_at_one_half() -> None:
+    masks = torch.full((1, 4, 4, 4), 0.5)
+    losses = [float(MaskLoss("bce")(torch.full_like(masks, logit), masks)) for logit in (-2.0, 0.0, 2.0)]
+    assert min(losses) == losses[1]
+    sharp = (torch.rand(1, 4, 4, 4) - 0.5) * 4
+    assert float(MaskLoss("lovasz")(sharp, masks)) == float(MaskLoss("lovasz")(sharp, torch.ones_like(masks)))
+
+
 def test_factors_count() -> None:
     torch.manual_seed(0)
     logits, masks = torch.randn(1, 4, 8, 8), torch.randint(0, 2, (1, 4, 8, 8)).float()
