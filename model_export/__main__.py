@@ -8,12 +8,13 @@ import tyro
 from model_export.data.draw import draw
 from model_export.data.import_labels import import_labels
 from model_export.data.neu import tile_neu
-from model_export.errors import DataError, ParityError
+from model_export.errors import DataError, ParityError, TrainingError
 from model_export.evaluation.compare import compare
 from model_export.evaluation.evaluate import evaluate
 from model_export.evaluation.submit import submit
 from model_export.onnx_export.export import export
 from model_export.report.command import report
+from model_export.training.ask_teachers import soft_targets
 from model_export.training.cross_validate import cross_validate
 from model_export.training.train import train
 from service.errors import ModelFileError
@@ -31,13 +32,14 @@ def main() -> None:
         "evaluate": evaluate,
         "export": export,
         "report": report,
+        "soft-targets": soft_targets,
         "submit": submit,
     }
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="python -m model_export", config=(tyro.conf.OmitArgPrefixes,)
         )
-    except (DataError, ModelFileError, ParityError, ValueError) as error:
+    except (DataError, ModelFileError, ParityError, TrainingError, ValueError) as error:
         sys.exit(f"error: {error}")
 
 

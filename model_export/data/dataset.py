@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.soft_targets import SoftTarget, SoftTargets, UnlabelledStrip
 from model_export.errors import DataError
+from service.geometry import CLASS_COUNT
 
 
 class SampleIndex(NamedTuple):
@@ -29,6 +31,12 @@ class Sample(NamedTuple):
     """uint8 ``[1, height, width]``."""
     masks: Tensor
     """uint8 ``[4, height, width]``, 0 or 1."""
+    soft_masks: Tensor
+    """uint8 ``[4, height, width]``: 255 x the teachers' probability; ``[0, height, width]`` without them."""
+    soft_classes: Tensor
+    """float32 ``[4]``: the teachers' probability that the sample shows the class; 0 without them."""
+    weights: Tensor
+    """float32 ``[2]``: weights of the truth and of the teachers in the loss."""
 
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -42,6 +50,8 @@ class StripDataset(Dataset[Sample]):
         strips: source of the samples.
         crop_width: columns of a sample; None returns whole strips.
         transform: applied to image and masks together.
+        targets: outputs of teachers to learn besides the truth; unlabelled strips have no other.
+        teacher_share: weight of the teachers for labelled strips that they were asked about.
     """
 
     def __init__(
@@ -49,25 +59,48 @@ class StripDataset(Dataset[Sample]):
         strips: Sequence[LabelledStrip],
         crop_width: int | None = None,
         transform: Transform | None = None,
+        targets: SoftTargets | None = None,
+        teacher_share: float = 0.0,
     ) -> None:
         self.strips = strips
         self.crop_width = crop_width
         self.transform = transform
+        self.targets = targets
+        self.teacher_share = teacher_share
 
     def __len__(self) -> int:
         return len(self.strips)
 
     def __getitem__(self, index: SampleIndex | int) -> Sample:
         number, focus = index if isinstance(index, tuple) else (index, 0)
-        strip, masks = self.strips[number].load()
+        source = self.strips[number]
+        strip, masks = source.load()
+        planes, found, share = masks.astype(np.uint8), None, 0.0
+        if self.targets is not None:
+            found = self.targets.find(strip)
+            soft = np.zeros_like(planes) if found is None else found.enlarge()
+            planes = np.concatenate([planes, soft])
+            share = 0.0 if found is None else self.teacher_share
+        if isinstance(source, UnlabelledStrip):
+            planes[:CLASS_COUNT], share = 0, 1.0
         if self.crop_width is not None:
             columns = crop_columns(masks, self.crop_width, focus)
-            strip, masks = strip[:, columns], masks[:, :, columns]
+            strip, planes = strip[:, columns], planes[:, :, columns]
         image = torch.tensor(np.ascontiguousarray(strip)).unsqueeze(0)
-        targets = torch.from_numpy(np.ascontiguousarray(masks)).to(torch.uint8)
+        moved = torch.from_numpy(np.ascontiguousarray(planes))
         if self.transform is not None:
-            image, targets = self.transform(image, targets)
-        return Sample(image, targets)
+            image, moved = self.transform(image, moved)
+        truth, soft_masks = moved[:CLASS_COUNT], moved[CLASS_COUNT:]
+        soft_classes = torch.zeros(CLASS_COUNT) if found is None else _shown(found, soft_masks)
+        return Sample(image, truth, soft_masks, soft_classes, torch.tensor([1 - share, share]))
+
+
+def _shown(target: SoftTarget, soft_masks: Tensor) -> Tensor:
+    """Return the probability of each class on a sample: less where the sample leaves its mask out."""
+    strongest = torch.from_numpy(target.masks.max(axis=(1, 2))).float()
+    left = soft_masks.amax(dim=(1, 2)).float()
+    kept = torch.where(strongest > 0, left / strongest.clamp_min(1), 1.0)
+    return torch.from_numpy(target.classes).float() * kept.clamp_max(1)
 
 
 def crop_columns(masks: Masks, width: int, focus: int) -> slice:

@@ -1,7 +1,9 @@
 """Split into training, validation and test that keeps the strips of one coil together."""
 
+import csv
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +11,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.errors import DataError
 from service.geometry import CLASS_COUNT, Strip
 from service.model.metadata import Split
 
@@ -145,19 +148,56 @@ def assign_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list
     return [sorted(index for group in assigned[fold] for index in groups[group]) for fold in by_largest]
 
 
-def split_fold(strips: Sequence[LabelledStrip], folds: int, fold: int, seed: int) -> Split:
+def read_fold_file(path: Path, strips: Sequence[LabelledStrip], folds: int) -> list[list[int]]:
+    """Read a CSV with the columns ``name,fold``, folds from 1.
+
+    Returns:
+        Sorted indices of the strips of each fold.
+
+    Raises:
+        DataError: if a strip is missing in it, or a fold is not one of 1 to ``folds``.
+    """
+    assigned: list[list[int]] = [[] for _ in range(folds)]
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"name", "fold"} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path}: expected the columns name,fold, got {reader.fieldnames}")
+        fold_of = {row["name"]: row["fold"] for row in reader}
+    for index, strip in enumerate(strips):
+        fold = fold_of.get(strip.name)
+        if fold is None or not fold.isdecimal() or not 1 <= int(fold) <= folds:
+            raise DataError(f"{path}: expected a fold of 1 to {folds} for {strip.name}, got {fold}")
+        assigned[int(fold) - 1].append(index)
+    return assigned
+
+
+def split_fold(
+    strips: Sequence[LabelledStrip],
+    folds: int,
+    fold: int,
+    seed: int,
+    assigned: Sequence[Sequence[int]] | None = None,
+) -> Split:
     """Use one fold, from 1, for the test and all others for training; fold 0 trains on all strips.
+
+    Args:
+        strips: the strips to split.
+        folds: number of folds.
+        fold: the fold that is the test.
+        seed: of ``assign_folds``.
+        assigned: indices of the strips of each fold, instead of those of ``assign_folds``.
 
     Raises:
         ValueError: if there is no such fold, or no strip for it.
     """
     if folds < 2 or not 0 <= fold <= folds:
         raise ValueError(f"expected a fold of 0 to {folds} and at least 2 folds, got fold {fold} of {folds}")
-    test = set(assign_folds(strips, folds, seed)[fold - 1]) if fold else set()
+    dealt = assigned or (assign_folds(strips, folds, seed) if fold else ())
+    test = set(dealt[fold - 1]) if fold else set()
     if fold and not test:
         raise ValueError(f"{len(strips)} strips do not fill {folds} folds; set fewer with --folds")
     return Split(
-        strategy=STRATEGY if fold else "all strips train",
+        strategy="all strips train" if not fold else STRATEGY if assigned is None else "folds from a file",
         seed=seed,
         test=tuple(strips[index].name for index in sorted(test)),
         validation=(),

@@ -27,7 +27,7 @@ from model_export.onnx_export.model_draft import ModelDraft, TunedProfiles
 from model_export.onnx_export.parity import Arithmetic
 from model_export.onnx_export.triton_config import write_triton_config
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, restore_network
-from model_export.training.cross_validate import run_folder
+from model_export.training.config import run_folder
 from model_export.training.sources import list_strips, select_strips
 from service.model.metadata import Calibration, ModelMetadata
 from service.model.repository import GPU_MODEL, MODEL, checksum_file

@@ -45,9 +45,11 @@ def _describe(config: TrainConfig) -> dict[str, object]:
     plain["data"] = config.data.name if config.data else None
     if config.encoder_weights not in ("none", "imagenet"):
         plain["encoder_weights"] = Path(config.encoder_weights).name
-    for name in ("start_from", "teacher"):
+    for name in ("start_from", "soft_targets", "fold_file"):
         path = getattr(config, name)
         plain[name] = path.name if path else None
+    for name in ("teacher", "unlabelled"):
+        plain[name] = [path.name for path in getattr(config, name)]
     return {name: value for name, value in plain.items() if name not in ("out", "resume")}
 
 

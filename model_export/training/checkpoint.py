@@ -19,6 +19,9 @@ class Checkpoint:
 
     config: TrainConfig
     split: Split
+    seen: tuple[str, ...]
+    """Digests of the photographed strips that shaped the weights: those of the training, of the checkpoint
+    that it started from and of its teachers."""
     epoch: int
     score: float
     """Validation score of ``averaged``."""
@@ -70,7 +73,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
             f"{sorted(expected - plain.keys())}"
         )
     config = _CONFIG.validate_python(plain.pop("config"))
-    return Checkpoint(config=config, split=Split.model_validate(plain.pop("split")), **plain)
+    split, seen = Split.model_validate(plain.pop("split")), tuple(plain.pop("seen"))
+    return Checkpoint(config=config, split=split, seen=seen, **plain)
 
 
 def restore_network(checkpoint: Checkpoint) -> SteelNetwork:

@@ -1,6 +1,6 @@
 """The training configuration: options of the command line, stored in checkpoints."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,8 @@ class TrainConfig:
     out: Path = Path("runs/latest")
     """Folder for last.pt, best.pt, metrics.csv and TensorBoard's log."""
     resume: bool = False
-    """Resume from --out/last.pt, with the configuration in it."""
+    """Resume from --out/last.pt, with the configuration in it. An option that is given and differs from it
+    is an error, but for --data, --device and --threads."""
     skip_bad: bool = False
     """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
     bits: BitDepth | None = None
@@ -29,12 +30,21 @@ class TrainConfig:
 
     start_from: Path | None = None
     """Checkpoint of the same network, at any --input-reduction, whose weights this training starts from; for
-    cross-validate also a folder that it wrote, from which each fold takes its own checkpoint."""
-    teacher: Path | None = None
-    """Checkpoint whose outputs are learned besides the truth (distillation); for cross-validate also a folder
-    that it wrote, so that no network is evaluated on strips that its teacher was trained on."""
+    cross-validate also a folder that it wrote, from which each fold takes its own checkpoint. One that saw a
+    strip of the test or the validation is refused."""
+    teacher: tuple[Path, ...] = ()
+    """Checkpoints whose mean output is learned besides the truth (distillation), computed for every sample;
+    for cross-validate also folders that it wrote. One that saw a strip of the test or the validation is
+    refused."""
+    soft_targets: Path | None = None
+    """Folder that soft-targets wrote: outputs of teachers, computed once, instead of --teacher. Needs
+    --fold."""
     teacher_share: float = 0.5
-    """Share of the teacher in the loss."""
+    """Share of the teachers in the loss of labelled strips; of --unlabelled strips they are all of it."""
+    unlabelled: tuple[Path, ...] = ()
+    """Folders of images without masks, to learn from --soft-targets alone."""
+    unlabelled_share: float = 0.25
+    """Share of --unlabelled strips among the samples."""
     frozen: tuple[str, ...] = ()
     """Modules of the encoder that keep their initial weights, e.g. conv1 bn1 layer1; they need no backward
     pass."""
@@ -55,8 +65,8 @@ class TrainConfig:
     """Augmentations in order; see model_export/data/transforms.py."""
     drawn: int = 1000
     """Drawn strips to mix in; without --data the only strips."""
-    drawn_share: float = 0.2
-    """Share of drawn strips among the samples, with --data."""
+    drawn_share: float = 0.0
+    """Share of drawn strips among the samples, with --data. They show Severstal's kinds of defects."""
     background_share: float = 0.0
     """Share of crops without defects from defective strips."""
     pasted_share: float = 0.0
@@ -88,6 +98,9 @@ class TrainConfig:
     seed: int = 0
     folds: int = 5
     """Number of folds: one for the test, one for validation, the others for training."""
+    fold_file: Path | None = None
+    """CSV with the columns name,fold, from 1: the folds of --fold and cross-validate, instead of folds dealt
+    out by alike strips. It keeps the folds of an earlier training when strips are added."""
     fold: int | None = None
     """1 to --folds: this fold is for the test, all others train, none validates. 0: all strips train. The
     result is then the last epoch, since no strips are left to choose another by."""
@@ -102,6 +115,21 @@ def check_config(config: TrainConfig, world_size: int) -> None:
     Raises:
         ValueError: naming the option.
     """
+    for name in ("epochs", "samples_per_epoch", "batch_size", "validate_every"):
+        value = getattr(config, name)
+        if value < 1:
+            raise ValueError(f"{_option(name)}: expected 1 or more, got {value}")
+    shares = ("drawn_share", "background_share", "pasted_share", "unlabelled_share", "teacher_share")
+    for name in (*shares, "warm_up"):
+        share = getattr(config, name)
+        if not 0 <= share <= 1:
+            raise ValueError(f"{_option(name)}: expected 0 to 1, got {share}")
+    if not 0 <= config.ema_decay < 1:
+        raise ValueError(f"--ema-decay: expected 0 or more and less than 1, got {config.ema_decay}")
+    if config.soft_targets is not None and (config.teacher or config.fold is None):
+        raise ValueError("--soft-targets are instead of --teacher, and need the --fold that they are for")
+    if config.unlabelled and config.soft_targets is None:
+        raise ValueError("--unlabelled strips have no masks to learn: they need --soft-targets")
     if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
         raise ValueError(f"--crop-width: expected a multiple of 32 up to {WIDTH}, got {config.crop_width}")
     if config.whole_epochs > config.epochs:
@@ -113,3 +141,41 @@ def check_config(config: TrainConfig, world_size: int) -> None:
             f"--batch-size is that of all processes together: expected a multiple of {world_size}, got "
             f"{config.batch_size}"
         )
+
+
+_FREE = frozenset({"out", "resume", "data", "device", "threads"})
+"""Options that a resumed training may change: they say where it runs, not what it learns. The number of
+worker processes is none of them: it decides which random numbers a sample gets."""
+
+
+def check_resumed(given: TrainConfig, stored: TrainConfig, *, defaults_too: bool) -> None:
+    """Check that the options of a resumed training are those of its checkpoint.
+
+    Args:
+        given: the options of the command line.
+        stored: the configuration in the checkpoint.
+        defaults_too: compare options that have their default value too, which were perhaps not given.
+
+    Raises:
+        ValueError: naming the options that differ.
+    """
+    default = TrainConfig()
+    differing = []
+    for name in [option.name for option in fields(TrainConfig) if option.name not in _FREE]:
+        value, expected = getattr(given, name), getattr(stored, name)
+        if value != expected and (defaults_too or value != getattr(default, name)):
+            differing.append(f"{_option(name)} {value} (the checkpoint has {expected})")
+    if differing:
+        raise ValueError(
+            f"expected the options of the training that resumes, got {', '.join(differing)}; "
+            "another --out starts anew"
+        )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def run_folder(out: Path, fold: int) -> Path:
+    """Return the folder of one fold's training, or of its soft targets; 0 is the one of all strips."""
+    return out / (f"fold-{fold}" if fold else "all")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from model_export.training.config import TrainConfig
+from model_export.training.checkpoint import load_checkpoint
+from model_export.training.config import TrainConfig, check_resumed, run_folder
 from model_export.training.process_group import join_process_group
 from model_export.training.train import train
 
@@ -34,21 +35,17 @@ def cross_validate(config: CrossValidateConfig) -> list[Path]:
         for fold in folds:
             out = run_folder(config.out, fold)
             print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
-            resume = (out / "last.pt").exists()
-            own = replace(
-                shared,
-                start_from=_checkpoint_of_fold(shared.start_from, fold),
-                teacher=_checkpoint_of_fold(shared.teacher, fold),
-            )
-            checkpoints.append(train(replace(own, fold=fold, out=out, resume=resume)))
+            start = None if shared.start_from is None else _checkpoint_of_fold(shared.start_from, fold)
+            teachers = tuple(_checkpoint_of_fold(path, fold) for path in shared.teacher)
+            own = replace(shared, start_from=start, teacher=teachers, fold=fold, out=out)
+            last = out / "last.pt"
+            if last.exists():
+                # All options, not only those that are given: the folds to come would be trained with them.
+                check_resumed(own, load_checkpoint(last).config, defaults_too=True)
+            checkpoints.append(train(replace(own, resume=last.exists())))
     return checkpoints
 
 
-def _checkpoint_of_fold(path: Path | None, fold: int) -> Path | None:
+def _checkpoint_of_fold(path: Path, fold: int) -> Path:
     """Return the checkpoint of this fold if ``path`` is the folder of a cross-validation, else ``path``."""
-    return run_folder(path, fold) / "best.pt" if path is not None and path.is_dir() else path
-
-
-def run_folder(out: Path, fold: int) -> Path:
-    """Return the folder of one training of a cross-validation; 0 is the one on all strips."""
-    return out / (f"fold-{fold}" if fold else "all")
+    return run_folder(path, fold) / "best.pt" if path.is_dir() else path

@@ -38,6 +38,6 @@ def build_network(config: TrainConfig, strips: Sequence[LabelledStrip], split: S
     network = SteelNetwork(config.network)
     names = set(split.train)
     first = [strip for strip in strips if strip.name in names][:_NORM_STRIPS]
-    images = torch.stack([image for image, _ in whole_strips(first)]).float()
+    images = torch.stack([sample.image for sample in whole_strips(first)]).float()
     load_folded_weights(network.encoder, Path(config.encoder_weights), network.encoder_input(images))
     return network

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from model_export.data.dataset import BalancedSampler, Sample, SampleIndex, StripDataset
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.soft_targets import SoftTargets
 from model_export.data.transforms import build_transform
 from model_export.training.config import TrainConfig
 from model_export.training.process_group import ProcessGroup
@@ -21,12 +22,13 @@ def build_loader(
     device: torch.device,
     width: int,
     group: ProcessGroup,
+    targets: SoftTargets | None = None,
 ) -> tuple[DataLoader[Sample], BalancedSampler]:
     """Build the loader of samples that are ``width`` columns wide, and its sampler.
 
     Whatever the width, a batch holds the same number of pixels and an epoch the same number of batches.
     """
-    samples, shares = list_samples(config, strips, split)
+    samples, shares = list_samples(config, strips, split, targets)
     batch_size = max(1, config.batch_size * config.crop_width // width // group.world_size)
     if width == config.crop_width:
         length = config.samples_per_epoch
@@ -35,7 +37,7 @@ def build_loader(
         length = batches * batch_size * group.world_size
     sampler = BalancedSampler(samples, length, shares, config.seed, (group.rank, group.world_size))
     loader = DataLoader(
-        StripDataset(samples, width, build_transform(config.augment)),
+        StripDataset(samples, width, build_transform(config.augment), targets, config.teacher_share),
         batch_size=batch_size,
         sampler=sampler,
         num_workers=config.workers,
@@ -43,6 +45,17 @@ def build_loader(
         persistent_workers=False,  # new workers take the epoch's seed, so that resuming is exact
     )
     return loader, sampler
+
+
+def move_batch(batch: Sample, device: torch.device) -> Sample:
+    """Copy a batch to a device; image and masks become float32."""
+    return Sample(
+        image=batch.image.to(device, torch.float32, memory_format=torch.channels_last, non_blocking=True),
+        masks=batch.masks.to(device, torch.float32, non_blocking=True),
+        soft_masks=batch.soft_masks.to(device, non_blocking=True),
+        soft_classes=batch.soft_classes.to(device, non_blocking=True),
+        weights=batch.weights.to(device, non_blocking=True),
+    )
 
 
 def whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:

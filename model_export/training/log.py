@@ -13,6 +13,7 @@ from service.model.metadata import ClassScore
 _CLASS_SCORES = ("dice_positive", "recall", "false_alarm_rate")
 COLUMNS = (
     *("epoch", "learning_rate", "seconds", "waiting_share", "loss", "mask_loss", "class_loss"),
+    "validation_loss",
     *(f"{name}_{class_id}" for class_id in range(1, CLASS_COUNT + 1) for name in _CLASS_SCORES),
     "dice_positive",
 )

@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from model_export.data.kaggle import read_kaggle
+from model_export.data.kaggle import list_images, read_image, read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.paste import PastedStrip
-from model_export.data.split import split_fold, split_strips
+from model_export.data.soft_targets import SoftTargets, UnlabelledStrip
+from model_export.data.split import read_fold_file, split_fold, split_strips
 from model_export.data.synthetic import DrawnStrip, drawn_strips
 from model_export.errors import DataError
-from model_export.training.config import TrainConfig
-from service.geometry import Strip
+from model_export.training.config import TrainConfig, run_folder
+from service.geometry import BitDepth, Strip
 from service.model.metadata import Split
 
 _HELD_OUT = 40
@@ -66,7 +68,9 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     if config.data is not None:
         real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
         if config.fold is not None:
-            return split_fold(real, config.folds, config.fold, config.seed)
+            file = config.fold_file
+            assigned = None if file is None else read_fold_file(file, real, config.folds)
+            return split_fold(real, config.folds, config.fold, config.seed, assigned)
         return split_strips(real, config.folds, config.seed)
     names = [strip.name for strip in strips]
     train, held_out = names[: config.drawn], names[config.drawn :]
@@ -80,39 +84,82 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
 
 
 def list_samples(
-    config: TrainConfig, strips: list[LabelledStrip], split: Split
+    config: TrainConfig, strips: list[LabelledStrip], split: Split, targets: SoftTargets | None = None
 ) -> tuple[list[LabelledStrip], list[tuple[list[int], float]]]:
     """Return the strips that samples are made from, and groups of their indices, each with its share.
 
     The groups are real strips of the training part, drawn strips, the background of real defective strips,
-    and clean strips with pasted defects.
+    clean strips with pasted defects, and unlabelled strips.
 
     Raises:
+        DataError: if an unlabelled strip has no soft target.
         ValueError: if the shares are more than 1 together.
     """
     training = set(split.train)
     real = [strip for strip in strips if strip.name in training]
     if config.data is None:
         return real, [(list(range(len(real))), 1.0)]
-    real_share = 1 - config.drawn_share - config.background_share - config.pasted_share
-    if real_share < 0:
+    unlabelled = list_unlabelled(config.unlabelled, targets, config.bits) if targets is not None else []
+    unlabelled_share = config.unlabelled_share if unlabelled else 0.0
+    others = (config.drawn_share, config.background_share, config.pasted_share, unlabelled_share)
+    real_share = 1 - sum(others)
+    if real_share < -1e-9:
         raise ValueError(
-            f"--drawn-share {config.drawn_share}, --background-share {config.background_share} and "
-            f"--pasted-share {config.pasted_share} add up to more than 1"
+            f"--drawn-share {config.drawn_share}, --background-share {config.background_share}, "
+            f"--pasted-share {config.pasted_share} and --unlabelled-share {unlabelled_share} "
+            "add up to more than 1"
         )
     drawn = [strip for strip in strips if isinstance(strip, DrawnStrip)]
     clean = tuple(strip for strip in real if not strip.classes)
     defective = [strip for strip in real if strip.classes]
     pasted = [PastedStrip(strip, clean) for strip in defective] if clean else []
     parts: list[tuple[Sequence[LabelledStrip], float]] = [
-        (real, real_share),
+        (real, max(0.0, real_share)),
         (drawn, config.drawn_share),
         ([BackgroundStrip(strip) for strip in defective], config.background_share),
         (pasted, config.pasted_share),
+        (unlabelled, unlabelled_share),
     ]
     samples: list[LabelledStrip] = []
     groups = []
     for part, share in parts:
+        if not part:
+            continue
         groups.append((list(range(len(samples), len(samples) + len(part))), share))
         samples += part
     return samples, groups
+
+
+def open_soft_targets(config: TrainConfig) -> SoftTargets | None:
+    """Open the soft targets of a training's fold; None if it has none.
+
+    Raises:
+        DataError: if ``soft-targets`` did not write them.
+    """
+    if config.soft_targets is None or config.fold is None:
+        return None
+    return SoftTargets(run_folder(config.soft_targets, config.fold))
+
+
+def list_unlabelled(
+    folders: Sequence[Path], targets: SoftTargets, bits: BitDepth | None = None
+) -> list[UnlabelledStrip]:
+    """Return the images of folders with what the teachers see on them.
+
+    Args:
+        folders: to list.
+        targets: what the teachers see.
+        bits: of a pixel in 16-bit files; None expects all 16 in use.
+
+    Raises:
+        DataError: naming images that the teachers were not asked about.
+    """
+    paths = [path for folder in folders for path in list_images(folder)]
+    found = [(path, targets.find(read_image(path, bits))) for path in paths]
+    missing = [str(path) for path, target in found if target is None]
+    if missing:
+        raise DataError(
+            f"{len(missing)} unlabelled strips have no soft target, e.g. {missing[0]}: name their folders to "
+            "soft-targets too"
+        )
+    return [UnlabelledStrip(path, target, bits) for path, target in found if target is not None]

@@ -1,5 +1,6 @@
 """``train``: the training loop, read from top to bottom."""
 
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +12,18 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 from tqdm import tqdm
 
-from model_export.errors import DataError
-from model_export.metrics import mean_or_none
+from model_export.errors import DataError, TrainingError
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model_export.training.config import TrainConfig, check_config
+from model_export.training.config import TrainConfig, check_config, check_resumed
 from model_export.training.device import autocast, choose_device, choose_precision
 from model_export.training.initial_network import build_network
-from model_export.training.loaders import build_loader
+from model_export.training.lineage import trace_seen
+from model_export.training.loaders import build_loader, move_batch
 from model_export.training.log import TrainingLog, score_columns
 from model_export.training.objective import DecoderLogits, Losses, Objective
 from model_export.training.optimization import build_optimizer, build_scheduler
 from model_export.training.process_group import ProcessGroup, join_process_group
-from model_export.training.sources import list_strips, make_split, select_strips
+from model_export.training.sources import list_strips, make_split, open_soft_targets, select_strips
 from model_export.training.validation import validate
 from service.geometry import WIDTH
 
@@ -41,8 +42,15 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
     last, best = config.out / "last.pt", config.out / "best.pt"
     resumed = load_checkpoint(last) if config.resume else None
     if resumed is not None:
-        data = config.data or resumed.config.data
-        config = replace(resumed.config, out=config.out, data=data, resume=True, threads=config.threads)
+        check_resumed(config, resumed.config, defaults_too=False)
+        config = replace(
+            resumed.config,
+            out=config.out,
+            data=config.data or resumed.config.data,
+            resume=True,
+            device=resumed.config.device if config.device == "auto" else config.device,
+            threads=config.threads,
+        )
     elif last.exists():
         raise DataError(f"{config.out} holds a training: --resume continues it, another --out starts anew")
     check_config(config, group.world_size)
@@ -57,8 +65,10 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
     split = resumed.split if resumed is not None else make_split(config, strips)
     chooses_best = config.fold is None
     held_out = select_strips(strips, split.validation if chooses_best else split.test)
-    crops = build_loader(config, strips, split, device, config.crop_width, group)
-    whole = build_loader(config, strips, split, device, WIDTH, group)
+    targets = open_soft_targets(config)
+    seen = resumed.seen if resumed is not None else trace_seen(config, strips, split, targets)
+    crops = build_loader(config, strips, split, device, config.crop_width, group, targets)
+    whole = build_loader(config, strips, split, device, WIDTH, group, targets)
 
     # Network, loss and optimizer.
     network = build_network(config, strips, split).to(device)
@@ -73,7 +83,7 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
     scaler = torch.amp.GradScaler(device.type, enabled=precision == torch.float16)
 
     # State: from the checkpoint, if the training resumes.
-    start, best_score, best_epoch = 0, -1.0, 0
+    start, best_score, best_epoch = 0, -math.inf, 0
     if resumed is not None:
         network.load_state_dict(resumed.network)
         averaged.module.load_state_dict(resumed.averaged)
@@ -106,13 +116,18 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             dynamic_ncols=True,
             disable=not group.is_main,
         )
-        for batches, (images, masks) in enumerate(progress, 1):
+        for batches, loaded in enumerate(progress, 1):
             waiting += time.perf_counter() - waiting_since
-            images = images.to(device, torch.float32, memory_format=torch.channels_last, non_blocking=True)
-            masks = masks.to(device, torch.float32, non_blocking=True)
+            batch = move_batch(loaded, device)
             with autocast(device, precision):
-                mask_logits, class_logits = model(images)
-            losses = objective(images, masks, mask_logits, class_logits)
+                mask_logits, class_logits = model(batch.image)
+            losses = objective(batch, mask_logits, class_logits)
+            value = float(losses.loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"the loss is {value} in epoch {epoch + 1}, batch {batches}: lower "
+                    f"--learning-rate or take --precision fp32; {last} holds the epochs before"
+                )
 
             optimizer.zero_grad(set_to_none=True)
             scaler.scale(losses.loss).backward()  # type: ignore[no-untyped-call]  # missing in stubs
@@ -136,15 +151,17 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
         if log is not None:
             row: dict[str, float] = {
                 "epoch": epoch + 1,
-                "learning_rate": float(scheduler.get_last_lr()[1]),
+                "learning_rate": float(scheduler.get_last_lr()[-1]),
                 "seconds": seconds,
                 "waiting_share": waiting / seconds,
                 **dict(zip(Losses._fields, means, strict=True)),
             }
             if held_out and ((epoch + 1) % config.validate_every == 0 or is_last):
-                scores = validate(averaged.module, held_out, device, precision)
-                score = mean_or_none([s.dice_positive for s in scores]) or 0.0
-                row |= score_columns(scores)
+                validation = validate(
+                    averaged.module, held_out, objective, device, precision, config.class_loss
+                )
+                score = validation.score
+                row |= {"validation_loss": validation.loss, **score_columns(validation.scores)}
             log.add(row)
 
         # Save the checkpoints. Every process needs the score, to stop at the same epoch.
@@ -157,6 +174,7 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
         state = Checkpoint(
             config=config,
             split=split,
+            seen=seen,
             epoch=epoch + 1,
             score=score,
             best_score=best_score,

@@ -1,42 +1,108 @@
-"""A score of the network while it trains."""
+"""A score and a loss of the network while it trains."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
-from model_export.metrics import Overlap, class_scores
+from model_export.metrics import Overlap, class_score, mean_or_none
+from model_export.network.steel_network import SteelNetwork
 from model_export.training.device import autocast
 from model_export.training.loaders import whole_strips
+from model_export.training.objective import Objective
+from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassScore
+
+_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)
+_CLASS_THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8)
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Result of a validation."""
+
+    loss: float
+    """Mean over the strips of the losses of masks and classes against the truth."""
+    scores: tuple[ClassScore, ...]
+    """Per class, at the thresholds that suit it best."""
+
+    @property
+    def score(self) -> float:
+        """What chooses the best checkpoint: Dice on positives minus the rate of false alarms."""
+        return mean_or_none([_gain(score) for score in self.scores]) or 0.0
 
 
 @torch.inference_mode()
 def validate(
-    network: nn.Module,
+    network: SteelNetwork,
     strips: Sequence[LabelledStrip],
+    objective: Objective,
     device: torch.device,
     precision: torch.dtype,
-    threshold: float = 0.5,
-) -> tuple[ClassScore, ...]:
-    """Score whole strips at one threshold, without gate and minimum area.
+    class_loss: float,
+) -> Validation:
+    """Score whole strips with each class at its best pair of pixel and class threshold.
 
-    Reported scores come from ``model_export.evaluation.evaluate``, through the service's own code.
+    The thresholds of a model file are tuned as well, so a network is not chosen for being right at 0.5, and
+    a class that is not present counts for nothing. Reported scores come from
+    ``model_export.evaluation.evaluate``, through the service's own code.
+
+    Args:
+        network: to validate.
+        strips: at least one.
+        objective: computes the loss.
+        device: where to run.
+        precision: to compute in.
+        class_loss: factor of the loss of the classifier.
     """
     network.eval()
-    overlaps: list[list[Overlap]] = []
-    for image, truth in tqdm(whole_strips(strips), "validating", len(strips), unit="strip", leave=False):
+    losses: list[float] = []
+    probability = np.zeros((len(strips), CLASS_COUNT))
+    true = np.zeros((len(strips), CLASS_COUNT), dtype=np.int64)
+    predicted = np.zeros((len(strips), CLASS_COUNT, len(_THRESHOLDS)), dtype=np.int64)
+    both = np.zeros_like(predicted)
+    samples = tqdm(whole_strips(strips), "validating", len(strips), unit="strip", leave=False)
+    for row, sample in enumerate(samples):
+        image = sample.image.unsqueeze(0).to(device, torch.float32, memory_format=torch.channels_last)
+        masks = sample.masks.unsqueeze(0).to(device, torch.float32)
         with autocast(device, precision):
-            logits, _ = network(
-                image.unsqueeze(0).to(device, torch.float32, memory_format=torch.channels_last)
-            )
-        predicted = (torch.sigmoid(logits[0]) >= threshold).cpu()
-        overlaps.append(
-            [
-                Overlap(int(p.sum()), int(t.sum()), int((p & t).sum()))
-                for p, t in zip(predicted, truth.bool(), strict=True)
-            ]
-        )
-    return class_scores(overlaps)
+            mask_logits, class_logits = network.decoder_logits(image)
+        mask_loss, of_classes = objective.truth(masks, mask_logits.float(), class_logits.float())
+        losses.append(float(mask_loss) + class_loss * float(of_classes))
+        probability[row] = torch.sigmoid(class_logits[0].float()).cpu().numpy()
+        pixels, holds = torch.sigmoid(network.upsample(mask_logits)[0]), masks[0] > 0
+        true[row] = holds.sum(dim=(1, 2)).cpu().numpy()
+        for column, threshold in enumerate(_THRESHOLDS):
+            found = pixels >= threshold
+            predicted[row, :, column] = found.sum(dim=(1, 2)).cpu().numpy()
+            both[row, :, column] = (found & holds).sum(dim=(1, 2)).cpu().numpy()
+    scores = tuple(
+        _best_score(index, probability[:, index], true[:, index], predicted[:, index], both[:, index])
+        for index in range(CLASS_COUNT)
+    )
+    return Validation(float(np.mean(losses)), scores)
+
+
+def _best_score(
+    index: int, probability: npt.NDArray[np.float64], true: Counts, predicted: Counts, both: Counts
+) -> ClassScore:
+    """Score one class at its best pair of thresholds; ``predicted`` and ``both`` are ``[strips, pairs]``."""
+    candidates = []
+    for least in _CLASS_THRESHOLDS:
+        present = probability >= least
+        for column in range(len(_THRESHOLDS)):
+            area, shared = np.where(present, predicted[:, column], 0), np.where(present, both[:, column], 0)
+            rows = zip(area.tolist(), true.tolist(), shared.tolist(), strict=True)
+            candidates.append(class_score(index + 1, [Overlap(*counts) for counts in rows]))
+    return max(candidates, key=lambda score: -2.0 if (gain := _gain(score)) is None else gain)
+
+
+def _gain(score: ClassScore) -> float | None:
+    """Return Dice on positives minus the rate of false alarms; None for a class that no strip holds."""
+    return None if score.dice_positive is None else score.dice_positive - (score.false_alarm_rate or 0.0)

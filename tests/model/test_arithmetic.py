@@ -174,7 +174,7 @@ def test_an_export_is_int8_and_gated_with_a_float16_file_beside_it(trained: Path
 
 
 def test_a_teachers_answers_come_at_the_learners_resolution(trained: Path) -> None:
-    teacher = Teacher(trained, torch.device("cpu"))
+    teacher = Teacher([trained], torch.device("cpu"))
     images = torch.from_numpy(np.stack(STRIPS)).unsqueeze(1).float()
     network = restore_network(load_checkpoint(trained))
     with torch.inference_mode():
@@ -198,12 +198,12 @@ def test_each_fold_learns_from_its_own_teacher_and_start(tmp_path: Path) -> None
         out=tmp_path / "second",
         network=CONFIG,
         start_from=tmp_path / "first",
-        teacher=tmp_path / "first",
+        teacher=(tmp_path / "first",),
     )
     for fold, path in enumerate(cross_validate(again)):
         own = load_checkpoint(path).config
         assert own.network.input_reduction == 2
-        assert (own.start_from, own.teacher) == (first[fold], first[fold])
+        assert (own.start_from, own.teacher) == (first[fold], (first[fold],))
 
 
 def test_a_start_from_another_network_is_refused(trained: Path, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from model_export.metrics import class_scores
 from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.training.checkpoint import load_checkpoint
-from model_export.training.cross_validate import CrossValidateConfig, cross_validate, run_folder
+from model_export.training.config import run_folder
+from model_export.training.cross_validate import CrossValidateConfig, cross_validate
 from service.model.loading import prove
 from service.model.session import OrtSession
 from tests.support.quick_training import QUICK

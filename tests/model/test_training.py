@@ -130,7 +130,13 @@ def test_real_and_drawn_strips_can_be_mixed(tmp_path: Path) -> None:
         {"conv1.weight": np.ones((64, 3, 7, 7), np.float32), "conv1.bias": np.zeros(64, np.float32)},
     )
     config = replace(
-        QUICK, data=tmp_path / "data", out=tmp_path / "run", epochs=1, folds=4, encoder_weights=str(weights)
+        QUICK,
+        data=tmp_path / "data",
+        out=tmp_path / "run",
+        epochs=1,
+        folds=4,
+        encoder_weights=str(weights),
+        drawn_share=0.2,
     )
     best = train(config)
     state = load_checkpoint(best)

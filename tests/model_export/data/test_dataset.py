@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_data_set_opens_an_image_only_when_asked(folder: Path) -> None:
     dataset = StripDataset(read_kaggle(folder))
     (folder / "train_images" / "b.png").unlink()
-    image, masks = dataset[0]
+    image, masks, *_ = dataset[0]
     assert (image.shape, image.dtype) == ((1, 256, 1600), torch.uint8)
     assert (masks.shape, masks.dtype) == ((4, 256, 1600), torch.uint8)
     with pytest.raises(DataError):
@@ -85,7 +85,7 @@ def test_nothing_to_draw_from() -> None:
 def test_a_pick_crops_around_its_class() -> None:
     strips = drawn_strips(5, seed=3)
     dataset = StripDataset(strips, crop_width=128)
-    image, masks = dataset[SampleIndex(4, 4)]
+    image, masks, *_ = dataset[SampleIndex(4, 4)]
     assert image.shape == (1, 256, 128)
     assert len(dataset) == 5
     assert masks[3].any()

@@ -21,8 +21,8 @@ def test_background_is_a_defective_strip_where_it_is_clean() -> None:
     assert background.name == f"background-{strip.name}"
     for seed in range(10):
         torch.manual_seed(seed)
-        _, masks = StripDataset([background], crop_width=64)[SampleIndex(0, 0)]
-        assert not masks.any()
+        sample = StripDataset([background], crop_width=64)[SampleIndex(0, 0)]
+        assert not sample.masks.any()
 
 
 def test_every_kind_of_sample_gets_its_share(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training: learning rate, start from another training, early stopping, options."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,15 @@ import pytest
 import torch
 
 from model_export.data.draw import DrawConfig, draw
+from model_export.data.kaggle import KaggleStrip
 from model_export.data.split import split_fold
 from model_export.data.synthetic import drawn_strips
-from model_export.errors import DataError
+from model_export.errors import DataError, TrainingError
 from model_export.network.steel_network import NetworkConfig
 from model_export.training.checkpoint import load_checkpoint
+from model_export.training.config import TrainConfig
 from model_export.training.optimization import learning_rate_factor
+from model_export.training.sources import list_samples, list_strips, make_split
 from model_export.training.train import train
 from tests.support.quick_training import TINY
 
@@ -59,6 +63,63 @@ def test_options_that_cannot_be(tmp_path: Path) -> None:
     greedy = replace(TINY, data=tmp_path / "data", out=tmp_path, folds=3, drawn_share=0.7, pasted_share=0.4)
     with pytest.raises(ValueError, match="add up to more than 1"):
         train(greedy)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"epochs": 0},
+        {"samples_per_epoch": 0},
+        {"batch_size": 0},
+        {"validate_every": 0},
+        {"drawn_share": -0.1},
+        {"pasted_share": 1.5},
+        {"teacher_share": 2.0},
+        {"warm_up": -1.0},
+        {"ema_decay": 1.0},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_a_number_that_cannot_be_is_named(options: dict[str, float], tmp_path: Path) -> None:
+    name = "--" + next(iter(options)).replace("_", "-")
+    with pytest.raises(ValueError, match=f"{name}: expected .*, got {next(iter(options.values()))}"):
+        train(replace(TINY, out=tmp_path / "run", **options))  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_foreign_mills_strips_are_not_mixed_with_drawn_ones(tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path, count=8))
+    config = TrainConfig(data=tmp_path, fold=0, drawn=3)
+    strips = list_strips(config)
+    samples, groups = list_samples(config, strips, make_split(config, strips))
+    shown = {type(samples[index]) for indices, share in groups if share for index in indices}
+    assert shown == {KaggleStrip}
+
+
+def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the loss is nan in epoch 1, batch 2: lower --learning-rate"):
+        train(replace(TINY, out=tmp_path, learning_rate=1e30, warm_up=0.0, samples_per_epoch=6))
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_options_that_differ_from_the_resumed_trainings_are_an_error(tmp_path: Path) -> None:
+    config = replace(TINY, out=tmp_path, epochs=1)
+    train(config)
+    resumed = replace(config, resume=True)
+    with pytest.raises(ValueError, match=r"--epochs 3 \(the checkpoint has 1\)"):
+        train(replace(resumed, epochs=3))
+    with pytest.raises(ValueError, match=r"--network .*--mask-loss dice \(the checkpoint has 5\*bce\+dice\)"):
+        train(replace(resumed, network=replace(TINY.network, dropout=0.1), mask_loss="dice"))
+    assert train(replace(resumed, threads=1)) == tmp_path / "best.pt"
+    assert train(TrainConfig(out=tmp_path, resume=True)) == tmp_path / "best.pt"
+
+
+def test_validation_has_a_loss_in_the_log(tmp_path: Path) -> None:
+    train(replace(TINY, out=tmp_path, epochs=2, validate_every=2))
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["validation_loss"] == ""
+    assert float(second["validation_loss"]) > 0
 
 
 def test_the_learning_rate_rises_and_falls_to_zero() -> None:

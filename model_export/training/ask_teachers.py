@@ -1,0 +1,226 @@
+"""``soft-targets``: run teachers once, with flips, and keep their mean output for trainings to learn."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from model_export.data.digest import digest_strips, strip_digest
+from model_export.data.kaggle import list_images, read_image, read_kaggle
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.soft_targets import MASK_SHAPE, REDUCTION, SoftTarget, write_soft_targets
+from model_export.errors import DataError
+from model_export.training.checkpoint import load_checkpoint
+from model_export.training.config import TrainConfig, run_folder
+from model_export.training.lineage import check_unseen
+from model_export.training.sources import make_split, select_strips
+from model_export.training.teacher import Teacher
+from service.geometry import CLASS_COUNT, BitDepth, Strip
+from service.model.metadata import ModelMetadata
+from service.model.repository import find_model
+from service.model.session import OrtSession
+
+CLASSES_FILE = "classes.csv"
+"""File beside unlabelled images that names the classes on them: image_id,classes; classes like "1 3"."""
+
+_FLIPS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+
+SoftMasks = npt.NDArray[np.float32]
+"""float32 ``[4, 64, 400]``."""
+Classes = npt.NDArray[np.float32]
+"""float32 ``[4]``."""
+
+
+@dataclass(frozen=True)
+class SoftTargetsConfig:
+    """Write the mean output of teachers for each fold, by teachers that did not see the fold.
+
+    Writes --out/fold-1, fold-2, … and all/, for train --soft-targets. A folder that is complete is kept.
+    """
+
+    data: Path
+    """Folder in Kaggle's layout."""
+    teacher: tuple[Path, ...]
+    """Checkpoints and model files; folders of cross-validate, and models with files of their folds, from
+    which each fold takes its own, and the training on all strips takes all. One that saw a strip of the fold,
+    told by its pixels, is refused."""
+    out: Path = Path("runs/soft-targets")
+    """Folder to write to."""
+    unlabelled: tuple[Path, ...] = ()
+    """Folders of more images to run. Where one holds classes.csv (image_id,classes), masks of other classes
+    are emptied, and its classes are certain."""
+    flips: bool = True
+    """Average over the strip and its three mirror images; otherwise a quarter of the time."""
+    folds: int = 5
+    """Number of folds, as for cross-validate."""
+    fold_file: Path | None = None
+    """CSV with the columns name,fold, as for cross-validate."""
+    seed: int = 0
+    """Seed of the folds, as for cross-validate."""
+    bits: BitDepth | None = None
+    """Bits of a pixel in 16-bit images, as for train."""
+    only: tuple[int, ...] = ()
+    """Only these folds, 0 being all strips; default: 1 to --folds, then 0."""
+    threads: int | None = None
+    """Threads of torch and of onnxruntime."""
+
+
+class _Asked(Protocol):
+    """A teacher that answers one strip."""
+
+    def answer(self, strip: Strip) -> tuple[SoftMasks, Classes]:
+        """Return probabilities of masks, reduced by ``REDUCTION``, and of classes."""
+        ...
+
+
+class _AskedFile:
+    """A model file as a teacher."""
+
+    def __init__(self, path: Path, threads: int | None) -> None:
+        self._session = OrtSession(path, threads=threads)
+        self.metadata: ModelMetadata = self._session.metadata
+
+    def answer(self, strip: Strip) -> tuple[SoftMasks, Classes]:
+        found = self._session.infer([strip])[0]
+        _, height, width = MASK_SHAPE
+        squares = found.masks.reshape(CLASS_COUNT, width, REDUCTION, height, REDUCTION)
+        return squares.mean(axis=(2, 4), dtype=np.float32).transpose(0, 2, 1) / 255, found.classes
+
+
+class _AskedCheckpoint:
+    """A checkpoint as a teacher."""
+
+    def __init__(self, path: Path) -> None:
+        self._teacher = Teacher([path], torch.device("cpu"))
+
+    def answer(self, strip: Strip) -> tuple[SoftMasks, Classes]:
+        masks, classes = self._teacher.predict(torch.tensor(strip).float()[None, None], MASK_SHAPE[1:])
+        return masks[0].numpy(), classes[0].numpy()
+
+
+def soft_targets(config: SoftTargetsConfig) -> None:
+    """Write soft targets as configured.
+
+    Raises:
+        DataError: if a teacher is missing or saw a strip of the fold that it is asked about.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    strips = read_kaggle(config.data, bits=config.bits)
+    digests = digest_strips(strips)
+    images: dict[Path, frozenset[int] | None] = dict.fromkeys(strip.path for strip in strips)
+    for folder in config.unlabelled:
+        known = _read_classes(folder)
+        images |= {path: known.get(path.name) for path in list_images(folder)}
+    for fold in config.only or (*range(1, config.folds + 1), 0):
+        out = run_folder(config.out, fold)
+        if (out / "index.json").exists():
+            print(f"{out} is complete")
+            continue
+        training = TrainConfig(
+            data=config.data, folds=config.folds, fold=fold, fold_file=config.fold_file, seed=config.seed
+        )
+        held_out = select_strips(strips, make_split(training, list(strips)).test)
+        _write_fold(config, fold, images, digests, held_out)
+
+
+def _write_fold(
+    config: SoftTargetsConfig,
+    fold: int,
+    images: Mapping[Path, frozenset[int] | None],
+    digests: Mapping[str, str],
+    held_out: Sequence[LabelledStrip],
+) -> None:
+    hidden = {strip.name: digests[strip.name] for strip in held_out}
+    teachers: list[_Asked] = []
+    seen: frozenset[str] = frozenset()
+    paths = [path for named in config.teacher for path in _files_of_fold(named, fold)]
+    for path in paths:
+        teacher, own = _open_teacher(path, digests, config.threads)
+        check_unseen(path, own, hidden)
+        teachers.append(teacher)
+        seen |= own
+    skipped = {strip.name for strip in held_out}
+    targets = {}
+    title = f"fold {fold}" if fold else "all strips"
+    asked = [(path, known) for path, known in images.items() if path.name not in skipped]
+    for path, known in tqdm(asked, title, unit="strip", dynamic_ncols=True):
+        strip = read_image(path, config.bits)
+        targets[strip_digest(strip)] = _mean_answer(teachers, strip, config.flips, known)
+    write_soft_targets(run_folder(config.out, fold), targets, seen, [path.name for path in paths])
+
+
+def _mean_answer(
+    teachers: Sequence[_Asked], strip: Strip, flips: bool, known: frozenset[int] | None
+) -> SoftTarget:
+    masks = np.zeros(MASK_SHAPE, dtype=np.float64)
+    classes = np.zeros(CLASS_COUNT)
+    chosen = _FLIPS if flips else _FLIPS[:1]
+    for rows, columns in chosen:
+        turned = np.ascontiguousarray(strip[::rows, ::columns])
+        for teacher in teachers:
+            found, present = teacher.answer(turned)
+            masks += found[:, ::rows, ::columns]
+            classes += present
+    count = len(teachers) * len(chosen)
+    masks, classes = masks / count, classes / count
+    if known is not None:
+        classes = np.array([float(index + 1 in known) for index in range(CLASS_COUNT)])
+        masks *= classes[:, None, None]
+    return SoftTarget((masks * 255).round().astype(np.uint8), classes.astype(np.float32))
+
+
+def _files_of_fold(path: Path, fold: int) -> list[Path]:
+    """Return the files of a teacher for one fold; for fold 0 the training on all strips and every fold's.
+
+    Raises:
+        DataError: if there is none.
+    """
+    if path.is_file():
+        return [path]
+    if run_folder(path, 0).is_dir():
+        kept = [run_folder(path, fold)] if fold else [run_folder(path, 0), *sorted(path.glob("fold-*"))]
+        return [folder / "best.pt" for folder in kept]
+    model = find_model(path)
+    folds = sorted(model.parent.glob("folds/*.onnx"))
+    kept = [file for file in folds if file.stem == str(fold)] if fold else [model, *folds]
+    if not kept:
+        raise DataError(f"expected a checkpoint, or the file of fold {fold}, of {path}; there is none")
+    return kept
+
+
+def _open_teacher(
+    path: Path, digests: Mapping[str, str], threads: int | None
+) -> tuple[_Asked, frozenset[str]]:
+    """Open a teacher; also return the digests of the strips that it saw.
+
+    A model file names its strips; the digests are those of the strips with these names in the data.
+    """
+    if path.suffix != ".onnx":
+        return _AskedCheckpoint(path), frozenset(load_checkpoint(path).seen)
+    asked = _AskedFile(path, threads)
+    split = asked.metadata.split
+    names = {*split.train, *split.validation}
+    gone = len(names - digests.keys())
+    if gone:
+        print(f"warning: {path} saw {gone} strips that are not in the data under their names")
+    return asked, frozenset(digests[name] for name in names if name in digests)
+
+
+def _read_classes(folder: Path) -> dict[str, frozenset[int]]:
+    path = next((at / CLASSES_FILE for at in (folder, folder.parent) if (at / CLASSES_FILE).is_file()), None)
+    if path is None:
+        return {}
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"image_id", "classes"} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path}: expected the columns image_id,classes, got {reader.fieldnames}")
+        return {
+            row["image_id"]: frozenset(int(number) for number in row["classes"].split()) for row in reader
+        }
