@@ -12,6 +12,7 @@ from segmentation_models_pytorch.base import ClassificationHead
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
+from model_export.network.patch_encoder import PATCH_CHANNELS, FrozenPatches, JoinedDecoder, PatchEncoder
 from service.geometry import CLASS_COUNT
 
 
@@ -20,17 +21,19 @@ class NetworkConfig:
     """Architecture of the network."""
 
     encoder: str = "resnet18"
-    """Any encoder of segmentation-models-pytorch, e.g. resnet34, tu-convnext_atto."""
+    """Any encoder of segmentation-models-pytorch, e.g. resnet34, tu-convnext_atto; for joined a vision
+    transformer of timm, e.g. vit_small_patch14_dinov2."""
     decoder: str = "unet"
-    """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet."""
+    """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet; or joined:
+    patches of a frozen vision transformer beside a light stem, which makes a teacher, not a fast model."""
     input_reduction: int = 1
     """Factor by which the strip is reduced on each side in front of the encoder, by average pooling."""
     encoder_depth: int = 5
     """For unet: stages of the encoder, each halves the resolution; with 4 a ResNet ends with layer3."""
     decoder_channels: tuple[int, ...] = (128, 64, 32)
-    """For unet: channels per stage, deepest first. Each stage doubles the resolution; with two stages fewer
-    than the encoder, logits have a quarter of its input's resolution and are upsampled (the truth is coarse
-    polygons)."""
+    """For unet: channels per stage, deepest first; joined takes the last. Each stage doubles the resolution;
+    with two stages fewer than the encoder, logits have a quarter of its input's resolution and are upsampled
+    (the truth is coarse polygons)."""
     classifier_channels: int = 0
     """For unet: channels of an extra convolution of the classifier, at half the resolution of the encoder's
     last stage; 0 classifies that stage directly."""
@@ -63,6 +66,15 @@ class SteelNetwork(nn.Module):
                 encoder.out_channels[-1], config.classifier_channels, head
             )
             self.upsampling = config.input_reduction * 2 ** (config.encoder_depth - len(channels))
+        elif config.decoder == "joined":
+            patches = FrozenPatches(
+                config.encoder, pretrained=encoder_weights is not None, mean=config.mean, std=config.std
+            )
+            self.encoder = PatchEncoder(patches)
+            self.decoder = JoinedDecoder(channels[-1])
+            self.segmentation_head = nn.Conv2d(channels[-1], CLASS_COUNT, 1)
+            self.classification_head = ClassificationHead(PATCH_CHANNELS, **head)
+            self.upsampling = 4 * config.input_reduction
         else:
             model = smp.create_model(
                 config.decoder,

@@ -26,7 +26,8 @@ class TrainConfig:
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     encoder_weights: str = "none"
-    """none, imagenet (downloaded), or the path of an .npz with batch norm folded into it."""
+    """none, imagenet (downloaded), or the path of an .npz with batch norm folded into it; for --decoder
+    joined that of timm's weights as .safetensors."""
 
     start_from: Path | None = None
     """Checkpoint of the same network, at any --input-reduction, whose weights this training starts from; for

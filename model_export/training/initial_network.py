@@ -9,6 +9,7 @@ import torch
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.errors import DataError
 from model_export.network.folded_weights import load_folded_weights
+from model_export.network.patch_encoder import PatchEncoder
 from model_export.network.steel_network import SteelNetwork
 from model_export.training.checkpoint import load_checkpoint, restore_network
 from model_export.training.config import TrainConfig
@@ -36,6 +37,9 @@ def build_network(config: TrainConfig, strips: Sequence[LabelledStrip], split: S
     if config.encoder_weights in ("none", "imagenet"):
         return SteelNetwork(config.network, None if config.encoder_weights == "none" else "imagenet")
     network = SteelNetwork(config.network)
+    if isinstance(network.encoder, PatchEncoder):
+        network.encoder.load_patches(Path(config.encoder_weights))
+        return network
     names = set(split.train)
     first = [strip for strip in strips if strip.name in names][:_NORM_STRIPS]
     images = torch.stack([sample.image for sample in whole_strips(first)]).float()
