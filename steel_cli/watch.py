@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from steel_cli.answer import Answer, Strip
+from steel_cli.answer import Answer, Strip, printable
 from steel_cli.connect import check_options, check_profile, open_client
 from steel_cli.images import check_folder
 from steel_cli.journal import Journal
@@ -92,6 +92,7 @@ class _Results:
     def __init__(self, journal: Journal, pictures: Pictures | None) -> None:
         self._journal = journal
         self._pictures = pictures
+        self._before: Strip | None = None
 
     def hold(self, strip: Strip) -> bool:
         """Return whether the last line of the file answers this version."""
@@ -107,7 +108,14 @@ class _Results:
         if self._pictures is not None:
             self._pictures.save(answer)
         self._journal.add(answer)
-        print(answer.summary(), flush=True)
+        print(answer.summary() + self._repetition(answer.strip), flush=True)
+
+    def _repetition(self, strip: Strip) -> str:
+        """Return words for a file that equals the one before: a frozen camera writes nothing else."""
+        before, self._before = self._before, strip
+        if before is None or before.name == strip.name or before.sha256 != strip.sha256:
+            return ""
+        return f" (the same picture as {printable(before.name)})"
 
 
 class _Watcher:
