@@ -32,7 +32,7 @@ class Sample(NamedTuple):
     masks: Tensor
     """uint8 ``[4, height, width]``, 0 or 1."""
     soft_masks: Tensor
-    """uint8 ``[4, height, width]``: 255 x the teachers' probability; ``[0, height, width]`` without them."""
+    """uint8 ``[4, height, width]``: 255 x the teachers' probability, even; ``[0, ...]`` without them."""
     soft_classes: Tensor
     """float32 ``[4]``: the teachers' probability that the sample shows the class; 0 without them."""
     weights: Tensor
@@ -41,6 +41,10 @@ class Sample(NamedTuple):
 
 Transform = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Augmentation of an image and its masks together."""
+
+
+_TRUTH = 128
+"""Bit of a byte that holds the truth; the others hold the teachers' probability in steps of 1/128."""
 
 
 class StripDataset(Dataset[Sample]):
@@ -75,32 +79,33 @@ class StripDataset(Dataset[Sample]):
         number, focus = index if isinstance(index, tuple) else (index, 0)
         source = self.strips[number]
         strip, masks = source.load()
-        planes, found, share = masks.astype(np.uint8), None, 0.0
-        if self.targets is not None:
-            found = self.targets.find(strip)
-            soft = np.zeros_like(planes) if found is None else found.enlarge()
-            planes = np.concatenate([planes, soft])
-            share = 0.0 if found is None else self.teacher_share
-        if isinstance(source, UnlabelledStrip):
-            planes[:CLASS_COUNT], share = 0, 1.0
+        found = None if self.targets is None else self.targets.find(strip)
+        unlabelled = isinstance(source, UnlabelledStrip)
+        share = 1.0 if unlabelled else 0.0 if found is None else self.teacher_share
+        columns = slice(0, strip.shape[1])
         if self.crop_width is not None:
             columns = crop_columns(masks, self.crop_width, focus)
-            strip, planes = strip[:, columns], planes[:, :, columns]
-        image = torch.tensor(np.ascontiguousarray(strip)).unsqueeze(0)
+        # Truth and teachers share a byte, so that half as many planes are moved: to the nearest pixel, which
+        # leaves bytes as they are.
+        planes = masks[:, :, columns].astype(np.uint8) * (0 if unlabelled else _TRUTH)
+        if found is not None:
+            planes |= found.enlarge()[:, :, columns] // 2
+        image = torch.tensor(np.ascontiguousarray(strip[:, columns])).unsqueeze(0)
         moved = torch.from_numpy(np.ascontiguousarray(planes))
         if self.transform is not None:
             image, moved = self.transform(image, moved)
-        truth, soft_masks = moved[:CLASS_COUNT], moved[CLASS_COUNT:]
+        soft_masks = moved[: 0 if self.targets is None else CLASS_COUNT] % _TRUTH * 2
         soft_classes = torch.zeros(CLASS_COUNT) if found is None else _shown(found, soft_masks)
-        return Sample(image, truth, soft_masks, soft_classes, torch.tensor([1 - share, share]))
+        weights = torch.tensor([1 - share, share])
+        return Sample(image, moved // _TRUTH, soft_masks, soft_classes, weights)
 
 
 def _shown(target: SoftTarget, soft_masks: Tensor) -> Tensor:
     """Return the probability of each class on a sample: less where the sample leaves its mask out."""
-    strongest = torch.from_numpy(target.masks.max(axis=(1, 2))).float()
-    left = soft_masks.amax(dim=(1, 2)).float()
+    strongest = torch.from_numpy(target.masks.max(axis=(1, 2)) // 2).float()
+    left = soft_masks.amax(dim=(1, 2)).float() / 2
     kept = torch.where(strongest > 0, left / strongest.clamp_min(1), 1.0)
-    return torch.from_numpy(target.classes).float() * kept.clamp_max(1)
+    return torch.from_numpy(target.classes).float() * kept
 
 
 def crop_columns(masks: Masks, width: int, focus: int) -> slice:

@@ -6,6 +6,7 @@ Source: Oquab et al., "DINOv2: Learning Robust Visual Features without Supervisi
 """
 
 from pathlib import Path
+from typing import Any
 
 import model_export.network.torchvision_import  # noqa: F401  # isort: skip  (must come before timm)
 
@@ -38,6 +39,10 @@ class FrozenPatches(nn.Module):
         mean: by which the input was normalised, in 0..1.
         std: by which the input was normalised, in 0..1.
     """
+
+    vit: Any
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, name: str, *, pretrained: bool, mean: float, std: float) -> None:
         super().__init__()
