@@ -17,7 +17,7 @@ from model_export.report.command import report
 from model_export.training.ask_teachers import soft_targets
 from model_export.training.cross_validate import cross_validate
 from model_export.training.train import train
-from service.errors import ModelFileError
+from service.errors import ModelFileError, explain_os_error
 
 
 def main() -> None:
@@ -41,6 +41,8 @@ def main() -> None:
         )
     except (DataError, ModelFileError, ParityError, TrainingError, ValueError) as error:
         sys.exit(f"error: {error}")
+    except OSError as error:  # a full disk, a folder that may not be written
+        sys.exit(f"error: {explain_os_error(error)}")
 
 
 if __name__ == "__main__":

@@ -226,6 +226,17 @@ def unexpected(error: BaseException) -> InferenceError:
     return failure
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun in its plural, ``2 files``, or singular, ``1 file``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def explain_os_error(error: OSError) -> str:
+    """Return the file and the reason without the number of the error."""
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"
+
+
 def file_too_large(max_bytes: int) -> PayloadTooLargeError:
     """Refuse an image file for its size."""
     return PayloadTooLargeError(f"expected an image file of at most {max_bytes} bytes, got more")

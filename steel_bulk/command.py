@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from service.api.parameters import OperatingPointQuery, operating_point
 from service.api.schemas import ProfileUsed
-from service.errors import DeviceError, InvalidParameterError, ModelFileError
+from service.errors import DeviceError, InvalidParameterError, ModelFileError, counted
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.model.loading import open_session
 from service.model.metadata import Profile
@@ -165,7 +165,7 @@ def _count(path: str, reports: Iterable[PartReport], manifest: Manifest) -> int:
         raise SteelError(f"expected {manifest.strips} rows in {path}, as many as listed strips, got {strips}")
     refused, blind = sum(part.refused for part in parts), sum(part.blind for part in parts)
     print(
-        f"{path}: {strips} strips, {sum(part.defects for part in parts)} with a defect, "
+        f"{path}: {counted(strips, 'strip')}, {sum(part.defects for part in parts)} with a defect, "
         f"{sum(part.suspects for part in parts)} suspect, {blind} not inspected, {refused} refused"
     )
     return 1 if refused or blind else 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from service.geometry import BitDepth
+from steel_bulk.options import BitsOption
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class BulkConfig:
     """Pixel thresholds instead of the profile's: one value or four, as for /predict."""
     min_area: str | None = None
     """Minimum areas instead of the profile's: one value or four, as for /predict."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: STEEL_BITS, else all 16."""
     workers: int | None = None
     """Worker processes, each with its own model on one processor or GPU; default: as many as there are."""

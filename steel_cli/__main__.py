@@ -4,6 +4,9 @@ import io
 import sys
 
 try:
+    from service import __version__
+    from service.errors import explain_os_error
+    from steel_cli.arguments import check_arguments
     from steel_cli.extras import requires
     from steel_client.errors import SteelError
 except ModuleNotFoundError as error:  # the base itself is not installed, in a checkout
@@ -21,13 +24,17 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder that may not be written
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explain_os_error(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _run() -> int:
+    if sys.argv[1:] == ["--version"]:
+        print(f"steel {__version__}")
+        return 0
+    check_arguments(sys.argv[1:])
     with requires("client"):
         import tyro
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from steel_cli.extras import requires
+from steel_cli.images import check_out
 from steel_cli.options import Common
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import ConfigurationError
@@ -53,6 +54,11 @@ def check_options(config: Common) -> None:
     if config.concurrency < 1:
         raise ConfigurationError(f"--concurrency (--at-once): expected at least 1, got {config.concurrency}")
     check_timeout(config.timeout)
+    if config.server is not None and config.model is not None:
+        raise ConfigurationError("expected --server or --model, got both: a server has its own model")
+    if config.server is None and config.ca is not None:
+        raise ConfigurationError("--ca: expected --server beside it, whose certificate it trusts, got none")
+    check_out(config.out)
 
 
 def check_profile(config: Common, model: ModelInfo) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from service.geometry import BitDepth
+from steel_bulk.options import BitsOption
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Common:
     """Without a server: an ONNX file or a folder <name>/<version>/model.onnx; default: STEEL_MODEL."""
     profile: str = "inspection"
     """The operating point."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: as the service is configured."""
     api_key: str | None = None
     """API key, if the service needs one."""

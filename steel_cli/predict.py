@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from tqdm import tqdm
 
+from service.errors import counted
 from service.images.suffixes import IMAGE_SUFFIXES
 from steel_cli.answer import OF_ONE_STRIP, Answer, Strip, printable
 from steel_cli.connect import check_options, check_profile, open_client
@@ -73,6 +74,8 @@ def predict(config: PredictConfig) -> int:
             or files could not be answered.
     """
     check_options(config)
+    if config.label_studio_images != PredictConfig.label_studio_images and "label-studio" not in config.write:
+        raise ConfigurationError("--label-studio-images: expected label-studio behind --write, got none")
     folder, names = list_images(config.folder, config.out)
     otherwise = asyncio.run(_predict(config, folder.resolve(), names))
     path = config.out / JOURNAL
@@ -86,7 +89,7 @@ def predict(config: PredictConfig) -> int:
     _say_otherwise(config, otherwise)
     counts = _count(path, names)
     print(
-        f"{path}: {len(names)} files, {counts.defects} with a defect, {counts.suspects} suspect, "
+        f"{path}: {counted(len(names), 'file')}, {counts.defects} with a defect, {counts.suspects} suspect, "
         f"{counts.blind} not inspected, {counts.refused} refused"
     )
     return 1 if counts.refused or counts.blind else 0
@@ -211,7 +214,8 @@ class _Run:
                     raise error
         if failures:
             raise SteelError(
-                f"{len(failures)} files got no answer, start again to resume; the last: {failures[-1]}"
+                f"{counted(len(failures), 'file')} got no answer, start again to resume; the last: "
+                f"{failures[-1]}"
             )
 
     async def _answer(self, folder: Path, name: str) -> Answer | None:

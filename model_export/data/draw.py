@@ -10,6 +10,7 @@ from model_export.data.kaggle import read_labels, write_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import ShapedStrip, drawn_strips
 from model_export.errors import DataError
+from service.errors import counted
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def draw(config: DrawConfig) -> None:
     if config.shapes is not None:
         strips = _shaped_strips(config.shapes, config.count, config.seed)
     write_kaggle(strips, config.out, "drawing")
-    print(f"drew {config.count} strips into {config.out}")
+    print(f"drew {counted(config.count, 'strip')} into {config.out}")
 
 
 def _shaped_strips(path: Path, count: int, seed: int) -> list[LabelledStrip]:

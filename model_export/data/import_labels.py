@@ -9,7 +9,9 @@ from tqdm import tqdm
 from model_export.data.kaggle import pixel_problem, read_kaggle, read_labels, write_labels
 from model_export.data.label_tools import TURNED, find_image, read_export
 from model_export.data.labelled_strip import CLASS_NAMES
+from model_export.data.options import BitsOption
 from model_export.errors import DataError
+from service.errors import counted
 from service.geometry import BitDepth
 from service.images.orientation import orientation_of
 from service.images.suffixes import IMAGE_SUFFIXES
@@ -28,7 +30,7 @@ class ImportConfig:
     stay."""
     class_names: tuple[str, str, str, str] = CLASS_NAMES
     """Names of the classes 1 to 4 in the tool."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16. The files are copied as they
     are, so train needs it too."""
 
@@ -71,8 +73,8 @@ def import_labels(config: ImportConfig) -> None:
     strips = read_kaggle(config.out, bits=config.bits)
     clean = sum(not any(codes) for codes in chosen.values())
     print(
-        f"{config.out}: {len(chosen)} corrected strips, {clean} of them clean; {len(strips)} in all; "
-        f"{corrected.unlabelled} not submitted yet and left out"
+        f"{config.out}: {counted(len(chosen), 'corrected strip')}, {clean} of them clean; {len(strips)} in "
+        f"all; {corrected.unlabelled} not submitted yet and left out"
     )
 
 

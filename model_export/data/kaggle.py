@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.errors import DataError
-from service.errors import ServiceError
+from service.errors import ServiceError, counted
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, BitDepth, Strip
 from service.images.decode import FORMATS, SIXTEEN_BIT, decode
 from service.images.orientation import stored_size
@@ -141,9 +141,10 @@ def read_kaggle(folder: Path, *, bits: BitDepth | None = None, skip_bad: bool = 
         report = "\n".join(f"  {name}: {problem}" for name, problem in sorted(problems.items()))
         if not skip_bad:
             raise DataError(
-                f"{len(problems)} images of {folder} cannot be used (--skip-bad leaves them out):\n{report}"
+                f"{counted(len(problems), 'image')} of {folder} cannot be used (--skip-bad leaves out such):"
+                f"\n{report}"
             )
-        print(f"left out {len(problems)} images of {folder}:\n{report}")
+        print(f"left out {counted(len(problems), 'image')} of {folder}:\n{report}")
     empty = [""] * CLASS_COUNT
     strips = []
     for name in sorted(names - problems.keys()):

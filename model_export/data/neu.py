@@ -9,6 +9,7 @@ from PIL import Image
 from model_export.data.kaggle import write_kaggle
 from model_export.data.labelled_strip import Masks
 from model_export.errors import DataError
+from service.errors import counted
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
 
 _SIDE = 200
@@ -77,7 +78,7 @@ def tile_neu(config: TileConfig) -> None:
         for number in range(count)
     ]
     write_kaggle(strips, config.out, "tiling")
-    print(f"wrote {count} strips into {config.out}")
+    print(f"wrote {counted(count, 'strip')} into {config.out}")
 
 
 def _tile(paths: tuple[Path, ...]) -> Strip:

@@ -10,6 +10,7 @@ import numpy as np
 
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.options import BitsOption
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
@@ -18,7 +19,6 @@ from model_export.evaluation.out_of_fold import OutOfFoldResults, open_fold_sess
 from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import class_scores, format_table, mean_or_none, rejection_at_recall
-from service.geometry import BitDepth
 from service.model.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
 from service.model.repository import find_model
 from service.model.session import OrtSession
@@ -46,7 +46,7 @@ class EvaluateConfig:
     """Score every strip of --data with the model of the fold that did not train on it."""
     skip_bad: bool = False
     """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
     threads: int | None = None
     """Threads per inference."""

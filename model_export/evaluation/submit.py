@@ -6,8 +6,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from model_export.data.kaggle import list_images, read_image
+from model_export.data.options import BitsOption
 from model_export.errors import DataError
-from service.geometry import BitDepth
+from service.errors import counted
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 from service.masks.submission import write_submission
@@ -30,7 +31,7 @@ class SubmitConfig:
     """The operating point."""
     old_form: bool = False
     """Columns ImageId_ClassId,EncodedPixels instead of ImageId,EncodedPixels,ClassId."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
     threads: int | None = None
     """Threads per inference."""
@@ -60,4 +61,4 @@ def submit(config: SubmitConfig) -> None:
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_submission(config.out, rows, old_form=config.old_form)
     masks = sum(bool(code) for _, _, code in rows)
-    print(f"wrote {config.out}: {len(paths)} images, {masks} masks")
+    print(f"wrote {config.out}: {counted(len(paths), 'image')}, {counted(masks, 'mask')}")

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from model_export.data.options import BitsOption
 from model_export.errors import DataError
 from model_export.metrics import class_scores
 from model_export.report import sections
 from model_export.report.held_out import HeldOutResults, evaluate_held_out
 from model_export.report.page import Page, write_page
-from service.geometry import BitDepth
 from service.model.metadata import ModelMetadata
 
 
@@ -31,7 +31,7 @@ class ReportConfig:
     """The operating point to report on."""
     skip_bad: bool = False
     """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
 
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from model_export.data.options import BitsOption
 from model_export.network.steel_network import NetworkConfig
-from service.geometry import WIDTH, BitDepth
+from service.geometry import WIDTH
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class TrainConfig:
     is an error, but for --data, --device and --threads."""
     skip_bad: bool = False
     """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)

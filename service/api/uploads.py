@@ -11,6 +11,7 @@ from service.errors import (
     PayloadTooLargeError,
     ServiceError,
     UnsupportedMediaTypeError,
+    counted,
     file_too_large,
 )
 from service.images.decode import format_of
@@ -184,7 +185,7 @@ class _MultipartReader(MultipartParser):
         self.parts.append(_Part(None if filename is None else _text(filename)))
         if len(self.parts) > self._limits.files:
             raise PayloadTooLargeError(
-                f"expected at most {self._limits.files} files in one request, got more"
+                f"expected at most {counted(self._limits.files, 'file')} in one request, got more"
             )
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:

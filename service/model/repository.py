@@ -14,6 +14,8 @@ MODEL = "model.onnx"
 GPU_MODEL = "gpu.onnx"
 """The same network in the fastest arithmetic of a GPU, beside ``model.onnx``."""
 
+_ONNX_START = b"\x08"
+"""Protocol Buffers' tag of the first field of an ONNX file, its format's version."""
 _CHECKSUM = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
 """One line of ``sha256sum``: the hash, a blank or ``*`` for binary, the name."""
 
@@ -49,6 +51,7 @@ def read_model(path: Path) -> ModelFile:
         raise ModelFileError(f"there is no model file at {path}")
     beside = checksum_file(path)
     if not beside.is_file():
+        _check_kind(path)
         raise ModelFileError(
             f"{path} has no checksum beside it; if you trust the file, write one in its folder: "
             f"sha256sum {path.name} > {beside.name}"
@@ -69,6 +72,21 @@ def read_model(path: Path) -> ModelFile:
     if found != expected:
         raise ModelFileError(f"{path}: expected sha256 {expected}, as in {beside.name}, got {found}")
     return ModelFile(path, data, found)
+
+
+def _check_kind(path: Path) -> None:
+    """Check that a file may be an ONNX file, so that nobody is told to trust a README.
+
+    Raises:
+        ModelFileError: if it cannot be one or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.read(len(_ONNX_START))
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error}") from error
+    if first != _ONNX_START:
+        raise ModelFileError(f"{path}: expected an ONNX file, got another kind of file")
 
 
 def find_model(path: Path) -> Path:

@@ -198,9 +198,23 @@ async def test_an_overlay_is_a_picture(client: httpx.AsyncClient) -> None:
     assert (picture[:256, :left, 0] == picture[:256, :left, 1]).all()  # grey
 
 
+@pytest.mark.parametrize("kind", ["image/gif", "image/svg+xml", "image/jpeg", "application/octet-stream"])
+@pytest.mark.parametrize("multipart", [True, False])
+async def test_the_first_bytes_say_what_an_image_is(
+    client: httpx.AsyncClient, kind: str, multipart: bool
+) -> None:
+    """As the page and docs/api.md say: whatever the header, a PNG is a PNG, and a GIF is refused."""
+    for data, status in ((STRIP, 200), (b"GIF89a" + bytes(50), 415)):
+        if multipart:
+            response = await client.post("/predict", files={"file": ("a", data, kind)})
+        else:
+            response = await client.post("/predict", content=data, headers={"Content-Type": kind})
+        assert response.status_code == status
+
+
 async def test_an_overlay_takes_one_image(client: httpx.AsyncClient) -> None:
     files = [("file", (name, STRIP, "image/png")) for name in ("a", "b")]
     response = await client.post("/overlay", files=files)
     assert response.status_code == 413
-    assert "at most 1 files" in response.json()["detail"]
+    assert "at most 1 file in one request" in response.json()["detail"]
     assert (await client.post("/overlay", content=b"x", headers=PNG)).status_code == 415

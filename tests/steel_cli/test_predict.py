@@ -226,7 +226,7 @@ async def test_a_strip_without_an_answer_gets_no_line(
     (folder / "broken.png").unlink()
     names = list_images(folder, config.out)[1]
     service.failing["3.png"] = status
-    with pytest.raises(SteelError, match="1 files got no answer, start again to resume; the last: Away"):
+    with pytest.raises(SteelError, match="1 file got no answer, start again to resume; the last: Away"):
         await _predict(config, folder, names)
     assert len(lines(tmp_path / "out")) == 5
     service.failing.clear()

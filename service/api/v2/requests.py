@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from service.api.uploads import UploadLimits
 from service.api.v2.schemas import InferRequest, RequestInput, RequestOutput, TensorMetadata
 from service.api.v2.tensors import INPUT, OUTPUTS, from_base64, shown, split_bytes, wrong
-from service.errors import PayloadTooLargeError
+from service.errors import PayloadTooLargeError, counted
 
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 """Carries the length of the JSON, in bytes, where binary data follows it."""
@@ -104,7 +104,7 @@ def _files(tensor: RequestInput, binary: memoryview | None, limits: UploadLimits
             f"expected [n] or [n, 1], n being the number of images, got {tensor.shape}",
         )
     if count > limits.files:
-        raise PayloadTooLargeError(f"expected at most {limits.files} images, got more")
+        raise PayloadTooLargeError(f"expected at most {counted(limits.files, 'image')}, got more")
     size = tensor.parameters.get("binary_data_size")
     if size is None:
         if binary:

@@ -215,6 +215,6 @@ def test_the_last_task_of_a_strip_counts(
     found = bring_in([first, again, nobody], images, tmp_path / "data")
     assert found == {"0.png": ("", "", "", "")}
     assert (
-        "1 corrected strips, 1 of them clean; 1 in all; 1 not submitted yet and left out"
+        "1 corrected strip, 1 of them clean; 1 in all; 1 not submitted yet and left out"
         in capsys.readouterr().out
     )
