@@ -28,6 +28,7 @@ from steel_bulk.worker import PartWorker, WorkerConfig
 from steel_cli.__main__ import main
 from steel_client.errors import SteelError
 from tests.steel_bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
+from tests.support.health import NO_STEEL, STEEL, write_watchful_model
 from tests.support.images import png
 from tests.support.serving import ROOT
 from tests.support.tiny_model import VALUES, block_rle, block_strip, write_tiny_model
@@ -386,3 +387,32 @@ def test_what_is_not_installed_is_named(
         "error: pyarrow is not installed: pip install '.[bulk,cpu]', with openvino or gpu instead of cpu "
         "as the machine has it\n"
     )
+
+
+@pytest.mark.parametrize("health", ["on", "off"])
+def test_strips_that_do_not_look_like_steel_are_told_apart(
+    config: dict[str, Any],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    health: str,
+) -> None:
+    model = write_watchful_model(tmp_path / "watchful" / "1" / "model.onnx")
+    archive = tmp_path / "two"
+    archive.mkdir()
+    (archive / "dark.png").write_bytes(png(NO_STEEL))
+    (archive / "steel.png").write_bytes(png(STEEL))
+    monkeypatch.setenv("STEEL_HEALTH", health)
+    assert run(config, source=str(archive), model=model) == (1 if health == "on" else 0)
+    rows = {row["file"]: row for row in rows_of(tmp_path / "out")}
+    assert rows["steel.png"]["verdict"] == "defect"
+    dark = rows["dark.png"]
+    if health == "on":
+        assert (dark["verdict"], dark["defect"], dark["present_3"]) == ("not_inspected", None, None)
+        assert dark["reason"].startswith("black: share of black columns 1,")
+        assert "2 strips, 1 with a defect, 0 suspect, 1 not inspected, 0 refused" in capsys.readouterr().out
+    else:
+        assert (dark["verdict"], dark["defect"]) == ("ok", False)
+    monkeypatch.setenv("STEEL_HEALTH", "off" if health == "on" else "on")
+    with pytest.raises(SteelError, match="was started with health"):
+        run(config, source=str(archive), model=model)

@@ -22,6 +22,7 @@ from steel_cli.lock import lock
 from steel_cli.predict import PredictConfig, _predict, list_images
 from steel_client import SteelError
 from tests.steel_cli.conftest import Service, Steel
+from tests.support.health import NO_STEEL, STEEL, write_watchful_model
 from tests.support.images import png
 from tests.support.serving import ROOT, Server, real_server
 from tests.support.tiny_model import VALUES, block_rle, block_strip, write_tiny_model
@@ -366,3 +367,22 @@ def test_a_self_signed_server(steel: Steel, folder: Path, tmp_path: Path, tiny_m
         assert "--ca" in done.stderr
         assert steel(*run, "--ca", pair.certificate).returncode == 1
     assert len(lines(tmp_path / "out")) == 7
+
+
+def test_a_strip_that_does_not_look_like_steel_is_told_apart(steel: Steel, tmp_path: Path) -> None:
+    model = write_watchful_model(tmp_path / "tiny" / "1" / "model.onnx")
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    (images / "dark.png").write_bytes(png(NO_STEEL))
+    (images / "steel.png").write_bytes(png(STEEL))
+    done = steel("predict", images, "--out", out, "--write", "kaggle", "coco", "pictures", model=model)
+    assert done.returncode == 1, done.stderr
+    assert "2 files, 1 with a defect, 0 suspect, 1 not inspected, 0 refused" in done.stdout
+    dark, seen = sorted(lines(out), key=lambda line: str(line["file"]))
+    assert (dark["verdict"], dark["defect"], seen["verdict"]) == ("not_inspected", None, "defect")
+    assert "classes" not in dark
+    assert "dark.png" not in (out / "submission.csv").read_text()  # no row says that it is clean
+    assert [image["file_name"] for image in json.loads((out / "coco.json").read_text())["images"]] == [
+        "steel.png"
+    ]
+    assert {path.name for path in (out / "pictures").iterdir()} == {"dark.png", "steel.png"}

@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from steel_client import results
-from steel_client.errors import SteelError
+from steel_client.errors import NotInspectedError, SteelError
 from steel_client.results import PredictResponse, read_image
 
 MODELS = {
@@ -83,6 +83,20 @@ def test_a_broken_code_is_an_error() -> None:
     (broken,) = read_image(body(rle="5 9")).present
     with pytest.raises(SteelError, match=r"within 1\.\.6"):
         _ = broken.mask
+
+
+def test_a_strip_that_was_not_inspected_is_neither_defective_nor_clean() -> None:
+    answer = json.loads(body())
+    answer["images"][0] |= {"verdict": "not_inspected", "reason": "dark: 3", "defect": None, "classes": None}
+    image = read_image(json.dumps(answer).encode())
+    assert (image.verdict, image.reason, image.inspected, image.classes) == (
+        "not_inspected",
+        "dark: 3",
+        False,
+        [],
+    )
+    with pytest.raises(NotInspectedError, match="dark: 3"):
+        _ = image.defect
 
 
 def test_one_image_is_expected() -> None:
