@@ -23,12 +23,14 @@ from service.api.routes import (
     router,
     strips,
 )
+from service.api.v2.extensions import v2_extensions
 from service.api.v2.requests import JSON_LENGTH_HEADER
 from service.api.v2.routes import INFER_PATHS, V2_HEALTH_PATHS, v2_protected, v2_router
 from service.errors import DeviceError, KeysRefusedError, ModelFileError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER, Authentication
 from service.http.body_limit import DEADLINE_HEADER, BodyLimit
+from service.http.content_coding import CODING_HEADER, Decompression
 from service.http.request_context import ExceptionAnswers, RequestContext
 from service.inference.engine import Engine, ModelSource
 from service.model.providers import GpuOptions
@@ -128,6 +130,7 @@ def create_app(
     app.include_router(strips)
     app.include_router(protected)
     app.include_router(router)
+    app.include_router(v2_extensions, dependencies=[key_required], responses=error_answers(401, v2=True))
     app.include_router(v2_protected, dependencies=[key_required], responses=error_answers(401, v2=True))
     app.include_router(v2_router)
     open_paths = [*HEALTH_PATHS, *V2_HEALTH_PATHS]
@@ -152,6 +155,7 @@ def create_app(
         max_buffered_bytes=settings.max_buffered_bytes,
         seconds=settings.body_timeout_s,
     )
+    app.add_middleware(Decompression)
     if keys.required:
         app.add_middleware(Authentication, keys=keys, open_paths=open_paths)
     app.add_middleware(ExceptionAnswers)
@@ -162,7 +166,14 @@ def create_app(
             allow_origins=settings.allowed_origins,
             allow_methods=("GET", "POST"),
             allow_private_network=True,
-            allow_headers=(KEY_HEADER, DEADLINE_HEADER, "X-Filename", "X-Request-Id", JSON_LENGTH_HEADER),
+            allow_headers=(
+                KEY_HEADER,
+                DEADLINE_HEADER,
+                "X-Filename",
+                "X-Request-Id",
+                JSON_LENGTH_HEADER,
+                CODING_HEADER,
+            ),
             expose_headers=("Retry-After", "Server-Timing", "X-Request-Id", JSON_LENGTH_HEADER),
         )
     app.add_middleware(RequestContext, metrics=metrics)

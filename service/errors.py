@@ -19,6 +19,7 @@ ServiceError
 ├── HeadTooLargeError          431
 ├── ClientLeftError            499  (only the log shows it)
 ├── InferenceError             500  (its message goes to the log, never to the caller)
+├── NotSupportedError          501
 ├── UnavailableError           503  + Retry-After
 └── DeadlineExceededError      504
 
@@ -62,6 +63,13 @@ class NotFoundError(ServiceError):
 
     status = HTTPStatus.NOT_FOUND
     title = "Not Found"
+
+
+class NotSupportedError(ServiceError):
+    """A part of a protocol that the service does not have."""
+
+    status = HTTPStatus.NOT_IMPLEMENTED
+    title = "Not Implemented"
 
 
 class RequestTimeoutError(ServiceError):

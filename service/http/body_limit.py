@@ -113,7 +113,7 @@ class BodyLimit:
         A client that sent ``Expect: 100-continue`` has not sent the body, and gets its answer instead.
         """
         left = 4 * self._max_bytes
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, ServiceError):  # what is refused may be damaged, too
             async with asyncio.timeout(self._seconds):
                 while left > 0:
                     message = await receive()

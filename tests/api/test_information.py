@@ -106,7 +106,8 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "/v2",
         "/v2/health/live",
         "/v2/health/ready",
-        *(f"{model}{what}" for model in V2_MODELS for what in ("", "/ready", "/infer")),
+        "/v2/repository/index",
+        *(f"{model}{what}" for model in V2_MODELS for what in ("", "/ready", "/config", "/infer")),
     }
     predict = document["paths"]["/predict"]["post"]
     assert {p["name"] for p in predict["parameters"]} == {

@@ -110,7 +110,7 @@ def test_health_is_told(tritons: triton.InferenceServerClient) -> None:
 
 
 def test_metadata_is_told(tritons: triton.InferenceServerClient) -> None:
-    assert tritons.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    assert tritons.get_server_metadata()["extensions"] == ["binary_tensor_data", "model_configuration"]
     metadata = tritons.get_model_metadata("tiny")
     assert metadata == tritons.get_model_metadata("tiny", "1")
     assert (metadata["name"], metadata["versions"]) == ("tiny", ["1"])
@@ -225,19 +225,116 @@ def test_other_models_and_versions_are_not_here(tritons: triton.InferenceServerC
         tritons.get_model_metadata("huge")
 
 
-def test_a_compressed_request_is_refused(tritons: triton.InferenceServerClient) -> None:
-    for algorithm in ("gzip", "deflate"):
-        tensor = image_tensor(STRIPS)
-        status, message = refused(tritons, "tiny", [tensor], request_compression_algorithm=algorithm)
-        assert (status, message) == (
-            "415",
-            f"expected a body without Content-Encoding, got '{algorithm}'",
-        )
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_compressed_request_is_answered(
+    server: Server, tritons: triton.InferenceServerClient, algorithm: str, binary: bool
+) -> None:
+    tensor = triton.InferInput("image", [3], "BYTES")
+    values = STRIPS if binary else [base64.b64encode(strip).decode() for strip in STRIPS]
+    tensor.set_data_from_numpy(np.array(values, dtype=np.object_), binary_data=binary)
+    result = tritons.infer("tiny", [tensor], request_compression_algorithm=algorithm)
+    assert_as_predicted(result, predicted(server.url, STRIPS))
 
 
-def test_a_compressed_answer_may_be_asked_for(tritons: triton.InferenceServerClient) -> None:
-    result = tritons.infer("tiny", [image_tensor(STRIPS)], response_compression_algorithm="gzip")
-    assert result.as_numpy("mask").shape == (3, 256, 1600)
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+@pytest.mark.parametrize("binary", [False, True])
+def test_a_compressed_answer_may_be_asked_for(
+    server: Server, tritons: triton.InferenceServerClient, algorithm: str, binary: bool
+) -> None:
+    names = ("rle", "mask", "class_probability", "present")
+    wanted = [triton.InferRequestedOutput(name, binary_data=binary) for name in names]
+    result = tritons.infer(
+        "tiny", [image_tensor(STRIPS)], outputs=wanted, response_compression_algorithm=algorithm
+    )
+    assert_as_predicted(result, predicted(server.url, STRIPS))
+    with httpx.stream(
+        "POST", f"{server.url}{INFER}", json=asked(), headers={"Accept-Encoding": algorithm}
+    ) as answer:
+        assert answer.headers["content-encoding"] == algorithm
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert sum(map(len, answer.iter_raw())) < 100_000
+
+
+async def test_the_asynchronous_client_compresses_too(server: Server) -> None:
+    async with triton_aio.InferenceServerClient(address(server)) as client:
+        for algorithm in ("gzip", "deflate"):
+            result = await client.infer(
+                "tiny",
+                [image_tensor(STRIPS)],
+                request_compression_algorithm=algorithm,
+                response_compression_algorithm=algorithm,
+            )
+            assert_as_predicted(result, predicted(server.url, STRIPS))
+
+
+def test_the_configuration_and_the_index_are_told(tritons: triton.InferenceServerClient) -> None:
+    config = tritons.get_model_config("tiny")
+    assert config == tritons.get_model_config("tiny", "1")
+    metadata = tritons.get_model_metadata("tiny")
+    assert (config["name"], config["platform"], config["max_batch_size"]) == (
+        "tiny",
+        metadata["platform"],
+        0,
+    )
+    for kind, tensors in (("input", "inputs"), ("output", "outputs")):
+        assert [(one["name"], one["dims"]) for one in config[kind]] == [
+            (one["name"], one["shape"]) for one in metadata[tensors]
+        ]
+    types = {one["name"]: one["data_type"] for one in [*config["input"], *config["output"]]}
+    assert (types["image"], types["mask"], types["class_probability"], types["rle"]) == (
+        "TYPE_STRING",
+        "TYPE_UINT8",
+        "TYPE_FP32",
+        "TYPE_STRING",
+    )
+    index = [{"name": "tiny", "version": "1", "state": "READY", "reason": ""}]
+    assert tritons.get_model_repository_index() == index
+    with pytest.raises(triton.InferenceServerException, match="there is no model 'huge' here"):
+        tritons.get_model_config("huge")
+
+
+ABSENT: dict[str, tuple[tuple[Any, ...], str]] = {
+    "get_inference_statistics": ((), "/metrics"),
+    "get_inference_statistics tiny": (("tiny",), "/metrics"),
+    "get_inference_statistics tiny 1": (("tiny", "1"), "/metrics"),
+    "load_model": (("tiny",), "POST /model/reload"),
+    "unload_model": (("tiny",), "POST /model/reload"),
+    "get_trace_settings": ((), "Server-Timing"),
+    "get_trace_settings tiny": (("tiny",), "Server-Timing"),
+    "update_trace_settings": ((None, {"trace_rate": "1"}), "Server-Timing"),
+    "get_log_settings": ((), "STEEL_LOG_LEVEL"),
+    "update_log_settings": (({"log_verbose_level": 1},), "STEEL_LOG_LEVEL"),
+    "get_system_shared_memory_status": ((), "no shared memory"),
+    "get_system_shared_memory_status a": (("a",), "no shared memory"),
+    "register_system_shared_memory": (("a", "/a", 9), "no shared memory"),
+    "unregister_system_shared_memory": ((), "no shared memory"),
+    "unregister_system_shared_memory a": (("a",), "no shared memory"),
+    "get_cuda_shared_memory_status": ((), "no shared memory"),
+    "register_cuda_shared_memory": (("a", b"handle", 0, 9), "no shared memory"),
+    "unregister_cuda_shared_memory": ((), "no shared memory"),
+}
+
+
+@pytest.mark.parametrize("call", ABSENT)
+def test_what_triton_has_and_the_service_does_not_is_said_so(
+    tritons: triton.InferenceServerClient, call: str
+) -> None:
+    arguments, reason = ABSENT[call]
+    with pytest.raises(triton.InferenceServerException, match=reason) as caught:
+        getattr(tritons, call.split()[0])(*arguments)
+    assert caught.value.status() == "501"
+
+
+def test_no_call_of_the_client_is_forgotten(tritons: triton.InferenceServerClient) -> None:
+    """Each public method of Triton's client has a test here."""
+    tested = {call.split()[0] for call in ABSENT} | {
+        *("is_server_live", "is_server_ready", "is_model_ready", "get_server_metadata"),
+        *("get_model_metadata", "get_model_config", "get_model_repository_index", "infer", "async_infer"),
+    }
+    of_the_client = {"close", "generate_request_body", "parse_response_body", "plugin"}
+    methods = {name for name in dir(tritons) if not name.startswith("_")}
+    assert methods - of_the_client - {"register_plugin", "unregister_plugin"} == tested
 
 
 def test_the_clients_timeout_is_a_deadline(tritons: triton.InferenceServerClient) -> None:

@@ -1,6 +1,7 @@
 """Requests that are broken, too large, too slow, or meant to confuse."""
 
 import base64
+import gzip
 import json
 import struct
 
@@ -369,7 +370,15 @@ def _tensors() -> list[Row]:
             {HEADER: "2147483647"},
         ),
         row("header length beyond numbers", b"{}", 422, HEADER, {HEADER: "9" * 5000}),
-        row("gzip", b"\x1f\x8b" + bytes(99), 415, "without Content-Encoding", {"Content-Encoding": "gzip"}),
+        row("no gzip", b"\x1f\x8b" + bytes(99), 422, "no gzip data", {"Content-Encoding": "gzip"}),
+        row(
+            "gzip of 64 MB",
+            gzip.compress(bytes(2**26)),
+            413,
+            "at most 33554432",
+            {"Content-Encoding": "gzip"},
+        ),
+        row("brotli", b"x", 415, "gzip, deflate or none", {"Content-Encoding": "br"}),
         Row("tensor, half a body", HEAD.replace(b"/predict", INFER.encode()) + LENGTH, 408, "did not arrive"),
         Row(
             "tensor, another model",

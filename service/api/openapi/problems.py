@@ -32,7 +32,7 @@ _DESCRIPTIONS = {
     408: "The body did not arrive in time.",
     409: "Another reload is running.",
     413: "Too many bytes, files or pixels.",
-    415: "Not a supported image type.",
+    415: "Not a supported image type or content coding.",
     422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
     429: "The queue is full; `Retry-After` says in how many seconds there should be room.",
     500: "Anything else; the service's log has the reason under the request id.",
@@ -61,6 +61,10 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
             "expected an image of type JPEG, PNG, BMP, TIFF, WEBP, got a file that begins with the bytes "
             "25 50 44 46 2d 31 2e 37"
         ),
+    ),
+    (
+        "another coding",
+        UnsupportedMediaTypeError("expected a Content-Encoding of gzip, deflate or none, got 'br'"),
     ),
     (
         "wrong size",

@@ -37,17 +37,19 @@ from service.api.v2.schemas import (
     ServerReady,
 )
 from service.api.v2.tensors import INPUT, OUTPUTS, Tensor, Values, write_response
-from service.errors import NotFoundError, NotInspectedError, ServiceError, UnsupportedMediaTypeError
+from service.errors import NotFoundError, NotInspectedError, ServiceError
+from service.http.content_coding import CODING_HEADER, accepted_coding, compress
 from service.inference.prediction import Prediction
 from service.masks.formats import class_bits
 from service.model.metadata import ModelMetadata
 
 T = TypeVar("T")
 
-_MODEL = "/v2/models/{name}"
-_VERSION = f"{_MODEL}/versions/{{version}}"
+MODEL_PATH = "/v2/models/{name}"
+VERSION_PATH = f"{MODEL_PATH}/versions/{{version}}"
+PLATFORM = "onnxruntime_onnx"
 
-INFER_PATHS = (f"{_MODEL}/infer", f"{_VERSION}/infer")
+INFER_PATHS = (f"{MODEL_PATH}/infer", f"{VERSION_PATH}/infer")
 V2_HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
 
 _OCTETS = "application/octet-stream"
@@ -61,7 +63,7 @@ _JsonBytes = Annotated[
     ),
 ]
 _NOT_READY = error_answers(503, v2=True)
-_NO_SUCH_MODEL = error_answers(404, 422, 503, v2=True)
+NO_SUCH_MODEL = error_answers(404, 422, 503, v2=True)
 _INFER: dict[str, Any] = {
     "response_model": InferResponse,
     "responses": {
@@ -96,33 +98,32 @@ async def v2_ready(request: Request) -> ServerReady:
 @v2_protected.get("/v2", summary="Describe the server")
 async def v2_server() -> ServerMetadata:
     """Answer name, version and extensions of the server."""
-    return ServerMetadata(
-        name="steel-defect-service", version=__version__, extensions=("binary_tensor_data",)
-    )
+    extensions = ("binary_tensor_data", "model_configuration")
+    return ServerMetadata(name="steel-defect-service", version=__version__, extensions=extensions)
 
 
-@v2_protected.get(_MODEL, summary="Describe the model's tensors", responses=_NO_SUCH_MODEL)
+@v2_protected.get(MODEL_PATH, summary="Describe the model's tensors", responses=NO_SUCH_MODEL)
 async def v2_model(request: Request, name: str) -> ModelTensors:
     """Answer name, version, and tensors of the model that serves."""
-    return _tensors(_served(request, name))
+    return _tensors(served(request, name))
 
 
-@v2_protected.get(_VERSION, summary="Describe the tensors of a version", responses=_NO_SUCH_MODEL)
+@v2_protected.get(VERSION_PATH, summary="Describe the tensors of a version", responses=NO_SUCH_MODEL)
 async def v2_model_version(request: Request, name: str, version: str) -> ModelTensors:
     """Answer name, version, and tensors of the model, if this version serves."""
-    return _tensors(_served(request, name, version))
+    return _tensors(served(request, name, version))
 
 
-@v2_protected.get(f"{_MODEL}/ready", summary="Can the model answer?", responses=_NO_SUCH_MODEL)
+@v2_protected.get(f"{MODEL_PATH}/ready", summary="Can the model answer?", responses=NO_SUCH_MODEL)
 async def v2_model_ready(request: Request, name: str) -> ModelReady:
     """Answer 200 while the model of this name serves."""
-    return ModelReady(name=_served(request, name).name, ready=True)
+    return ModelReady(name=served(request, name).name, ready=True)
 
 
-@v2_protected.get(f"{_VERSION}/ready", summary="Can the version answer?", responses=_NO_SUCH_MODEL)
+@v2_protected.get(f"{VERSION_PATH}/ready", summary="Can the version answer?", responses=NO_SUCH_MODEL)
 async def v2_model_version_ready(request: Request, name: str, version: str) -> ModelReady:
     """Answer 200 while this version of the model serves."""
-    return ModelReady(name=_served(request, name, version).name, ready=True)
+    return ModelReady(name=served(request, name, version).name, ready=True)
 
 
 @v2_protected.post(INFER_PATHS[0], summary="Find defects, as tensors", **_INFER)
@@ -156,9 +157,6 @@ async def _infer(
     with engine_of(request).hold() as server:
         metadata = server.session.metadata
         _check_model(metadata, name, version)
-        encoding = request.headers.get("content-encoding", "identity")
-        if encoding != "identity":
-            raise UnsupportedMediaTypeError(f"expected a body without Content-Encoding, got {encoding!r}")
         parsed = await _read(request, deadline, json_bytes)
         if parsed.seconds is not None:
             deadline = min(deadline, began + parsed.seconds)
@@ -172,11 +170,14 @@ async def _infer(
                 record_metrics(request, done, timing_ms(done.predictions, done.seconds))
                 raise failure.about(f"{INPUT.name}[{index}]") from failure
         # Still held: a draining service must not end before the answer is written.
+        coding = accepted_coding(",".join(request.headers.getlist("accept-encoding")))
         answer, length = await _on_thread(
-            request, lambda: _write(metadata, parsed, request.state.request_id, done)
+            request, lambda: _write(metadata, parsed, request.state.request_id, done, coding)
         )
     timing = timing_ms(done.predictions, done.seconds)
-    headers = {"Server-Timing": server_timing(timing)}
+    headers = {"Server-Timing": server_timing(timing), "Vary": "Accept-Encoding"}
+    if coding is not None:
+        headers[CODING_HEADER] = coding
     if length is not None:
         headers[JSON_LENGTH_HEADER] = str(length)
     record_metrics(request, done, timing)
@@ -191,14 +192,15 @@ def _failure_of(result: Prediction | ServiceError) -> ServiceError | None:
 
 
 def _write(
-    metadata: ModelMetadata, parsed: ParsedRequest, request_id: str, done: FileResults
+    metadata: ModelMetadata, parsed: ParsedRequest, request_id: str, done: FileResults, coding: str | None
 ) -> tuple[bytes, int | None]:
     tensors = [
         Tensor(tensor, _VALUES[tensor.name](done.predictions), binary) for tensor, binary in parsed.outputs
     ]
     model = (metadata.name, metadata.version)
     answer_id = parsed.id if parsed.id is not None else request_id
-    return write_response(model, answer_id, tensors, len(done.results))
+    answer, length = write_response(model, answer_id, tensors, len(done.results))
+    return answer if coding is None else compress(answer, coding), length
 
 
 async def _read(request: Request, deadline: float, json_bytes: int | None) -> ParsedRequest:
@@ -225,7 +227,13 @@ def _query(parsed: ParsedRequest) -> OperatingPointQuery:
         raise invalid_parameter(errors, f"parameters.{errors[0]['loc'][-1]}") from error
 
 
-def _served(request: Request, name: str, version: str | None = None) -> ModelMetadata:
+def served(request: Request, name: str, version: str | None = None) -> ModelMetadata:
+    """Return the metadata of the model that serves.
+
+    Raises:
+        NotFoundError: if it has another name or version.
+        UnavailableError: if none serves.
+    """
     metadata = engine_of(request).session.metadata
     _check_model(metadata, name, version)
     return metadata
@@ -243,7 +251,7 @@ def _tensors(metadata: ModelMetadata) -> ModelTensors:
     return ModelTensors(
         name=metadata.name,
         versions=(metadata.version,),
-        platform="onnxruntime_onnx",
+        platform=PLATFORM,
         inputs=(INPUT,),
         outputs=OUTPUTS,
     )

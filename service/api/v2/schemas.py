@@ -128,3 +128,30 @@ class InferResponse(BaseModel):
     outputs: tuple[ResponseOutput, ...] = Field(
         description="the requested tensors, in the order of the request"
     )
+
+
+class ConfigTensor(BaseModel):
+    """One input or output in Triton's words."""
+
+    name: str = Field(description="of the tensor")
+    data_type: str = Field(description="as Triton names it; TYPE_STRING are files or text")
+    dims: tuple[int, ...] = Field(description="-1 stands for the number of images")
+
+
+class ModelConfig(BaseModel):
+    """The part of Triton's model configuration that its clients read."""
+
+    name: str = Field(description="of the model")
+    platform: str = Field(description="runtime, as Triton names it")
+    max_batch_size: int = Field(description="0: the shapes contain the number of images")
+    input: tuple[ConfigTensor, ...] = Field(description="inputs")
+    output: tuple[ConfigTensor, ...] = Field(description="outputs")
+
+
+class IndexEntry(BaseModel):
+    """One model of the repository."""
+
+    name: str = Field(description="of the model")
+    version: str = Field(description="that serves")
+    state: str = Field(description="always READY: otherwise the answer is a problem")
+    reason: str = Field(description="empty: it is ready")
