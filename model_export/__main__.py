@@ -16,6 +16,7 @@ from model_export.onnx_export.export import export
 from model_export.report.command import report
 from model_export.training.ask_teachers import soft_targets
 from model_export.training.cross_validate import cross_validate
+from model_export.training.starting_point import starting_point
 from model_export.training.train import train
 from service.errors import ModelFileError, explain_os_error
 
@@ -33,6 +34,7 @@ def main() -> None:
         "export": export,
         "report": report,
         "soft-targets": soft_targets,
+        "starting-point": starting_point,
         "submit": submit,
     }
     try:
