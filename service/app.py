@@ -114,6 +114,9 @@ def create_app(
         version=__version__,
         description=document.DESCRIPTION,
         openapi_tags=document.TAGS,
+        # Relative to the document: the routes may be behind a path that a proxy strips.
+        servers=[{"url": "."}],
+        root_path_in_servers=False,
         openapi_url=None if settings.docs == "off" else "/openapi.json",
         docs_url=None,
         redoc_url=None,
@@ -127,11 +130,13 @@ def create_app(
     app.state.engine = engine
     app.state.api_keys = keys
     app.state.reload = reload
-    app.include_router(strips)
-    app.include_router(protected)
+    # A document that describes a key where none is needed makes generated clients ask for one.
+    needed, refused = ([key_required], (401,)) if keys.required else ([], ())
+    for routes in (strips, protected):
+        app.include_router(routes, dependencies=needed, responses=error_answers(*refused))
+    for routes in (v2_extensions, v2_protected):
+        app.include_router(routes, dependencies=needed, responses=error_answers(*refused, v2=True))
     app.include_router(router)
-    app.include_router(v2_extensions, dependencies=[key_required], responses=error_answers(401, v2=True))
-    app.include_router(v2_protected, dependencies=[key_required], responses=error_answers(401, v2=True))
     app.include_router(v2_router)
     open_paths = [*HEALTH_PATHS, *V2_HEALTH_PATHS]
     if settings.metrics == "open":

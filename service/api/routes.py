@@ -38,16 +38,16 @@ UPLOAD_PATHS = ("/predict", "/overlay")
 HEALTH_PATHS = ("/health/live", "/health/ready")
 METRICS_PATH = "/metrics"
 
-# Describes the key in the OpenAPI document only; Authentication checks it.
+# Describes the key in the OpenAPI document, where one is configured; Authentication checks it.
 key_required = Depends(
     APIKeyHeader(
         name=KEY_HEADER,
         auto_error=False,
-        description="Only where the service was started with STEEL_API_KEY or STEEL_API_KEYS_FILE.",
+        description="One of those with which the service was started.",
     )
 )
-strips = APIRouter(dependencies=[key_required], route_class=PlainRoute)
-protected = APIRouter(dependencies=[key_required])
+strips = APIRouter(route_class=PlainRoute)
+protected = APIRouter()
 router = APIRouter()
 metrics_route = APIRouter()
 
@@ -70,7 +70,7 @@ def _overlay_parameters(query: Annotated[OperatingPointQuery, Query()], deadline
             "description": "An entry for each file. The examples show the effect of parameters.",
             "content": {"application/json": {"examples": predict_examples()}},
         },
-        **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
+        **error_answers(408, 413, 415, 422, 429, 500, 503, 504),
     },
     dependencies=[Depends(_predict_parameters)],
     openapi_extra=document.BODY,
@@ -108,7 +108,7 @@ async def predict(request: Request) -> Response:
             "content": {"image/png": {}},
             "description": "The strip with coloured masks and a legend.",
         },
-        **error_answers(401, 408, 413, 415, 422, 429, 500, 503, 504),
+        **error_answers(408, 413, 415, 422, 429, 500, 503, 504),
     },
     dependencies=[Depends(_overlay_parameters)],
     openapi_extra=document.BODY,
@@ -139,7 +139,7 @@ async def overlay(request: Request) -> Response:
     "/model",
     tags=["Model"],
     summary="Describe the model",
-    responses=error_answers(401, 503),
+    responses=error_answers(503),
 )
 async def model(request: Request) -> ModelInfo:
     """Answer classes, profiles with their scores, training data, and the device with the reason for it."""
@@ -150,7 +150,7 @@ async def model(request: Request) -> ModelInfo:
     "/model/reload",
     tags=["Model"],
     summary="Reload the model",
-    responses={**error_answers(401, 403, 409, 500, 503), **model_refused()},
+    responses={**error_answers(403, 409, 500, 503), **model_refused()},
 )
 async def reload_model(request: Request) -> ReloadResponse:
     """Open `STEEL_MODEL` again and switch to the model there now: a higher version, or a changed file.

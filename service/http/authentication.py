@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import UnauthorizedError
 from service.http.api_keys import ApiKeys
-from service.http.problem_response import error_response
+from service.http.problem_response import error_response, path_of
 
 KEY_HEADER = "X-API-Key"
 
@@ -34,7 +34,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
-        if scope["type"] == "http" and not self._is_open(scope["path"]):
+        if scope["type"] == "http" and not self._is_open(path_of(scope)):
             given = next((value for name, value in scope["headers"] if name == _RAW_KEY_HEADER), b"")
             if not self._keys.accepts(given):
                 error = UnauthorizedError(f"{KEY_HEADER} is missing or wrong")

@@ -9,7 +9,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import PayloadTooLargeError, ServiceError, UnavailableError
-from service.http.problem_response import error_response
+from service.http.problem_response import error_response, path_of
 
 DEADLINE_HEADER = "X-Deadline-Ms"
 
@@ -63,7 +63,8 @@ class BodyLimit:
         if error is None and scope.get("method") == "POST":
             error = self._upload_refusal(headers.get(DEADLINE_HEADER, ""))
             if error is not None:
-                route = next((path for pattern, path in self._uploads if pattern.match(scope["path"])), None)
+                asked = path_of(scope)
+                route = next((path for pattern, path in self._uploads if pattern.match(asked)), None)
                 error = None if route is None else error
                 scope["state"]["route"] = route
         if error is not None:

@@ -41,5 +41,11 @@ def problem_response(problem: Problem, headers: Mapping[str, str] | None) -> JSO
 
 def speaks_v2(scope: Mapping[str, Any]) -> bool:
     """Return whether the path of a request belongs to the Open Inference Protocol."""
-    path = str(scope.get("path", ""))
+    path = path_of(scope)
     return path == "/v2" or path.startswith("/v2/")
+
+
+def path_of(scope: Mapping[str, Any]) -> str:
+    """Return the path of a request without the prefix under which the application runs (ASGI's root_path)."""
+    path, prefix = str(scope.get("path", "")), str(scope.get("root_path", ""))
+    return path[len(prefix) :] if prefix and f"{path}/".startswith(f"{prefix}/") else path

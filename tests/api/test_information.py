@@ -11,6 +11,7 @@ import pytest
 import shapely.geometry
 from fastapi import FastAPI
 from PIL import Image
+from pydantic import SecretStr
 
 from service.api.schemas import ClassResult, PredictResponse
 from service.app import create_app
@@ -20,6 +21,7 @@ from service.model.session import OrtSession
 from service.problem import Problem
 from service.settings import Settings
 from tests.support.images import png
+from tests.support.serving import running_app
 from tests.support.tiny_model import block_strip
 
 pytestmark = pytest.mark.anyio
@@ -126,11 +128,51 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "X-Request-Id",
     }
     assert all(p.get("description") or p["schema"].get("description") for p in predict["parameters"])
-    assert set(predict["responses"]) == {"200", "401", "408", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(predict["responses"]) == {"200", "408", "413", "415", "422", "429", "500", "503", "504"}
     assert "image/jpeg" in predict["requestBody"]["content"]
     assert "multipart/form-data" in predict["requestBody"]["content"]
     for schema in ("PredictResponse", "ImageResult", "ClassResult", "TimingMs"):
         assert schema in document["components"]["schemas"]
+
+
+async def test_a_key_is_described_where_one_is_configured(tiny_session: OrtSession) -> None:
+    """And nowhere else: generated clients would ask for one."""
+    for settings in (Settings(), Settings(api_key=SecretStr("sesame"))):
+        document = create_app(settings, session=tiny_session).openapi()
+        schemes = set(document["components"].get("securitySchemes", ()))
+        assert schemes == (set() if settings.api_key is None else {"APIKeyHeader"})
+        for path, operations in document["paths"].items():
+            open_ = settings.api_key is None or path.endswith(("/live", "health/ready", "/metrics"))
+            for operation in operations.values():
+                assert ("security" in operation) is ("401" in operation["responses"]) is not open_, path
+
+
+async def test_the_document_names_its_own_folder_as_the_server(tiny_session: OrtSession) -> None:
+    """Clients resolve it: the routes may be behind a path that a proxy strips, or an ASGI server adds."""
+    app = create_app(Settings(), session=tiny_session)
+    for prefix in ("", "/steel"):
+        transport = httpx.ASGITransport(app, root_path=prefix)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            document = (await client.get(f"{prefix}/openapi.json")).json()
+        assert document["servers"] == [{"url": "."}]
+
+
+async def test_an_application_below_a_prefix_knows_its_paths(tiny_session: OrtSession) -> None:
+    app = create_app(Settings(api_key=SecretStr("sesame")), session=tiny_session)
+    async with running_app(app):
+        transport = httpx.ASGITransport(app, root_path="/steel")
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            for path in ("health/ready", "metrics", "docs", "docs-static/swagger-ui.css", "", "page/app.js"):
+                assert (await client.get(f"/steel/{path}")).status_code == 200, path
+            assert (await client.get("/steel/model")).status_code == 401
+            assert (await client.get("/steel/v2/models/x")).json()["error"] == "X-API-Key is missing or wrong"
+            key = {"X-API-Key": "sesame"}
+            answer = await client.post("/steel/predict", content=png(block_strip()), headers=key)
+            assert answer.status_code == 200
+            app.state.engine.draining = True
+            assert (await client.post("/steel/predict", content=b"", headers=key)).status_code == 503
+            assert 'route="/predict",status="503"' in (await client.get("/steel/metrics")).text
+            app.state.engine.draining = False
 
 
 async def test_openapi_describes_every_field_and_tag(client: httpx.AsyncClient) -> None:

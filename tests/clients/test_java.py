@@ -10,34 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.images import png
-from tests.support.serving import Server, free_port, real_server
+from tests.support.proxies import behind_nginx_for_web_sockets
+from tests.support.serving import Server, real_server
 from tests.support.tiny_model import block_rle, block_strip
 
 POST = Path(__file__).with_name("Post.java")
-NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log stderr;
-events {{}}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass {url};
-            proxy_http_version 1.1;
-            proxy_set_header Host $host;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection "upgrade";
-        }}
-    }}
-}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +53,7 @@ def test_java_reads_the_mask_of_its_strip(server: Server, strip: Path) -> None:
 
 @pytest.mark.slow
 def test_java_reads_it_behind_nginx(server: Server, strip: Path, tmp_path: Path) -> None:
-    if shutil.which("nginx") is None:
-        pytest.skip("no nginx here (Debian: apt-get install nginx-light)")
-    port = free_port()
-    config = tmp_path / "nginx.conf"
-    config.write_text(NGINX.format(folder=tmp_path, port=port, url=server.url))
-    proxy = subprocess.Popen(["nginx", "-c", config, "-p", tmp_path], stderr=subprocess.DEVNULL)
-    try:
-        status, answer = post(f"http://127.0.0.1:{port}/predict", strip)
-    finally:
-        proxy.terminate()
-        proxy.wait(timeout=20)
+    with behind_nginx_for_web_sockets(server.url, tmp_path) as url:
+        status, answer = post(f"{url}/predict", strip)
     assert status == 200
     assert answer["images"][0]["classes"][0]["rle"] == block_rle(10, 5, 3, 4)
