@@ -34,6 +34,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 serve: $(SERVE_ENV)/.installed ## run the service with the default model (PORT=8000, EXTRA=cpu|gpu)
+	@echo "For folders of strips, in another terminal: $(SERVE_ENV)/bin/steel --help"
 	@STEEL_PORT=$(PORT) exec $(SERVE_ENV)/bin/python -m service
 
 serve-ray: .venv-ray/.installed ## run the service as Ray Serve replicas, one per processor (ARGS="--replicas 4")
@@ -73,7 +74,8 @@ check: $(DEV_ENV)/.installed ## lint, format, types, architecture, manifests, kn
 audit: $(DEV_ENV)/.installed ## look for known vulnerabilities in what constraints.txt pins
 	$(DEV)/python -m tools.audit
 
-# From the image where Docker runs (make it first), else from the environment of `make serve`, which pip fills alike.
+# From the image where Docker runs (make it first), else from the environment of `make serve`, which holds what the
+# commands need, too.
 sbom: $(TOOLS_ENV)/.installed ## list the Python packages that serve, as CycloneDX: build/sbom.cdx.json (EXTRA=cpu|gpu)
 	@mkdir -p build
 	@if docker image inspect steel-defect-service:$(EXTRA) >/dev/null 2>&1; then \
@@ -97,7 +99,7 @@ clean: ## remove environments and caches
 	rm -rf .venv* .corpora .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info .coverage*
 
 $(SERVE_ENV)/.installed: pyproject.toml constraints.txt
-	$(call make_env,$(SERVE_ENV),$(EXTRA))
+	$(call make_env,$(SERVE_ENV),$(EXTRA)$(comma)client)
 
 .venv-ray/.installed: pyproject.toml constraints.txt
 	$(call make_env,.venv-ray,$(EXTRA)$(comma)ray)

@@ -8,9 +8,13 @@ try:
     from service.errors import explain_os_error
     from steel_cli.arguments import check_arguments
     from steel_cli.extras import requires
+    from steel_cli.interrupts import INTERRUPTED
     from steel_client.errors import SteelError
 except ModuleNotFoundError as error:  # the base itself is not installed, in a checkout
-    print(f"error: {error.name} is not installed: pip install .", file=sys.stderr)
+    install = f"{sys.executable} -m pip install ."
+    print(
+        f"error: {error.name} is not installed in {sys.prefix}; in the checkout, {install}", file=sys.stderr
+    )
     sys.exit(2)
 
 
@@ -27,7 +31,8 @@ def main() -> None:
         print(f"error: {explain_os_error(error)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        print("interrupted; start the command again to resume", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _run() -> int:

@@ -49,7 +49,7 @@ class Answer:
 
     def summary(self) -> str:
         """Return one line of printable text."""
-        name = printable(self.strip.name.rpartition("/")[2])
+        name = printable(self.strip.name)
         if self.image is None:
             return f"{name}: refused: {self.error}"
         return f"{name}: {self.image.verdict.replace('_', ' ')}: {self.image.reason}"

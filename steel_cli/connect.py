@@ -1,30 +1,36 @@
 """The service that a command sends its strips to, and its check before anything is written."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from steel_cli.extras import requires
 from steel_cli.images import check_out
 from steel_cli.options import Common
 from steel_client.client import AsyncSteelClient, Options
-from steel_client.errors import ConfigurationError
+from steel_client.errors import ConfigurationError, SteelError
 from steel_client.model_info import ModelInfo
 from steel_client.retry import check_timeout
 
 
 @contextlib.asynccontextmanager
-async def open_client(config: Common, retries: int | None = None) -> AsyncIterator[AsyncSteelClient]:
+async def open_client(
+    config: Common,
+    retries: int | None = None,
+    on_retry: Callable[[SteelError], None] | None = None,
+) -> AsyncIterator[AsyncSteelClient]:
     """Connect to the server, or run the application in this process.
 
     Args:
         config: of the command.
         retries: see ``steel_client.client.Options``.
+        on_retry: see ``steel_client.client.Options``.
     """
     query = {"profile": config.profile} | ({} if config.bits is None else {"bits": config.bits})
     options: Options = {
         "query": query,
         "timeout": config.timeout,
         "retries": retries,
+        "on_retry": on_retry,
         "api_key": config.api_key,
         "ca": config.ca,
     }

@@ -1,6 +1,7 @@
 """Packages that a command needs and that ``pip install .`` leaves out."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
 from steel_client.errors import SteelError
@@ -26,4 +27,7 @@ def requires(extras: str, alternative: str = "") -> Iterator[None]:
         if name in _OWN:
             raise
         hint = ", with openvino or gpu instead of cpu as the machine has it" if "cpu" in extras else ""
-        raise SteelError(f"{name} is not installed: pip install '.[{extras}]'{hint}{alternative}") from error
+        install = f"{sys.executable} -m pip install '.[{extras}]'"
+        raise SteelError(
+            f"{name} is not installed in {sys.prefix}; in the checkout, {install}{hint}{alternative}"
+        ) from error

@@ -1,18 +1,17 @@
 """Predicting through outages of the service, however long they last."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from steel_cli.answer import OF_ONE_STRIP, Answer, Strip
+from steel_cli.waiting import WaitingNotice
 from steel_client.client import AsyncSteelClient
 from steel_client.errors import SteelError
 
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 2.0
-_SAY_AGAIN_SECONDS = 60.0
 _MOST_ATTEMPTS = 5
 """At a strip that fails alone, while the service answers others."""
 
@@ -37,10 +36,9 @@ class PatientClient:
         returns: bool = True,
     ) -> None:
         self._client = client
-        self._say = say
+        self._notice = WaitingNotice(say)
         self._returns = returns
         self._answers = 0
-        self._said: tuple[str, float] | None = None
 
     async def call(self, function: Callable[[], Awaitable[T]]) -> T:
         """Call a function of the client until it succeeds.
@@ -65,7 +63,7 @@ class PatientClient:
                     alone, answers = alone + 1, self._answers
                     if alone >= _MOST_ATTEMPTS:
                         raise
-                self._say_waiting(error)
+                self._notice.note_error(error)
                 await asyncio.sleep(max(_PAUSE_SECONDS, error.retry_after or 0))
             else:
                 self._note_answer()
@@ -81,14 +79,6 @@ class PatientClient:
                 raise
             return Answer(strip, None, error)
 
-    def _say_waiting(self, error: SteelError) -> None:
-        now = time.monotonic()
-        if self._said is None or self._said[0] != str(error) or now - self._said[1] >= _SAY_AGAIN_SECONDS:
-            self._said = str(error), now
-            self._say(f"waiting for the service: {error}")
-
     def _note_answer(self) -> None:
         self._answers += 1
-        if self._said is not None:
-            self._said = None
-            self._say("the service answers again")
+        self._notice.note_answer()

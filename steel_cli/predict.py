@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,29 +12,23 @@ from tqdm import tqdm
 
 from service.errors import counted
 from service.images.suffixes import IMAGE_SUFFIXES
-from steel_cli.answer import OF_ONE_STRIP, Answer, Strip, printable
+from steel_cli import interrupts
+from steel_cli.answer import OF_ONE_STRIP, Answer, Strip
 from steel_cli.connect import check_options, check_profile, open_client
 from steel_cli.images import check_folder, find_images, is_image
 from steel_cli.journal import JOURNAL, Journal, read_journal
 from steel_cli.label_studio import write_label_studio
 from steel_cli.options import Common
-from steel_cli.pictures import Pictures, picture_name
+from steel_cli.outputs import Outputs
 from steel_cli.recall import recall
 from steel_cli.run_file import RunSpec
-from steel_cli.strips import Strips, otherwise_shown
+from steel_cli.waiting import WaitingNotice
 from steel_cli.writers import write_coco, write_kaggle
 from steel_client.client import AsyncSteelClient
 from steel_client.errors import ConfigurationError, SteelError, UnreadableFileError
 from steel_client.files import read_file, run_concurrently
 
-PICTURES = "pictures"
-
-STRIPS = "strips"
-
 Format = Literal["kaggle", "coco", "label-studio", "pictures", "strips"]
-
-_MOST_NAMES = 3
-"""Of files in a message."""
 
 _MOST_FAILURES = 16
 """In a row; then the service is the reason."""
@@ -77,20 +71,21 @@ def predict(config: PredictConfig) -> int:
     if config.label_studio_images != PredictConfig.label_studio_images and "label-studio" not in config.write:
         raise ConfigurationError("--label-studio-images: expected label-studio behind --write, got none")
     folder, names = list_images(config.folder, config.out)
-    otherwise = asyncio.run(_predict(config, folder.resolve(), names))
+    outputs = Outputs(config.out, config.write, config.bits, _say)
+    answered_before = interrupts.run(_predict(config, folder.resolve(), names, outputs))
     path = config.out / JOURNAL
-    name_of = picture_name if STRIPS in config.write else str
     if "kaggle" in config.write:
         write_kaggle(path, config.out / "submission.csv")
     if "coco" in config.write:
-        write_coco(path, config.out / "coco.json", name_of)
+        write_coco(path, config.out / "coco.json", outputs.label_name)
     if "label-studio" in config.write:
-        write_label_studio(path, config.out, config.label_studio_images, name_of)
-    _say_otherwise(config, otherwise)
+        write_label_studio(path, config.out, config.label_studio_images, outputs.label_name)
+    outputs.say_otherwise()
     counts = _count(path, names)
     print(
         f"{path}: {counted(len(names), 'file')}, {counts.defects} with a defect, {counts.suspects} suspect, "
         f"{counts.blind} not inspected, {counts.refused} refused"
+        + (f"; {answered_before} answered before" if answered_before else "")
     )
     return 1 if counts.refused or counts.blind else 0
 
@@ -118,10 +113,17 @@ def list_images(path: Path, out: Path) -> tuple[Path, list[str]]:
     return path, names
 
 
-async def _predict(config: PredictConfig, folder: Path, names: list[str]) -> dict[str, str]:
-    """Predict, and return the files that other programs show otherwise, each with the reason."""
-    async with open_client(config) as client:
+def _say(message: str) -> None:
+    """Print a message above the progress bar."""
+    tqdm.write(message, file=sys.stderr)
+
+
+async def _predict(config: PredictConfig, folder: Path, names: list[str], outputs: Outputs) -> int:
+    """Predict, and return the number of files that were answered before."""
+    notice = WaitingNotice(_say, f", at most {config.timeout:g} s (--timeout)")
+    async with open_client(config, on_retry=notice.note_retry) as client:
         model = await client.model()
+        notice.note_answer()
         check_profile(config, model)
         spec = RunSpec(
             command="predict",
@@ -131,39 +133,9 @@ async def _predict(config: PredictConfig, folder: Path, names: list[str]) -> dic
             model={"name": model.name, "version": model.version, "sha256": model.sha256},
         )
         with Journal(config.out, spec, restart=config.restart) as journal:
-            run = _Run(client, journal, _outputs(config), model.sha256)
+            run = _Run(client, journal, outputs, notice, model.sha256)
             await run.predict(folder, names, config.concurrency)
-            return run.otherwise
-
-
-class _Outputs(NamedTuple):
-    """What is made of each answered file; None for what is not."""
-
-    pictures: Pictures | None
-    strips: Strips | None
-    labels: bool
-    """Whether labelling tools show the files themselves."""
-
-
-def _outputs(config: PredictConfig) -> _Outputs:
-    return _Outputs(
-        Pictures(config.out / PICTURES, config.bits, tqdm.write) if PICTURES in config.write else None,
-        Strips(config.out / STRIPS, config.bits, tqdm.write) if STRIPS in config.write else None,
-        STRIPS not in config.write and not {"coco", "label-studio"}.isdisjoint(config.write),
-    )
-
-
-def _say_otherwise(config: PredictConfig, otherwise: Mapping[str, str]) -> None:
-    """Name files whose masks a labelling tool would not show in place."""
-    if not otherwise:
-        return
-    some = [f"{printable(name)}: {reason}" for name, reason in list(otherwise.items())[:_MOST_NAMES]]
-    more = "" if len(otherwise) <= _MOST_NAMES else f" and {len(otherwise) - _MOST_NAMES} more"
-    print(
-        f"labelling tools do not show these files as the service reads them ({', '.join(some)}{more}); add "
-        f"strips to --write and let the tool show the copies in {config.out / STRIPS}",
-        file=sys.stderr,
-    )
+            return run.answered_before
 
 
 class _Run:
@@ -173,18 +145,25 @@ class _Run:
         client: of the service.
         journal: of the run.
         outputs: besides the journal.
+        notice: says when the service answers again.
         model_sha256: of the model that answers.
     """
 
     def __init__(
-        self, client: AsyncSteelClient, journal: Journal, outputs: _Outputs, model_sha256: str
+        self,
+        client: AsyncSteelClient,
+        journal: Journal,
+        outputs: Outputs,
+        notice: WaitingNotice,
+        model_sha256: str,
     ) -> None:
         self._client = client
         self._journal = journal
         self._outputs = outputs
+        self._notice = notice
         self._model_sha256 = model_sha256
-        self.otherwise: dict[str, str] = {}
-        """Answered files that other programs show otherwise, each with the reason."""
+        self.answered_before = 0
+        """Number of files that the journal held."""
 
     async def predict(self, folder: Path, names: Sequence[str], concurrency: int) -> None:
         """Predict the files that the journal does not hold.
@@ -202,6 +181,7 @@ class _Run:
             async for answer in run_concurrently(call, names, concurrency):
                 bar.update()
                 if answer is None:
+                    self.answered_before += 1
                     continue
                 error = answer.error
                 if error is None or error.concerns_file:
@@ -227,13 +207,15 @@ class _Run:
             return None if self._journal.holds(name, None) else Answer(Strip(name, b"", None), None, error)
         strip = Strip(name, data, hashlib.sha256(data).hexdigest())
         if self._journal.holds(name, strip.sha256):
-            if any(self._outputs):
-                await asyncio.to_thread(self._write, recall(strip, self._journal.read(name)), again=True)
+            if self._outputs.wanted:
+                await asyncio.to_thread(self._outputs.complete, recall(strip, self._journal.read(name)))
             return None
         try:
-            return Answer(strip, await self._client.predict(data, path.name), None)
+            answer = Answer(strip, await self._client.predict(data, path.name), None)
         except SteelError as error:
             return Answer(strip, None, error)
+        self._notice.note_answer()
+        return answer
 
     def _save(self, answer: Answer) -> None:
         """Save an answer: the picture first, so that a line in the journal means that both are there."""
@@ -241,19 +223,8 @@ class _Run:
             raise ConfigurationError(
                 "the service changed its model during the run; use another --out, or --restart"
             )
-        self._write(answer)
+        self._outputs.save(answer)
         self._journal.add(answer)
-
-    def _write(self, answer: Answer, *, again: bool = False) -> None:
-        """Write the outputs of an answer; if it is of an earlier run, ``again``, those that are missing."""
-        if self._outputs.pictures is not None:
-            (self._outputs.pictures.complete if again else self._outputs.pictures.save)(answer)
-        if answer.image is None:
-            return
-        if self._outputs.strips is not None:
-            self._outputs.strips.save(answer.strip)
-        if self._outputs.labels and (reason := otherwise_shown(answer.strip.data)):
-            self.otherwise[answer.strip.name] = reason
 
 
 def _count(path: Path, names: Iterable[str]) -> Counts:

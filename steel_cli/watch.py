@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from steel_cli import interrupts
 from steel_cli.answer import Answer, Strip, printable
 from steel_cli.connect import check_options, check_profile, open_client
 from steel_cli.images import check_folder
@@ -56,7 +57,7 @@ def watch(config: WatchConfig) -> int:
         raise ConfigurationError("expected --interval above 0 and --settle of at least 0")
     check_folder(config.folder)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_watch(config, config.folder.resolve()))
+        interrupts.run(_watch(config, config.folder.resolve()))
     return 0
 
 

@@ -39,6 +39,8 @@ class Options(TypedDict, total=False):
     for."""
     query: Mapping[str, str]
     """Parameters of /predict for every call, such as ``{"profile": "kaggle"}``."""
+    on_retry: Callable[[SteelError], None] | None
+    """Called with the error of a failed attempt before the pause, if another attempt follows."""
     ca: Path | None
     """PEM file with the certificate that signed the server's, or with a self-signed one; default: those that
     the system trusts."""
@@ -55,6 +57,7 @@ class _Requests:
         timeout: float = 30.0,
         retries: int | None = 5,
         query: Mapping[str, str] | None = None,
+        on_retry: Callable[[SteelError], None] | None = None,
         ca: Path | None = None,
     ) -> None:
         self._url = check_url(url)
@@ -62,11 +65,12 @@ class _Requests:
         self._timeout = check_timeout(timeout)
         self._retries = retries
         self._query = dict(query or {})
+        self._on_retry = on_retry
         self.verify = trust(ca)
 
     def retry_policy(self) -> RetryPolicy:
         """Start the deadline of a call."""
-        return RetryPolicy(self._timeout, self._retries)
+        return RetryPolicy(self._timeout, self._retries, self._on_retry)
 
     def predict(self, data: bytes, name: str | None, left: float) -> httpx.Request:
         """Build a request of /predict that has ``left`` seconds."""

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from steel_client.errors import ConfigurationError, SteelError
@@ -38,10 +39,12 @@ class RetryPolicy:
     Args:
         seconds: until the deadline, all attempts and pauses included.
         retries: most attempts after the first; None for as many as fit before the deadline.
+        on_retry: called with the error before the pause, if another attempt follows.
     """
 
     seconds: float
     retries: int | None
+    on_retry: Callable[[SteelError], None] | None = None
 
     def __post_init__(self) -> None:
         self._deadline = time.monotonic() + self.seconds
@@ -66,4 +69,6 @@ class RetryPolicy:
         if not error.transient or exhausted or pause >= self.left:
             raise error
         self._pauses += 1
+        if self.on_retry is not None:
+            self.on_retry(error)
         return pause

@@ -1,6 +1,7 @@
 """Extras in pyproject.toml: each brings what its packages import."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,6 +85,20 @@ def test_an_extra_is_enough_to_import_what_it_is_for(extras: Sequence[str], modu
     """Through our other packages, too: the commands use modules of the service."""
     done = run_without(extras, modules)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["--help", "predict --help", "watch --help", "bulk --help"])
+def test_the_environment_of_make_serve_has_the_commands(command: str) -> None:
+    make = ["make", "--dry-run", "--always-make", ".venv-cpu/.installed"]
+    commands = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    extras = re.search(r'--editable "\.\[(.+)\]"', commands)
+    assert extras is not None
+    arguments = ["steel", *command.split()]
+    run = f"steel_cli.__main__; sys.argv = {arguments}; steel_cli.__main__.main()"
+    done = run_without(extras[1].split(","), run)
+    assert done.returncode == 0, done.stderr
+    assert "usage: steel" in done.stdout
 
 
 def test_what_an_extra_lacks_is_not_found() -> None:

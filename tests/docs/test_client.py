@@ -94,7 +94,7 @@ def test_predict_runs(server: Server, folder: Path, monkeypatch: pytest.MonkeyPa
     (answer,) = [found for found in lines if found["file"] == "strip.png"]
     assert shorten(answer) == shorten(shown)
     (refused,) = [found for found in lines if found["file"] == "cut.png"]
-    assert refused.keys() == {"file", "status", "error", "sha256"}
+    assert refused.keys() == {"file", "status", "verdict", "reason", "error", "sha256"}
 
 
 def shorten(line: dict[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from steel_cli.__main__ import main
 from steel_cli.extras import requires
 from tests.support.serving import ROOT
 
+INSTALL = f"is not installed in {sys.prefix}; in the checkout, {sys.executable} -m pip install"
 LINES = {
-    "tyro": "error: tyro is not installed: pip install '.[client]'\n",
-    "tqdm": "error: tqdm is not installed: pip install '.[client]'\n",
-    "fastapi": "error: fastapi is not installed: pip install '.[client,cpu]', with openvino or gpu instead "
-    "of cpu as the machine has it; or name a server with --server\n",
+    "tyro": f"error: tyro {INSTALL} '.[client]'\n",
+    "tqdm": f"error: tqdm {INSTALL} '.[client]'\n",
+    "fastapi": f"error: fastapi {INSTALL} '.[client,cpu]', with openvino or gpu instead of cpu as the "
+    "machine has it; or name a server with --server\n",
 }
 
 
@@ -50,7 +51,7 @@ main()
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     expected = extras if command == "bulk" else extras.replace("bulk", "client")
     assert done.returncode == 2
-    assert f"error: {package} is not installed: pip install " in done.stderr
+    assert f"error: {package} {INSTALL} " in done.stderr
     assert f".{expected}" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

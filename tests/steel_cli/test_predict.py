@@ -19,6 +19,7 @@ from pycocotools.coco import COCO
 from service.masks import rle
 from steel_bulk.settings import local_settings
 from steel_cli.lock import lock
+from steel_cli.outputs import Outputs
 from steel_cli.predict import PredictConfig, _predict, list_images
 from steel_client import SteelError
 from tests.steel_cli.conftest import Service, Steel
@@ -218,6 +219,11 @@ def test_another_content_of_a_file_is_answered(
     assert len(lines(tmp_path / "out")) == 10
 
 
+def journal_only(config: PredictConfig) -> Outputs:
+    """Return that nothing else is written."""
+    return Outputs(config.out, (), None, print)
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("status", [408, 500, 504])
 async def test_a_strip_without_an_answer_gets_no_line(
@@ -228,10 +234,10 @@ async def test_a_strip_without_an_answer_gets_no_line(
     names = list_images(folder, config.out)[1]
     service.failing["3.png"] = status
     with pytest.raises(SteelError, match="1 file got no answer, start again to resume; the last: Away"):
-        await _predict(config, folder, names)
+        await _predict(config, folder, names, journal_only(config))
     assert len(lines(tmp_path / "out")) == 5
     service.failing.clear()
-    await _predict(config, folder, names)
+    await _predict(config, folder, names, journal_only(config))
     assert {line["status"] for line in lines(tmp_path / "out")} == {200}
     assert len(service.received) == 6
 
@@ -242,7 +248,7 @@ async def test_a_service_that_is_away_is_waited_for_as_long_as_the_timeout_says(
 ) -> None:
     config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=20)
     service.away = 503
-    task = asyncio.create_task(_predict(config, folder, ["0.png"]))
+    task = asyncio.create_task(_predict(config, folder, ["0.png"], journal_only(config)))
     await asyncio.sleep(3)
     service.away = None
     await task
@@ -256,9 +262,22 @@ async def test_a_refusal_of_the_call_is_none_of_its_files(
     config = PredictConfig(folder, tmp_path / "out", server="http://x", timeout=5)
     service.failing["3.png"] = 401
     with pytest.raises(SteelError) as refused:
-        await _predict(config, folder, list_images(folder, config.out)[1])
+        await _predict(config, folder, list_images(folder, config.out)[1], journal_only(config))
     assert refused.value.status == 401
     assert "3.png" not in {line["file"] for line in lines(tmp_path / "out")}
+
+
+def test_files_that_were_answered_before_are_counted(
+    steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path
+) -> None:
+    run = ("predict", folder, "--out", tmp_path / "out")
+    assert "answered before" not in steel(*run, model=tiny_model).stdout
+    (folder / "new.png").write_bytes(png(block_strip()))
+    last = steel(*run, model=tiny_model).stdout.splitlines()[-1]
+    assert last.startswith(f"{tmp_path / 'out' / 'predictions.jsonl'}: 8 files, ")
+    assert last.endswith("; 7 answered before")
+    done = steel("predict", folder / "0.png", "--out", tmp_path / "one", model=tiny_model)
+    assert ": 1 file, " in done.stdout
 
 
 def test_a_second_command_is_kept_out(steel: Steel, folder: Path, tmp_path: Path, tiny_model: Path) -> None:
