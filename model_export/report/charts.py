@@ -104,14 +104,21 @@ def training_curves(paths: Sequence[Path]) -> Figure:
             marked = [
                 (int(row["epoch"]), float(row["dice_positive"])) for row in rows if row["dice_positive"]
             ]
+            held_out = [
+                (int(row["epoch"]), float(row["validation_loss"]))
+                for row in rows
+                if row.get("validation_loss")  # earlier versions measured none
+            ]
         except (KeyError, ValueError) as error:
             raise DataError(f"{path} is not a metrics.csv of a training: {error!r}") from error
         if marked:
             scored, dice = zip(*marked, strict=True)
             scores.plot(scored, dice, marker="o", color=line, label=name)
-    losses.set_ylabel("loss on training samples")
+        if held_out:
+            losses.plot(*zip(*held_out, strict=True), "o", color=line)
+    losses.set_ylabel("loss: training (line), validation (dots)")
     losses.set_yscale("log")
-    scores.set_ylabel("Dice on positives, threshold 0.5")
+    scores.set_ylabel("Dice on positives, best thresholds")
     for ax in (losses, scores):
         ax.set_xlabel("epoch")
         ax.set_xlim(0, last + 1)

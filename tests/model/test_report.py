@@ -86,7 +86,7 @@ def test_a_report_on_a_data_set_with_its_training(tiny_model: Path, tmp_path: Pa
     draw(DrawConfig(out=tmp_path / "data", count=10, seed=3))
     (tmp_path / "run").mkdir()
     log = tmp_path / "run" / "metrics.csv"
-    log.write_text("epoch,loss,dice_positive\n1,2.0,\n2,1.5,0.4\n")
+    log.write_text("epoch,loss,validation_loss,dice_positive\n1,2.0,,\n2,1.5,1.9,0.4\n")
     config = ReportConfig(
         data=tmp_path / "data", model=tiny_model, out=tmp_path / "out", training=tmp_path / "run"
     )
