@@ -18,6 +18,7 @@ from model_export.training.ask_teachers import soft_targets
 from model_export.training.cross_validate import cross_validate
 from model_export.training.starting_point import starting_point
 from model_export.training.train import train
+from service import __version__
 from service.errors import ModelFileError, explain_os_error
 
 
@@ -37,6 +38,9 @@ def main() -> None:
         "starting-point": starting_point,
         "submit": submit,
     }
+    if sys.argv[1:] == ["--version"]:
+        print(__version__)
+        return
     try:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="python -m model_export", config=(tyro.conf.OmitArgPrefixes,)

@@ -6,6 +6,7 @@ import signal
 import sys
 import warnings
 
+from service import __version__
 from service.http.api_keys import ApiKeysError
 from service.http.listen import ListenError
 from service.http.tls import TlsError
@@ -22,6 +23,13 @@ def main() -> int:
         The exit code: 0 after a signal, 1 if strips cannot be answered or the port is in use, 2 for wrong
         settings.
     """
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        print(__version__)  # noqa: T201  (the answer)
+        return 0
+    if arguments:
+        advice = "settings are variables such as STEEL_PORT=8080 (docs/settings.md)"
+        return _failed(f"error: expected no arguments, got {arguments[0]!r}; {advice}", 2)
     try:
         settings = read_settings()
     except SettingsError as error:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from service.api.parameters import OperatingPointQuery, operating_point
 from service.api.schemas import ProfileUsed
-from service.errors import DeviceError, InvalidParameterError, ModelFileError, counted
+from service.errors import DeviceError, InvalidParameterError, ModelFileError, counted, explain_os_error
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.model.loading import open_session
 from service.model.metadata import Profile
@@ -26,6 +26,7 @@ from steel_bulk.listing import LISTING, Source, find_source, list_names, list_te
 from steel_bulk.locations import Location, open_location
 from steel_bulk.manifest import MANIFEST, Manifest, PinnedModel, RunSpec, read_manifest, write_manifest
 from steel_bulk.names import escape
+from steel_bulk.out_folder import check_out
 from steel_bulk.parts import STRIPS, PartReport, finished_parts, part_number
 from steel_bulk.settings import local_settings
 from steel_bulk.worker import WorkerConfig, pack_model
@@ -49,11 +50,14 @@ def bulk(config: BulkConfig) -> int:
     try:
         return _run(config)
     except (OSError, pa.ArrowException) as error:
-        raise SteelError(f"a file or folder cannot be read or written: {error}") from error
+        reason = explain_os_error(error) if isinstance(error, OSError) else str(error)
+        raise SteelError(f"a file or folder cannot be read or written: {reason}") from error
 
 
 def _run(config: BulkConfig) -> int:
     source, out = find_source(config.source), open_location(config.out)
+    if out.local:
+        check_out(Path(config.out))
     model = _load_model(config)
     spec = _make_spec(config, source, model)
     if config.restart:

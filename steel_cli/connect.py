@@ -3,8 +3,8 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable
 
+from steel_bulk.out_folder import check_out
 from steel_cli.extras import requires
-from steel_cli.images import check_out
 from steel_cli.options import Common
 from steel_client.client import AsyncSteelClient, Options
 from steel_client.errors import ConfigurationError, SteelError

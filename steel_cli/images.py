@@ -26,19 +26,6 @@ def check_folder(path: Path) -> None:
     raise ConfigurationError(f"there is no folder {str(path)!r}")
 
 
-def check_out(path: Path) -> None:
-    """Check that a path is a folder, or that one can be created there.
-
-    Raises:
-        ConfigurationError: naming the file that is there instead.
-    """
-    for one in (path, *path.parents):
-        if one.is_dir():
-            return
-        if one.is_symlink() or one.exists():
-            raise ConfigurationError(f"--out: expected a folder, got {str(one)!r}, which is something else")
-
-
 def find_images(folder: Path, out: Path, on_error: Callable[[OSError], None]) -> Iterator[str]:
     """Yield the images in a folder and its subfolders, as paths relative to it.
 

@@ -5,6 +5,8 @@ import concurrent.futures
 import contextlib
 import http.client
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service import __version__
 from service.model.cpu_quota import cpu_quota
 from tests.support.images import png
-from tests.support.serving import Server, real_server, start_service
+from tests.support.serving import ROOT, Server, real_server, start_service
 from tests.support.tiny_model import block_rle, block_strip, write_slow_model
 from tests.support.waiting import until
 
@@ -234,6 +237,24 @@ def test_a_wrong_setting_ends_the_process_with_its_name(tiny_model: Path) -> Non
     assert "STEEL_DEVICE" in output
     assert "got 'gpu'" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("arguments", [["--port", "8080"], ["serve"], ["--version", "--verbose"]])
+def test_arguments_are_refused_where_settings_are_expected(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "service", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"error: expected no arguments, got '{arguments[0]}'; settings are variables"
+    )
+
+
+@pytest.mark.parametrize("package", ["service", "model_export"])
+def test_the_version(package: str) -> None:
+    command = [sys.executable, "-m", package, "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{__version__}\n"
 
 
 def test_head_answers_what_get_answers_without_its_body(tiny_model: Path) -> None:

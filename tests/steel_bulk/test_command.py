@@ -284,7 +284,11 @@ def test_a_strip_that_crashes_every_worker_is_named(
         ({"profile": "best"}, "profile: expected one of inspection, kaggle"),
         ({"threshold": "2"}, "threshold: "),
         ({"workers": 0}, "at least 1"),
-        ({"out": "{archive}/000.png"}, "cannot be read or written"),
+        ({"out": "{archive}/000.png"}, "--out: expected a folder, got .*, which is something else"),
+        (
+            {"out": "{archive}/000.png/below"},
+            "--out: expected a folder, got '.*000.png'",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_before_anything_starts(
