@@ -11,17 +11,28 @@ from service.model.metadata import HealthLimits
 
 Fault = Literal["black", "dark", "bright", "flat", "saturated", "blank", "blurred", "noisy", "unlike"]
 
-# Measure, fault below its limits, fault above them, what it is; the first fault is named.
-_FAULTS: tuple[tuple[str, Fault | None, Fault | None, str], ...] = (
-    ("black", None, "black", "share of black columns"),
-    ("brightness", "dark", "bright", "brightness"),
-    ("saturated", None, "saturated", "share of saturated pixels"),
-    ("contrast", "flat", None, "contrast"),
-    ("blank", None, "blank", "share of pixels equal to their neighbours"),
-    ("sharpness", "blurred", "noisy", "sharpness"),
-    ("noise", None, "noisy", "share of noise"),
-    ("novelty", None, "unlike", "distance from the training strips"),
+# Measure, what it is, fault below its limits, fault above them; the first fault is named.
+_CHECKS: tuple[tuple[str, str, Fault | None, Fault | None], ...] = (
+    ("black", "share of black columns", None, "black"),
+    ("brightness", "brightness", "dark", "bright"),
+    ("saturated", "share of saturated pixels", None, "saturated"),
+    ("contrast", "contrast", "flat", None),
+    ("sharpness", "sharpness", "blurred", "noisy"),
+    ("noise", "share of noise", None, "noisy"),
+    ("blank", "share of pixels equal to their neighbours", None, "blank"),
+    ("novelty", "distance from the training strips", None, "unlike"),
 )
+_WORDS: dict[Fault, str] = {
+    "black": "no steel in the picture",
+    "dark": "too dark",
+    "bright": "too bright",
+    "saturated": "overexposed",
+    "flat": "no contrast",
+    "blurred": "out of focus, or one line again and again",
+    "noisy": "noise",
+    "blank": "part of the picture is empty",
+    "unlike": "unlike the strips that trained the model",
+}
 
 _OFFSETS = HealthMeasures(0.05, 1.0, 1.0, 0.02, 0.02, 0.1, 0.001)
 """Added to the measures before their logarithms, so that 0 is near small values, not infinitely far."""
@@ -43,14 +54,14 @@ def check_health(strip: Strip, limits: HealthLimits) -> Health:
     measures = measure_health(strip)
     novelty = novelty_of(measures, limits)
     values = {**measures._asdict(), "novelty": novelty}
-    for name, below, above, words in _FAULTS:
+    for name, what, below, above in _CHECKS:
         least, most = getattr(limits, name)
         value = values[name]
         if below is not None and value < least:
-            reason = f"{below}: {words} {value:.3g}, expected at least {least:.3g}"
+            reason = f"{_WORDS[below]}: {what} {value:.3g}, expected at least {least:.3g}"
             return Health(measures, novelty, below, reason)
         if above is not None and value > most:
-            reason = f"{above}: {words} {value:.3g}, expected at most {most:.3g}"
+            reason = f"{_WORDS[above]}: {what} {value:.3g}, expected at most {most:.3g}"
             return Health(measures, novelty, above, reason)
     return Health(measures, novelty, None, None)
 

@@ -21,7 +21,7 @@ from tests.support.serving import running_app
 pytestmark = pytest.mark.anyio
 
 PNG = {"Content-Type": "image/png"}
-REASON = "black: share of black columns 1, expected at most 0.9"
+REASON = "no steel in the picture: share of black columns 1, expected at most 0.9"
 
 
 @pytest.fixture(scope="module")

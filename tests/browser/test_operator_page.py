@@ -257,7 +257,7 @@ def test_a_strip_that_was_not_inspected_is_not_called_clean(browser: Browser, tm
         page = browser.new_page()
         page.goto(server.url)
         choose(page, tmp_path / "dark.png", tmp_path / "steel.png")
-        reason = "NOT INSPECTED: black: share of black columns 1, expected at most 0.9"
+        reason = "NOT INSPECTED: no steel in the picture: share of black columns 1, expected at most 0.9"
         expect(page.locator("#verdict")).to_have_text(f"dark.png: {reason}")
         expect(page.locator("#classes")).to_be_hidden()
         lines = page.locator("#list button")

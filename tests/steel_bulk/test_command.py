@@ -413,7 +413,7 @@ def test_strips_that_do_not_look_like_steel_are_told_apart(
     dark = rows["dark.png"]
     if health == "on":
         assert (dark["verdict"], dark["defect"], dark["present_3"]) == ("not_inspected", None, None)
-        assert dark["reason"].startswith("black: share of black columns 1,")
+        assert dark["reason"].startswith("no steel in the picture: share of black columns 1,")
         assert "2 strips, 1 with a defect, 0 suspect, 1 not inspected, 0 refused" in capsys.readouterr().out
     else:
         assert (dark["verdict"], dark["defect"]) == ("ok", False)

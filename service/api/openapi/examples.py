@@ -42,7 +42,7 @@ _DARK = Health(
     HealthMeasures(0.0, 17.2, 2.9, 0.0, 0.31, 1.62, 0.08),
     2.9,
     "dark",
-    "dark: brightness 17.2, expected at least 20.1",
+    "too dark: brightness 17.2, expected at least 20.1",
 )
 _FORMATS: tuple[MaskFormat, ...] = ("coco_rle", "coco_rle_uncompressed", "polygon", "png")
 
