@@ -11,3 +11,7 @@ class TrainingError(Exception):
 
 class ParityError(Exception):
     """The exported file answers differently from the network in torch; nothing was written."""
+
+
+class PrecisionLossError(ParityError):
+    """A file in less than float32 answers worse than the network in torch."""

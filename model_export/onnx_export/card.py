@@ -1,9 +1,10 @@
 """The model card, written from the metadata of a model file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from model_export.metrics import wilson_interval
-from service.model.metadata import ModelMetadata, Split
+from model_export.metrics import LOCATED, wilson_interval
+from service.model.metadata import ClassScore, DefectClass, ModelMetadata, Split
 
 
 def write_card(metadata: ModelMetadata, path: Path) -> None:
@@ -60,6 +61,7 @@ def model_card(metadata: ModelMetadata) -> str:
                 f"| {kind.id} {kind.name} | {profile.class_threshold[index]:g} | {profile.threshold[index]:g} "
                 f"| {profile.min_area[index]} | {score.strips_with} / {score.strips_without} | {cells} |"
             )
+        lines += _placement(metadata.classes, profile.scores)
     parity = metadata.parity
     lines += [
         "",
@@ -83,6 +85,26 @@ def model_card(metadata: ModelMetadata) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _placement(classes: Sequence[DefectClass], scores: Sequence[ClassScore]) -> list[str]:
+    """Return a table of masks in the right place and connected defects; files before it existed have none."""
+    if all(score.located_recall is None for score in scores):
+        return []
+    return [
+        "",
+        f"*Located*: share of strips with the class whose mask is in the right place, an IoU of {LOCATED} or more. "
+        "*Defects right*, *found*: shares of the connected defects reported, and of the true ones, that match one "
+        "another.",
+        "",
+        "| class | IoU+ | located | defects right | defects found |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(
+            f"| {kind.id} {kind.name} | {_number(score.iou)} | {_share(score.located_recall, score.strips_with)} "
+            f"| {_number(score.instance_precision)} | {_number(score.instance_recall)} |"
+            for kind, score in zip(classes, scores, strict=True)
+        ),
+    ]
 
 
 def _choice(split: Split) -> str:

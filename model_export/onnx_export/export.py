@@ -8,8 +8,9 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from model_export.data.choose import spread_by_class
 from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
-from model_export.errors import DataError
+from model_export.errors import DataError, PrecisionLossError
 from model_export.evaluation.calibrate import (
     Logits,
     compute_class_logits,
@@ -24,7 +25,7 @@ from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
 from model_export.onnx_export.metadata import ModelIdentity
 from model_export.onnx_export.model_draft import ModelDraft, TunedProfiles
-from model_export.onnx_export.parity import Arithmetic
+from model_export.onnx_export.parity import Arithmetic, Comparison
 from model_export.onnx_export.triton_config import write_triton_config
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, restore_network
 from model_export.training.config import run_folder
@@ -66,15 +67,16 @@ class ExportConfig:
     class thresholds."""
     precision: Literal["fp32", "int8"] = "int8"
     """Arithmetic of the file on a CPU. int8 takes its ranges from training strips and is about three times as
-    fast where the processor multiplies bytes (VNNI, AMX)."""
+    fast where the processor multiplies bytes (VNNI, AMX). A model that it would hurt becomes fp32."""
     gate: bool = True
     """Run the decoder only on strips on which a class reaches its threshold; the results stay the same."""
     gpu: bool = True
     """Write gpu.onnx in float16 beside model.onnx; the service uses it on a GPU."""
     overwrite: bool = False
     """Replace an existing version."""
-    parity_strips: int = 12
-    """Number of strips on which a file is compared with torch."""
+    parity_strips: int = 24
+    """Number of strips, equally many of each class, on which a file is compared with torch; of a
+    cross-validation as many in each fold."""
 
 
 def export(config: ExportConfig) -> Path:
@@ -82,8 +84,10 @@ def export(config: ExportConfig) -> Path:
 
     Raises:
         DataError: if the version exists, or a checkpoint or its data is missing.
-        ParityError: if the file answers differently from torch.
+        ParityError: if a file in float32 answers differently from torch.
     """
+    if config.parity_strips < 1:
+        raise DataError(f"--parity-strips: expected at least 1, got {config.parity_strips}")
     target = config.out / config.name / str(config.version) / MODEL
     if target.exists() and not config.overwrite:
         raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")
@@ -93,12 +97,18 @@ def export(config: ExportConfig) -> Path:
         states = _load_folds(config.cross_validation, config.data)
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
-        part = Path(folder)
-        if config.cross_validation is None:
-            metadata = _export_one(states[0], part, config)
-        else:
-            metadata = _export_folds(states, part, config)
-        _install(part, target)
+        try:
+            metadata = _export_states(states, Path(folder), config)
+        except PrecisionLossError as error:
+            if config.precision == "fp32":
+                raise
+            print(
+                f"\nint8 hurts this model: {error}\nIt becomes float32, about three times as slow on a CPU "
+                "that multiplies bytes.\n"
+            )
+            config = replace(config, precision="fp32")
+            metadata = _export_states(states, Path(folder), config, int8_problem=str(error))
+        _install(Path(folder), target)
     write_card(metadata, target.with_name("README.md"))
     write_triton_config(target)
     for profile in metadata.profiles:
@@ -111,7 +121,20 @@ def export(config: ExportConfig) -> Path:
     return target
 
 
-def _export_one(state: Checkpoint, folder: Path, config: ExportConfig) -> ModelMetadata:
+def _export_states(
+    states: Sequence[Checkpoint], folder: Path, config: ExportConfig, int8_problem: str = ""
+) -> ModelMetadata:
+    """Write the files to ``folder``; return the metadata of the one for CPUs.
+
+    Raises:
+        PrecisionLossError: if the arithmetic costs the model accuracy.
+    """
+    if config.cross_validation is None:
+        return _export_one(states[0], folder, config, int8_problem)
+    return _export_folds(states, folder, config, int8_problem)
+
+
+def _export_one(state: Checkpoint, folder: Path, config: ExportConfig, int8_problem: str) -> ModelMetadata:
     """Export a training with validation and test strips of its own."""
     if not state.split.validation:
         raise DataError(
@@ -123,9 +146,12 @@ def _export_one(state: Checkpoint, folder: Path, config: ExportConfig) -> ModelM
     test = select_strips(strips, state.split.test)
     calibration = fit_temperature(*compute_class_logits(restore_network(state), validation))
     train = select_strips(strips, state.split.train)
-    draft = _draft(state, calibration, train, folder / MODEL, config.precision, config)
+    draft = _draft(state, calibration, train, folder / MODEL, config.precision, config, int8_problem)
     curves = measure_curves(draft.session, validation, "tuning on validation strips")
     points = tune(curves)
+    compared = spread_by_class(validation, config.parity_strips)
+    comparison = draft.compare(compared, points["inspection"])
+    comparison.check()
     overlaps = measure_overlaps_at(draft.session, test, list(points.values()))
     profiles = TunedProfiles(
         points=points,
@@ -134,13 +160,14 @@ def _export_one(state: Checkpoint, folder: Path, config: ExportConfig) -> ModelM
         tuned_on=f"{len(validation)} validation strips",
         measured_on=f"{len(test)} test strips",
     )
-    compared = validation[: config.parity_strips - 1]
     if config.gpu:
         _write_gpu_file(state, calibration, profiles, compared, folder, config)
-    return draft.finish(profiles, compared, gated=config.gate)
+    return draft.finish(profiles, comparison, compared, gated=config.gate)
 
 
-def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConfig) -> ModelMetadata:
+def _export_folds(
+    states: Sequence[Checkpoint], folder: Path, config: ExportConfig, int8_problem: str
+) -> ModelMetadata:
     """Export the folds of a cross-validation and, last of ``states``, the training on all strips.
 
     Temperature, thresholds and areas of a fold are chosen on the strips of the other folds.
@@ -152,7 +179,7 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
         compute_class_logits(restore_network(state), test)
         for state, test in zip(folds, held_out, strict=True)
     ]
-    (folder / FOLDS).mkdir()
+    (folder / FOLDS).mkdir(exist_ok=True)
     drafts = [
         _draft(
             state,
@@ -161,6 +188,7 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
             folder / FOLDS / f"{number + 1}.onnx",
             "half weights" if config.precision == "fp32" else config.precision,
             config,
+            int8_problem,
         )
         for number, state in enumerate(folds)
     ]
@@ -168,10 +196,16 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
         measure_curves(draft.session, test, f"measuring fold {number}")
         for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True), 1)
     ]
+    tuning = [ThresholdCurves.join(_others(curves, number)) for number in range(len(folds))]
+    tuned = [tune(others) for others in tuning]
+    compared = [spread_by_class(test, config.parity_strips) for test in held_out]
+    comparisons = [
+        draft.compare(some, points["inspection"])
+        for draft, some, points in zip(drafts, compared, tuned, strict=True)
+    ]
+    Comparison.join(comparisons).check()  # together, so that all folds and the model get one arithmetic
     pooled: dict[str, list[Sequence[Overlap]]] = {}
-    for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True)):
-        others = ThresholdCurves.join(_others(curves, number))
-        points = tune(others)
+    for number, (draft, test, points, others) in enumerate(zip(drafts, held_out, tuned, tuning, strict=True)):
         overlaps = dict(
             zip(points, measure_overlaps_at(draft.session, test, list(points.values())), strict=True)
         )
@@ -182,13 +216,13 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
             tuned_on=f"{len(others.names)} strips of the other folds, each by the model of its own fold",
             measured_on=f"the {len(test)} strips of fold {number + 1}",
         )
-        draft.finish(profiles, test[: config.parity_strips - 1], gated=config.gate)
+        draft.finish(profiles, comparisons[number], compared[number], gated=config.gate)
         for name, found in overlaps.items():
             pooled.setdefault(name, []).extend(found)
     count = sum(len(test) for test in held_out)
     calibration = fit_temperature(*_join(logits))
     train = _training_strips(whole)
-    draft = _draft(whole, calibration, train, folder / MODEL, config.precision, config)
+    draft = _draft(whole, calibration, train, folder / MODEL, config.precision, config, int8_problem)
     pooled_curves = ThresholdCurves.join(curves)
     profiles = TunedProfiles(
         points=tune(pooled_curves),
@@ -198,10 +232,12 @@ def _export_folds(states: Sequence[Checkpoint], folder: Path, config: ExportConf
         measured_on=f"{count} strips, out of fold: {len(folds)} models of the same recipe, each on strips "
         "that neither trained it nor tuned its thresholds",
     )
-    compared = train[: config.parity_strips - 1]
+    some = spread_by_class(train, config.parity_strips)
+    comparison = draft.compare(some, profiles.points["inspection"])
+    comparison.check()
     if config.gpu:
-        _write_gpu_file(whole, calibration, profiles, compared, folder, config)
-    return draft.finish(profiles, compared, gated=config.gate)
+        _write_gpu_file(whole, calibration, profiles, some, folder, config)
+    return draft.finish(profiles, comparison, some, gated=config.gate)
 
 
 def _write_gpu_file(
@@ -212,9 +248,20 @@ def _write_gpu_file(
     folder: Path,
     config: ExportConfig,
 ) -> None:
-    """Write the same network for GPUs, with the thresholds and scores of the file for CPUs."""
+    """Write the same network for GPUs, with the thresholds and scores of the file for CPUs.
+
+    A network that does not bear float16 gets no such file: a GPU then runs the file for CPUs.
+    """
     draft = _draft(state, calibration, _training_strips(state), folder / GPU_MODEL, "fp16", config)
-    draft.finish(profiles, compared, gated=False)  # a batch would wait for its slowest strip anyway
+    comparison = draft.compare(compared, profiles.points["inspection"])
+    try:
+        comparison.check()
+    except PrecisionLossError as error:
+        print(f"\n{GPU_MODEL} is left out: {error}\n")
+        return
+    draft.finish(
+        profiles, comparison, compared, gated=False
+    )  # a batch would wait for its slowest strip anyway
 
 
 def _draft(
@@ -224,8 +271,9 @@ def _draft(
     path: Path,
     arithmetic: Arithmetic,
     config: ExportConfig,
+    int8_problem: str = "",
 ) -> ModelDraft:
-    identity = ModelIdentity(config.name, config.version, config.class_names, config.notice)
+    identity = ModelIdentity(config.name, config.version, config.class_names, config.notice, int8_problem)
     return ModelDraft(state, calibration, identity, train, path, arithmetic, soft_gate=config.soft_gate)
 
 

@@ -29,12 +29,15 @@ Classes = tuple[DefectClass, DefectClass, DefectClass, DefectClass]
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Name, version and class names of a model, and the notice about its data and first weights."""
+    """Name, version and class names of a model, and what its card says besides."""
 
     name: str
     version: int
     class_names: tuple[str, str, str, str]
     notice: str
+    """Owners and licences of the data and of the first weights."""
+    int8_problem: str = ""
+    """Why the file is not int8, if it was to be."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +94,17 @@ def draft_metadata(
     first, second, third, fourth = (
         DefectClass(id=number, name=name) for number, name in enumerate(identity.class_names, 1)
     )
+    origin = provenance(state, train, identity.notice)
+    if identity.int8_problem:
+        config = origin.config | {"int8": f"left out: {identity.int8_problem}"}
+        origin = origin.model_copy(update={"config": config})
     return DraftMetadata(
         name=identity.name,
         version=str(identity.version),
         precision="fp32, weights kept in fp16" if arithmetic == "half weights" else arithmetic,
         classes=(first, second, third, fourth),
         split=state.split,
-        provenance=provenance(state, train, identity.notice),
+        provenance=origin,
         calibration=calibration,
         health=learn_health_limits(train),
     )

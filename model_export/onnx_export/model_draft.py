@@ -6,37 +6,32 @@ from pathlib import Path
 
 import numpy as np
 
+from model_export.data.choose import spread_by_class
 from model_export.data.labelled_strip import LabelledStrip
-from model_export.data.synthetic import DrawnStrip
 from model_export.errors import ParityError
 from model_export.evaluation.torch_session import SupportsInfer, TorchSession
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.gate import gate_decoder
+from model_export.onnx_export.golden import choose_golden
 from model_export.onnx_export.graph_session import GraphSession
 from model_export.onnx_export.metadata import ModelIdentity, draft_metadata
 from model_export.onnx_export.onnx_file import halve_weights, trace_to_onnx, write_onnx
-from model_export.onnx_export.parity import Arithmetic, check_parity
+from model_export.onnx_export.parity import Arithmetic, Comparison, compare_with_torch
 from model_export.onnx_export.quantize import quantize
 from model_export.training.checkpoint import Checkpoint, restore_network
-from service.geometry import CLASS_COUNT, Strip
-from service.masks import rle
+from service.geometry import CLASS_COUNT
 from service.model.loading import prove
 from service.model.metadata import (
     Calibration,
     ClassScore,
     FourFractions,
-    Golden,
     ModelMetadata,
     OperatingPoint,
     Profile,
     ReviewBands,
-    png_base64,
 )
-from service.model.postprocess import byte_threshold
 from service.model.session import OrtSession
-
-_GOLDEN = DrawnStrip(seed=7, number=3)
 
 _DESCRIPTIONS = {
     "inspection": "keeps an image-level recall of 0.9 per class, on strips to come, where it can be had; "
@@ -99,41 +94,50 @@ class ModelDraft:
         elif arithmetic == "fp16":
             self._graph = to_float16(self._graph)
         elif arithmetic == "int8":
-            self._graph = quantize(self._graph, _load_evenly(train, _CALIBRATION_STRIPS))
+            self._graph = quantize(
+                self._graph, [strip.load()[0] for strip in spread_by_class(train, _CALIBRATION_STRIPS)]
+            )
         self._metadata = draft_metadata(state, calibration, identity, train, arithmetic)
         self.session = GraphSession(self._graph, path)
 
+    def compare(self, strips: Sequence[LabelledStrip], point: OperatingPoint) -> Comparison:
+        """Compare the graph with torch on ``strips``."""
+        return compare_with_torch(self.reference, self.session, strips, point, self.arithmetic)
+
     def finish(
-        self, profiles: TunedProfiles, strips: Sequence[LabelledStrip], *, gated: bool
+        self,
+        profiles: TunedProfiles,
+        comparison: Comparison,
+        strips: Sequence[LabelledStrip],
+        *,
+        gated: bool,
     ) -> ModelMetadata:
-        """Compare the graph with torch on ``strips``, and write it with its metadata to ``path``.
+        """Write the graph with its metadata to ``path``.
 
         Args:
             profiles: thresholds and scores.
-            strips: strips of the comparison.
+            comparison: of the graph with torch.
+            strips: strips on which the gate is checked.
             gated: skip the decoder on strips without any class.
 
         Raises:
-            ParityError: if the graph answers differently.
+            ParityError: if the gate changes an answer.
         """
-        inspection = profiles.points["inspection"]
-        compared = [_GOLDEN, *strips]
-        parity = check_parity(self.reference, self.session, compared, inspection, self.arithmetic)
         gate = _lowest_class_thresholds(list(profiles.points.values())) if gated else None
+        served = self.session
+        if gate is not None:
+            gate_decoder(self._graph, gate)
+            served = GraphSession(self._graph, self.path)
+            _check_gate(self.session, served, gate, strips)
         metadata = self._metadata.complete(
             profiles=_metadata_profiles(profiles),
-            parity=parity,
-            golden=_golden(self.session, inspection),
+            parity=comparison.parity(),
+            golden=choose_golden(served, profiles.points["inspection"], gate),
             gate=gate,
             review_bands=profiles.review_bands,
         )
-        if gate is not None:
-            gate_decoder(self._graph, gate)
         write_onnx(self._graph, metadata, self.path)
-        session = OrtSession(self.path)
-        prove(session)
-        if gate is not None:
-            _check_gate(self.session, session, gate, compared)
+        prove(OrtSession(self.path))
         return metadata
 
 
@@ -149,27 +153,6 @@ def _metadata_profiles(profiles: TunedProfiles) -> tuple[Profile, ...]:
         )
         for name, point in profiles.points.items()
     )
-
-
-def _golden(session: SupportsInfer, point: OperatingPoint) -> Golden:
-    """Run the golden strip and return it with its outputs."""
-    strip: Strip = _GOLDEN.load()[0] // 8 * 8  # fewer grey values make a smaller PNG
-    classes, masks = session.infer([strip])[0]
-    first, second, third, fourth = (
-        rle.encode(masks[index] >= byte_threshold(point.threshold[index])) for index in range(CLASS_COUNT)
-    )
-    a, b, c, d = (float(value) for value in classes)
-    return Golden(
-        strip_png=png_base64(strip),
-        class_probability=(a, b, c, d),
-        rle=(first, second, third, fourth),
-    )
-
-
-def _load_evenly(strips: Sequence[LabelledStrip], count: int) -> list[Strip]:
-    """Load up to ``count`` strips, evenly spaced over the list."""
-    chosen = np.unique(np.linspace(0, len(strips) - 1, min(count, len(strips))).astype(int))
-    return [strips[index].load()[0] for index in chosen]
 
 
 def _lowest_class_thresholds(points: Sequence[OperatingPoint]) -> FourFractions:

@@ -23,7 +23,7 @@ from model_export.evaluation.submit import SubmitConfig, submit
 from model_export.evaluation.torch_session import TorchSession
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export.export import ExportConfig, export
-from model_export.onnx_export.parity import check_parity
+from model_export.onnx_export.parity import compare_with_torch
 from model_export.training.checkpoint import load_checkpoint, restore_network
 from model_export.training.config import TrainConfig
 from model_export.training.train import train
@@ -165,6 +165,7 @@ def test_the_file_says_everything_of_itself_and_proves_it(exported: Path) -> Non
     card = exported.with_name("README.md").read_text()
     assert "tiny-unet, version 1" in card
     assert "Dice+" in card
+    assert "*Located*" in card
 
 
 def test_the_file_answers_as_torch_does_in_any_batch(trained: Path, exported: Path) -> None:
@@ -183,12 +184,13 @@ def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path
     session = OrtSession(exported)
     network = served(trained, exported)
     strips = [DrawnStrip(9, 1)]
-    check_parity(TorchSession(network), session, strips, session.metadata.profiles[0])
+    compare_with_torch(TorchSession(network), session, strips, session.metadata.profiles[0]).check()
     with torch.no_grad():
         for parameter in network.network.segmentation_head.parameters():
             parameter.add_(0.5)
-    with pytest.raises(ParityError, match=r"differs from torch on 1 strips.*nothing was written"):
-        check_parity(TorchSession(network), session, strips, session.metadata.profiles[0])
+    comparison = compare_with_torch(TorchSession(network), session, strips, session.metadata.profiles[0])
+    with pytest.raises(ParityError, match=r"differs from torch on 1 strips.*Most different: drawn-9-000001"):
+        comparison.check()
 
 
 def test_drawn_strips_on_disk_are_read_back(tmp_path: Path) -> None:

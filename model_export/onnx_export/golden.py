@@ -1,0 +1,57 @@
+"""The golden strip: a drawn strip with the answer of the file that serves."""
+
+import numpy as np
+import numpy.typing as npt
+
+from model_export.data.synthetic import DrawnStrip
+from model_export.evaluation.torch_session import SupportsInfer
+from service.geometry import CLASS_COUNT
+from service.masks import rle
+from service.model.metadata import FourFractions, Golden, OperatingPoint, png_base64
+from service.model.postprocess import byte_threshold
+
+_CANDIDATES = [DrawnStrip(seed=7, number=number) for number in (3, 1, 2, 4, *range(6, 20))]
+
+_SURE = 1.0
+"""Log-odds by which a class must pass the gate: rounding on another machine must not close it."""
+
+
+def choose_golden(session: SupportsInfer, point: OperatingPoint, gate: FourFractions | None) -> Golden:
+    """Choose a drawn strip that the file answers with masks, and return it with the answer.
+
+    Models of other steel, or of clean strips only, may see nothing on any of them. Then the strip whose
+    answer at the gate is surest is taken; where the gate stays closed, it proves the encoder alone.
+
+    Args:
+        session: of the graph as it serves, with its gate.
+        point: the first profile, at whose thresholds the service compares masks.
+        gate: of the graph.
+    """
+    found: list[tuple[float, Golden]] = []
+    for candidate in _CANDIDATES:
+        strip = candidate.load()[0] // 8 * 8  # fewer grey values make a smaller PNG
+        classes, masks = session.infer([strip])[0]
+        first, second, third, fourth = (
+            rle.encode(masks[index] >= byte_threshold(point.threshold[index])) for index in range(CLASS_COUNT)
+        )
+        a, b, c, d = (float(value) for value in classes)
+        golden = Golden(
+            strip_png=png_base64(strip), class_probability=(a, b, c, d), rle=(first, second, third, fourth)
+        )
+        margin = _margin(classes, gate)
+        if margin >= _SURE and any(golden.rle):
+            return golden
+        found.append((margin, golden))
+    return max(found, key=lambda pair: abs(pair[0]))[1]
+
+
+def _margin(classes: npt.NDArray[np.float32], gate: FourFractions | None) -> float:
+    """Return by how many log-odds the surest class passes the gate; negative if none does."""
+    if gate is None:
+        return np.inf
+    return float((_log_odds(classes) - _log_odds(np.array(gate))).max())
+
+
+def _log_odds(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    clipped = np.clip(np.asarray(probability, dtype=np.float64), 1e-9, 1 - 1e-9)
+    return np.log(clipped / (1 - clipped))
