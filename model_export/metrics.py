@@ -1,14 +1,27 @@
-"""Scores per class: Kaggle's Dice, Dice on positives, recall and false-alarm rate."""
+"""Scores per class: Dice, recall and false alarms of strips, masks in the right place, connected defects."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassScore
+
+LOCATED = 0.1
+"""Least intersection over union at which a mask, or a connected part of it, is in the right place."""
+
+
+class InstanceCounts(NamedTuple):
+    """Connected parts of the predicted and the true mask of one class on one strip."""
+
+    predicted: int
+    true: int
+    matched: int
+    """Pairs of a predicted and a true one whose intersection over union reaches ``LOCATED``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +32,8 @@ class Overlap:
     true: int
     intersection: int
     """Pixels of both."""
+    instances: InstanceCounts | None = field(default=None, compare=False)
+    """None where only pixels were counted."""
 
     @property
     def dice(self) -> float:
@@ -28,6 +43,12 @@ class Overlap:
         """
         total = self.predicted + self.true
         return 1.0 if total == 0 else 2 * self.intersection / total
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union: 1 if both masks are empty, 0 if exactly one is."""
+        union = self.predicted + self.true - self.intersection
+        return 1.0 if union == 0 else self.intersection / union
 
 
 def _mean(values: Sequence[float], weights: Sequence[float] | None = None) -> float | None:
@@ -55,6 +76,13 @@ def class_score(
             None if weights is None else [weight for _, weight in chosen],
         )
 
+    counts = [(overlap.instances, weight) for overlap, weight in pairs if overlap.instances is not None]
+
+    def instance_share(total: Callable[[InstanceCounts], int]) -> float | None:
+        all_of_them = sum(weight * total(one) for one, weight in counts)
+        matched = sum(weight * one.matched for one, weight in counts)
+        return matched / all_of_them if all_of_them else None
+
     return ClassScore(
         class_id=class_id,
         strips_with=len(with_class),
@@ -64,6 +92,10 @@ def class_score(
         dice_positive=mean(lambda overlap: overlap.dice, with_class),
         recall=mean(lambda overlap: float(overlap.predicted > 0), with_class),
         false_alarm_rate=mean(lambda overlap: float(overlap.predicted > 0), without),
+        iou=mean(lambda overlap: overlap.iou, with_class),
+        located_recall=mean(lambda overlap: float(overlap.iou >= LOCATED), with_class),
+        instance_precision=instance_share(lambda one: one.predicted),
+        instance_recall=instance_share(lambda one: one.true),
     )
 
 
@@ -121,12 +153,24 @@ def mean_or_none(values: Sequence[float | None]) -> float | None:
     return _mean([value for value in values if value is not None])
 
 
-_COLUMNS = ("dice_kaggle", "dice_kaggle_all_empty", "dice_positive", "recall", "false_alarm_rate")
+_COLUMNS = {
+    "dice_kaggle": "Dice",
+    "dice_kaggle_all_empty": "if empty",
+    "dice_positive": "Dice+",
+    "iou": "IoU+",
+    "recall": "recall",
+    "located_recall": "located",
+    "false_alarm_rate": "false alarms",
+    "instance_precision": "defects right",
+    "instance_recall": "defects found",
+}
+"""Titles by field."""
 
 
 def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
     """Format scores as a table with a line per class and their mean; '-' where a score is undefined."""
-    lines = [f"{'class':<18}{'strips':>8}{'with':>6}     Dice  if empty   Dice+  recall  false alarms"]
+    titles = "".join(f"{title:>{_width(title)}}" for title in _COLUMNS.values())
+    lines = [f"{'class':<18}{'strips':>8}{'with':>6}{titles}"]
     for score, name in zip(scores, names, strict=True):
         label = f"{score.class_id} {name}"
         strips = score.strips_with + score.strips_without
@@ -136,11 +180,18 @@ def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
     lines.append(f"{'mean':<32}{_cells(means)}")
     lines.append(
         "Dice: mean over all strips as Kaggle defines it (two empty masks count 1); 'if empty': the same\n"
-        "score for 'no defect anywhere'; Dice+: mean over the strips with the class."
+        "score for 'no defect anywhere'; Dice+, IoU+: means over the strips with the class; recall: share\n"
+        f"of these on which it is reported; located: with a mask in the right place (IoU {LOCATED} or more)\n"
+        "Defects are connected parts of masks: right, share of the reported ones that match a true one;\n"
+        "found, share of the true ones that match."
     )
     return "\n".join(lines)
 
 
 def _cells(values: Sequence[float | None]) -> str:
     texts = ["-" if value is None else f"{value:.3f}" for value in values]
-    return "".join(f"{text:>{width}}" for text, width in zip(texts, (9, 10, 8, 8, 14), strict=True))
+    return "".join(f"{text:>{_width(title)}}" for text, title in zip(texts, _COLUMNS.values(), strict=True))
+
+
+def _width(title: str) -> int:
+    return max(len(title), 5) + 2

@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.evaluation.instances import count_instances
 from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap
 from service.model.metadata import OperatingPoint
@@ -30,6 +31,7 @@ def measure_overlaps(prediction: Probabilities, truth: Masks, point: OperatingPo
             predicted=one.area,
             true=int(np.count_nonzero(mask)),
             intersection=0 if one.mask is None else int(np.count_nonzero(one.mask & mask.T)),
+            instances=count_instances(one.mask, mask.T),
         )
         for one, mask in zip(found, truth, strict=True)
     ]

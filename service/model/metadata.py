@@ -50,6 +50,19 @@ class ClassScore(_Frozen):
     false_alarm_rate: Fraction | None = Field(
         description="share of strips without the class that are reported"
     )
+    iou: Fraction | None = Field(
+        None, description="mean intersection over union of masks, over the strips that hold the class"
+    )
+    located_recall: Fraction | None = Field(
+        None,
+        description="share of strips with the class whose mask is in the right place: IoU of 0.1 or more",
+    )
+    instance_precision: Fraction | None = Field(
+        None, description="share of the connected defects reported that match a true one: IoU of 0.1 or more"
+    )
+    instance_recall: Fraction | None = Field(
+        None, description="share of the true connected defects that match a reported one"
+    )
 
 
 class OperatingPoint(_Frozen):

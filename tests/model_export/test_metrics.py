@@ -3,6 +3,7 @@
 import pytest
 
 from model_export.metrics import (
+    InstanceCounts,
     Overlap,
     class_score,
     class_scores,
@@ -48,7 +49,10 @@ def test_scores_that_nothing_could_tell_are_none() -> None:
     assert mean_or_none([None, 1.0, None, 0.0]) == 0.5
     assert mean_or_none([None]) is None
     table = format_table(scores, ["a", "b", "c", "d"])
-    assert table.splitlines()[1].split() == ["1", "a", "1", "0", "1.000", "1.000", "-", "-", "0.000"]
+    assert table.splitlines()[1].split() == [
+        *("1", "a", "1", "0", "1.000", "1.000"),
+        *("-", "-", "-", "-", "0.000", "-", "-"),
+    ]
 
 
 def test_the_area_under_the_curve() -> None:
@@ -72,3 +76,23 @@ def test_a_strip_counts_as_much_as_its_weight() -> None:
     assert score.false_alarm_rate == pytest.approx(0.2)
     assert score.dice_kaggle == pytest.approx(7 / 9)
     assert class_score(1, overlaps[:2], [1, 1]).false_alarm_rate is None
+
+
+def test_a_mask_in_the_wrong_place_is_found_but_not_located() -> None:
+    elsewhere, there = Overlap(100, 100, 5), Overlap(100, 100, 20)
+    score = class_score(1, [elsewhere, there, Overlap(0, 0, 0)])
+    assert score.recall == 1
+    assert score.located_recall == 0.5
+    assert score.iou == pytest.approx((5 / 195 + 20 / 180) / 2)
+    assert score.instance_recall is None
+    assert Overlap(0, 0, 0).iou == 1
+
+
+def test_connected_defects_are_shares_of_all_of_them() -> None:
+    strips = [
+        Overlap(9, 9, 9, InstanceCounts(predicted=3, true=2, matched=2)),
+        Overlap(9, 0, 0, InstanceCounts(predicted=1, true=0, matched=0)),
+    ]
+    score = class_score(1, strips)
+    assert (score.instance_precision, score.instance_recall) == (0.5, 1.0)
+    assert class_score(1, strips, [1, 3]).instance_precision == pytest.approx(2 / 6)
