@@ -1,6 +1,5 @@
 """Choice of operating points on validation strips."""
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +8,32 @@ import numpy.typing as npt
 from model_export.evaluation.curves import ThresholdCurves
 from service.geometry import CLASS_COUNT
 from service.model.metadata import OperatingPoint
+from service.model.postprocess import byte_threshold
 
-RECALL_FLOOR = 0.9
+
+@dataclass(frozen=True)
+class InspectionRules:
+    """What the profile inspection is to reach; a value per class."""
+
+    recall_floor: tuple[float, float, float, float] = (0.9, 0.9, 0.9, 0.9)
+    """Share of the strips with the class, of those to come, that must be reported where it can be had."""
+    false_alarm_price: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    """Price of a false alarm: what a false-alarm rate of 1 costs in Dice on positives."""
+    least_probability: tuple[float, float, float, float] = (0.1, 0.1, 0.1, 0.1)
+    """Lowest probability worth acting on: a class with a lower one is never reported, whatever the floor."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        for name in ("recall_floor", "least_probability"):
+            if not all(0 <= value <= 1 for value in getattr(self, name)):
+                option = name.replace("_", "-")
+                raise ValueError(f"--{option}: expected values of 0 to 1, got {getattr(self, name)}")
+        if not all(0 <= value < np.inf for value in self.false_alarm_price):
+            raise ValueError(f"--false-alarm-price: expected 0 or more, got {self.false_alarm_price}")
 
 
 def _even_in_log_odds(first: float, last: float, count: int) -> tuple[float, ...]:
@@ -18,7 +41,8 @@ def _even_in_log_odds(first: float, last: float, count: int) -> tuple[float, ...
 
 
 # Rare classes have low probabilities: their thresholds lie far below 0.1, where even steps would be coarse.
-_THRESHOLDS = _even_in_log_odds(-4.8, 2.4, 19)
+# The lowest pixel threshold is the lowest byte, 1 of 255.
+_THRESHOLDS = _even_in_log_odds(-5.6, 3.2, 23)
 _MIN_AREAS = (0, 100, 200, 300, 500, 800, 1200, 2000, 3000, 4500)
 _CLASS_THRESHOLDS = (0.0, *_even_in_log_odds(-7.2, 3.2, 27))
 
@@ -27,23 +51,22 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Candidates:
-    """Every operating point of one class with its scores; arrays ``[candidates]``."""
+    """Operating points of one class with their scores ``[class thresholds, pixel thresholds, areas]``."""
 
-    points: list[tuple[float, float, int]]
-    """Class threshold, pixel threshold and minimum area."""
+    class_thresholds: tuple[float, ...]
     dice_kaggle: Scores
     dice_positive: Scores
     recall: Scores
     false_alarm_rate: Scores
 
 
-def tune(curves: ThresholdCurves) -> dict[str, OperatingPoint]:
+def tune(curves: ThresholdCurves, rules: InspectionRules) -> dict[str, OperatingPoint]:
     """Choose the operating point of every profile, by name.
 
     Kaggle's class thresholds are not lower than those of inspection: it gains next to nothing there, and
     strips on which inspection finds no class need no masks (``model_export.onnx_export.gate``).
     """
-    inspection, kaggle = tune_inspection(curves), tune_kaggle(curves)
+    inspection, kaggle = tune_inspection(curves, rules), tune_kaggle(curves)
     first, second, third, fourth = map(max, inspection.class_threshold, kaggle.class_threshold)
     return {
         "inspection": inspection,
@@ -54,67 +77,56 @@ def tune(curves: ThresholdCurves) -> dict[str, OperatingPoint]:
 def tune_kaggle(curves: ThresholdCurves) -> OperatingPoint:
     """Maximise Kaggle's mean Dice, class by class."""
     classes = [_candidates(curves, index) for index in range(CLASS_COUNT)]
-    return _join([_choose(candidates.points, candidates.dice_kaggle) for candidates in classes])
+    return _join([_choose(candidates, candidates.dice_kaggle) for candidates in classes])
 
 
-def tune_inspection(curves: ThresholdCurves, recall_floor: float = RECALL_FLOOR) -> OperatingPoint:
-    """Maximise Dice on positives minus the false-alarm rate, class by class, at the recall floor.
+def tune_inspection(curves: ThresholdCurves, rules: InspectionRules) -> OperatingPoint:
+    """Maximise Dice on positives minus the price of false alarms, class by class, at the recall floor.
 
-    The image-level recall must reach the floor on new strips, or be the highest possible. Of ``n`` tuning
-    strips with the class, ``recall_floor * (n + 1)`` must be found, rounded up: a point that only just
-    reaches the floor on the strips that chose it falls short of it on others.
+    The image-level recall must reach the floor on new strips, or be the highest possible at the least
+    probability. Of ``n`` tuning strips with the class, ``recall_floor * (n + 1)`` must be found, rounded up:
+    a point that only just reaches the floor on the strips that chose it falls short of it on others.
     Source: the rank of split conformal prediction, e.g. Angelopoulos and Bates, "A Gentle Introduction to
     Conformal Prediction and Distribution-Free Uncertainty Quantification", 2021.
     """
     chosen = []
     for index in range(CLASS_COUNT):
-        candidates = _candidates(curves, index)
+        candidates = _candidates(curves, index, rules.least_probability[index])
         count = max(1, int(np.count_nonzero(curves.true[:, index])))
-        required = np.ceil(recall_floor * (count + 1) - 1e-9) / count
+        required = np.ceil(rules.recall_floor[index] * (count + 1) - 1e-9) / count
         floor = min(required, float(candidates.recall.max()))
-        score = candidates.dice_positive - candidates.false_alarm_rate
-        chosen.append(_choose(candidates.points, np.where(candidates.recall >= floor - 1e-9, score, -np.inf)))
+        score = candidates.dice_positive - rules.false_alarm_price[index] * candidates.false_alarm_rate
+        chosen.append(_choose(candidates, np.where(candidates.recall >= floor - 1e-9, score, -np.inf)))
     return _join(chosen)
 
 
-def _candidates(curves: ThresholdCurves, index: int) -> _Candidates:
+def _candidates(curves: ThresholdCurves, index: int, least: float = 0.0) -> _Candidates:
+    class_thresholds = tuple(sorted({max(threshold, least) for threshold in _CLASS_THRESHOLDS}))
     true = curves.true[:, index]
     holds = true > 0
-    points = list(itertools.product(_CLASS_THRESHOLDS, _THRESHOLDS, _MIN_AREAS))
-    rows = np.zeros((4, len(points)))
-    for number, (class_threshold, threshold, min_area) in enumerate(points):
-        level = int(np.ceil(threshold * 255 - 1e-9))
-        area = curves.predicted[:, index, level]
-        kept = (curves.probability[:, index] >= class_threshold) & (area >= max(1, min_area))
-        area = np.where(kept, area, 0)
-        both = np.where(kept, curves.intersection[:, index, level], 0)
-        total = area + true
-        dice = np.where(total == 0, 1.0, 2 * both / np.maximum(total, 1))
-        rows[:, number] = (
-            dice.mean(),
-            dice[holds].mean() if holds.any() else 0.0,
-            kept[holds].mean() if holds.any() else 1.0,
-            kept[~holds].mean() if (~holds).any() else 0.0,
-        )
-    return _Candidates(points, *rows)
+    likely = curves.probability[:, index] >= np.array(class_thresholds)[:, None]
+    scores = np.zeros((4, len(class_thresholds), len(_THRESHOLDS), len(_MIN_AREAS)))
+    for column, threshold in enumerate(_THRESHOLDS):
+        level = byte_threshold(threshold)
+        pixels, both = curves.predicted[:, index, level], curves.intersection[:, index, level]
+        for layer, min_area in enumerate(_MIN_AREAS):
+            kept = likely & (pixels >= max(1, min_area))
+            total = np.where(kept, pixels, 0) + true
+            dice = np.where(total == 0, 1.0, 2 * np.where(kept, both, 0) / np.maximum(total, 1))
+            cell = scores[:, :, column, layer]
+            cell[0] = dice.mean(axis=1)
+            cell[1] = dice[:, holds].mean(axis=1) if holds.any() else 0.0
+            cell[2] = kept[:, holds].mean(axis=1) if holds.any() else 1.0
+            cell[3] = kept[:, ~holds].mean(axis=1) if (~holds).any() else 0.0
+    return _Candidates(class_thresholds, *scores)
 
 
-def _choose(points: list[tuple[float, float, int]], score: Scores) -> tuple[float, float, int]:
+def _choose(candidates: _Candidates, score: Scores) -> tuple[float, float, int]:
     """Return the middle of the plateau of best points; its edge would overfit these few strips."""
-    best = np.flatnonzero(score >= score.max() - 0.002)
-    ranks = np.array(
-        [
-            (
-                _CLASS_THRESHOLDS.index(points[i][0]),
-                _THRESHOLDS.index(points[i][1]),
-                _MIN_AREAS.index(points[i][2]),
-            )
-            for i in best
-        ],
-        dtype=np.float64,
-    )
-    distance = np.abs(ranks - np.median(ranks, axis=0)).sum(axis=1)
-    return points[int(best[int(np.argmin(distance))])]
+    best = np.argwhere(score >= score.max() - 0.002)
+    distance = np.abs(best - np.median(best, axis=0)).sum(axis=1)
+    first, second, third = best[int(np.argmin(distance))]
+    return candidates.class_thresholds[first], _THRESHOLDS[second], _MIN_AREAS[third]
 
 
 def _join(chosen: list[tuple[float, float, int]]) -> OperatingPoint:

@@ -1,7 +1,7 @@
 """``export``: a model file from a checkpoint or a cross-validation, checked against torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
@@ -20,7 +20,7 @@ from model_export.evaluation.calibrate import (
 from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.out_of_fold import FOLDS
 from model_export.evaluation.overlaps import measure_overlaps_at
-from model_export.evaluation.tune import tune
+from model_export.evaluation.tune import InspectionRules, tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
 from model_export.onnx_export.metadata import ModelIdentity
@@ -74,6 +74,7 @@ class ExportConfig:
     """Write gpu.onnx in float16 beside model.onnx; the service uses it on a GPU."""
     overwrite: bool = False
     """Replace an existing version."""
+    rules: InspectionRules = field(default_factory=InspectionRules)
     parity_strips: int = 24
     """Number of strips, equally many of each class, on which a file is compared with torch; of a
     cross-validation as many in each fold."""
@@ -148,7 +149,7 @@ def _export_one(state: Checkpoint, folder: Path, config: ExportConfig, int8_prob
     train = select_strips(strips, state.split.train)
     draft = _draft(state, calibration, train, folder / MODEL, config.precision, config, int8_problem)
     curves = measure_curves(draft.session, validation, "tuning on validation strips")
-    points = tune(curves)
+    points = tune(curves, config.rules)
     compared = spread_by_class(validation, config.parity_strips)
     comparison = draft.compare(compared, points["inspection"])
     comparison.check()
@@ -197,7 +198,7 @@ def _export_folds(
         for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True), 1)
     ]
     tuning = [ThresholdCurves.join(_others(curves, number)) for number in range(len(folds))]
-    tuned = [tune(others) for others in tuning]
+    tuned = [tune(others, config.rules) for others in tuning]
     compared = [spread_by_class(test, config.parity_strips) for test in held_out]
     comparisons = [
         draft.compare(some, points["inspection"])
@@ -225,7 +226,7 @@ def _export_folds(
     draft = _draft(whole, calibration, train, folder / MODEL, config.precision, config, int8_problem)
     pooled_curves = ThresholdCurves.join(curves)
     profiles = TunedProfiles(
-        points=tune(pooled_curves),
+        points=tune(pooled_curves, config.rules),
         scores={name: class_scores(found) for name, found in pooled.items()},
         review_bands=review_bands(pooled_curves.probability, pooled_curves.true > 0),
         tuned_on=f"{count} strips, each by the model of the fold that did not train on it",

@@ -34,8 +34,8 @@ from service.model.metadata import (
 from service.model.session import OrtSession
 
 _DESCRIPTIONS = {
-    "inspection": "keeps an image-level recall of 0.9 per class, on strips to come, where it can be had; "
-    "then Dice on positives minus false alarms",
+    "inspection": "reports a class where it is likely enough to act on; keeps its recall, on strips to come, "
+    "where that can be had; then Dice on positives minus the price of false alarms",
     "kaggle": "maximises Kaggle's mean Dice, which pays for missing rare defects",
 }
 

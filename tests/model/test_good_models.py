@@ -91,7 +91,9 @@ def test_a_gate_that_stays_closed_on_the_golden_strip(
     strips = [EasyStrip(1)]
     draft = ModelDraft(state, calibration, identity, strips, tmp_path / "m.onnx", "fp32", soft_gate=False)
     point = OperatingPoint(class_threshold=(0.5,) * 4, threshold=(0.5,) * 4, min_area=(0,) * 4)
-    profiles = TunedProfiles({"inspection": point}, {"inspection": ()}, ((0.5, 0.5),) * 4, "nothing", "nothing")
+    profiles = TunedProfiles(
+        {"inspection": point}, {"inspection": ()}, ((0.5, 0.5),) * 4, "nothing", "nothing"
+    )
     comparison = draft.compare(strips, point)
     metadata = draft.finish(profiles, comparison, strips, gated=True)
     prove(OrtSession(tmp_path / "m.onnx"))
