@@ -15,13 +15,15 @@ from model_export.data.labelled_strip import LabelledStrip
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import BALANCE
-from model_export.metrics import rejection_at_recall
+from model_export.metrics import LOCATED, Overlap, rejection_at_recall
 from model_export.report.held_out import HeldOutResults
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.masks.overlay import COLOURS, class_caption
 from service.model.postprocess import byte_threshold
 
 INK, FAINT = "#222b33", "#c3ccd4"
+_LEAST_THRESHOLD = 0.002
+"""Left end of the axis of class thresholds."""
 _CELL = 16
 """Side in pixels of a cell in the position maps."""
 
@@ -140,6 +142,7 @@ def threshold_curves(results: HeldOutResults, names: Names) -> Figure:
                 level = byte_threshold(point.threshold[index])
                 ax.plot(level / 255, dice[max(level, 1) - 1], "o", color=INK, markersize=4)
         ax.set_ylim(0, 1)
+        _threshold_axis(ax, 1 / 255)
         ax.set_title(class_caption(index + 1, names[index]))
         ax.set_xlabel("pixel threshold")
     axes[0].set_ylabel("Dice on positives, no gate")
@@ -147,31 +150,56 @@ def threshold_curves(results: HeldOutResults, names: Names) -> Figure:
 
 
 def gate_curves(results: HeldOutResults, names: Names) -> Figure:
-    """Draw recall and false-alarm rate over the class threshold, at the other thresholds in use."""
+    """Draw recall and false-alarm rate over the class threshold, at the other thresholds in use.
+
+    Located recall counts masks in the right place only, as the scores do.
+    """
     figure, axes = _figure(CLASS_COUNT, height=2.8)
-    steps = np.linspace(0, 1, 101)
+    steps = np.geomspace(_LEAST_THRESHOLD, 1, 121)
     for index, ax in enumerate(axes):
         holds = results.truth[:, index]
-        area = np.array(
-            [
-                results.curves.predicted[row, index, byte_threshold(results.point(row).threshold[index])]
-                >= max(1, results.point(row).min_area[index])
-                for row in range(len(results.strips))
-            ]
-        )
-        kept = area[:, None] & (results.curves.probability[:, index, None] >= steps)
+        large, located = large_and_located(results, index)
+        likely = results.curves.probability[:, index, None] >= steps
         if holds.any():
-            ax.plot(steps, kept[holds].mean(axis=0), color=colour(index + 1), label="recall")
+            found = (large[:, None] & likely)[holds].mean(axis=0)
+            there = (located[:, None] & likely)[holds].mean(axis=0)
+            ax.plot(steps, found, color=colour(index + 1), label="recall")
+            ax.plot(steps, there, color=colour(index + 1), linestyle=":", label="located")
         if (~holds).any():
-            ax.plot(steps, kept[~holds].mean(axis=0), color=INK, linestyle="--", label="false alarms")
+            alarms = (large[:, None] & likely)[~holds].mean(axis=0)
+            ax.plot(steps, alarms, color=INK, linestyle="--", label="false alarms")
         for point in results.points:
-            ax.axvline(point.class_threshold[index], color=FAINT, linewidth=1, zorder=0)
+            ax.axvline(
+                max(point.class_threshold[index], _LEAST_THRESHOLD), color=FAINT, linewidth=1, zorder=0
+            )
         ax.set_ylim(0, 1.02)
+        _threshold_axis(ax, _LEAST_THRESHOLD)
         ax.set_title(class_caption(index + 1, names[index]))
         ax.set_xlabel("class threshold")
     axes[0].set_ylabel("share of strips")
     axes[-1].legend(frameon=False)
     return figure
+
+
+def large_and_located(
+    results: HeldOutResults, index: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return whether a class's mask on each strip is large enough to report, and in the right place besides.
+
+    Both are bool ``[strips]``, whatever the probability of the class.
+    """
+    large = np.zeros(len(results.strips), dtype=np.bool_)
+    located = np.zeros_like(large)
+    for row in range(len(results.strips)):
+        point = results.point(row)
+        level = byte_threshold(point.threshold[index])
+        area = int(results.curves.predicted[row, index, level])
+        overlap = Overlap(
+            area, int(results.curves.true[row, index]), int(results.curves.intersection[row, index, level])
+        )
+        large[row] = area >= max(1, point.min_area[index])
+        located[row] = large[row] and overlap.iou >= LOCATED
+    return large, located
 
 
 def reliability(results: HeldOutResults, names: Names) -> Figure:
@@ -253,15 +281,17 @@ def dice_by_strip(results: HeldOutResults, names: Names) -> Figure:
     """Draw the Dice of every strip with a class, largest first."""
     figure, axes = _figure(CLASS_COUNT, height=2.6)
     for index, ax in enumerate(axes):
-        dice = results.dice[:, index]
-        dice = np.sort(dice[~np.isnan(dice)])[::-1]
-        ax.bar(np.arange(dice.size), dice, 0.9, color=colour(index + 1))
-        missed = int((dice == 0).sum())
-        ax.set_title(
-            f"{class_caption(index + 1, names[index])}: mean {dice.mean():.2f}, {missed} missed"
-            if dice.size
-            else names[index]
-        )
+        own = [strip[index] for strip in results.overlaps if strip[index].true]
+        own.sort(key=lambda overlap: -overlap.dice)
+        dice = np.array([overlap.dice for overlap in own])
+        there = np.array([overlap.iou >= LOCATED for overlap in own], dtype=np.bool_)
+        bars = ax.bar(np.arange(dice.size), dice, 0.9, color=colour(index + 1))
+        for bar, right in zip(bars, there, strict=True):
+            bar.set_alpha(1.0 if right else 0.35)
+        missed = sum(not overlap.predicted for overlap in own)
+        elsewhere = len(own) - missed - int(there.sum())
+        title = f"mean {dice.mean():.2f}, {missed} not reported, {elsewhere} elsewhere" if own else "none"
+        ax.set_title(f"{class_caption(index + 1, names[index])}: {title}", fontsize=8)
         ax.set_ylim(0, 1)
         ax.set_xlabel("strips")
     axes[0].set_ylabel("Dice")
@@ -298,6 +328,13 @@ def _figure(count: int, *, height: float, width: float = 12, rows: int = 1) -> t
         ax.title.set_fontsize(10)
         ax.tick_params(labelsize=8)
     return figure, axes
+
+
+def _threshold_axis(ax: Axes, least: float) -> None:
+    """Make the axis of thresholds logarithmic: those of rare classes lie far below 0.1."""
+    ax.set_xscale("log")
+    ax.set_xlim(least, 1)
+    ax.xaxis.set_major_formatter("{x:g}")
 
 
 def _kind_name(kind: frozenset[int], names: Names) -> str:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from model_export.data.options import BitsOption
 from model_export.errors import DataError
-from model_export.metrics import class_scores
+from model_export.metrics import wilson_interval
 from model_export.report import sections
 from model_export.report.held_out import HeldOutResults, evaluate_held_out
 from model_export.report.page import Page, write_page
+from model_export.report.scores import score_rows
 from service.model.metadata import ModelMetadata
 
 
@@ -50,19 +51,19 @@ def report(config: ReportConfig) -> Path:
         bits=config.bits,
         skip_bad=config.skip_bad,
     )
-    metadata = results.sessions[0].metadata
+    metadata = results.metadata
     names = [kind.name for kind in metadata.classes]
     page = Page(
         title=f"{metadata.name} {metadata.version}: training data and predictions",
         facts=_facts(results, metadata),
-        names=names,
-        scores=class_scores(results.overlaps),
+        rows=score_rows(results.overlaps, names),
         sections=[
             sections.data_section(results, names),
             *([sections.training_section(metrics)] if metrics else []),
             sections.labels_section(results, names),
             sections.thresholds_section(results, names),
             sections.trust_section(results, names),
+            sections.label_errors_section(results, names),
             sections.maps_section(results, names),
             *sections.gallery_sections(results, names),
         ],
@@ -86,5 +87,20 @@ def _facts(results: HeldOutResults, metadata: ModelMetadata) -> dict[str, str]:
         "Shown": results.description,
         "Profile": f"{profile.name}: {profile.description}",
         "Trained on": metadata.provenance.training_data,
+        "Clean strips": _clean(results),
         "Exported": metadata.provenance.created,
     }
+
+
+def _clean(results: HeldOutResults) -> str:
+    """Say how many clean strips are reported, as a line would see it."""
+    clean = ~results.truth.any(axis=1)
+    count = int(clean.sum())
+    if not count:
+        return "none here"
+    share = float(results.reported[clean].any(axis=1).mean())
+    low, high = wilson_interval(share, count)
+    return (
+        f"of 1,000 clean strips {1000 * share:.0f} are reported ({1000 * low:.0f} to {1000 * high:.0f}; "
+        f"measured on {count})"
+    )

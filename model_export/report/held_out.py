@@ -9,14 +9,16 @@ import numpy.typing as npt
 
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.pixels import unseen_strips
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
-from model_export.evaluation.curves import ThresholdCurves, measure_curves
+from model_export.evaluation.curves import ThresholdCurves, count_pixels
 from model_export.evaluation.evaluate import HELD_OUT_SEED
 from model_export.evaluation.out_of_fold import FOLDS, open_fold_sessions, predict_out_of_fold
+from model_export.evaluation.overlaps import measure_overlaps, predict_strips
 from model_export.metrics import Overlap
 from service.geometry import BitDepth, Strip
-from service.model.metadata import Profile
+from service.model.metadata import ModelMetadata, Profile
 from service.model.postprocess import ClassMask, apply_operating_point
 from service.model.repository import find_model
 from service.model.session import OrtSession, Probabilities
@@ -45,6 +47,8 @@ class HeldOutResults:
     curves: ThresholdCurves
     overlaps: list[list[Overlap]]
     """Per strip, an entry per class."""
+    metadata: ModelMetadata
+    """Of the model that serves, not of its folds."""
 
     def point(self, row: int) -> Profile:
         """Return the operating point of a strip."""
@@ -125,10 +129,10 @@ def evaluate_held_out(
             f"{len(found.strips)} strips, each predicted by the model of the fold that held it out",
             found.curves,
             found.overlaps[find_profile(sessions[0], profile).name],
+            OrtSession(path).metadata,
         )
     session = OrtSession(path)
-    seen = {*session.metadata.split.train, *session.metadata.split.validation}
-    unseen = [strip for strip in strips if strip.name not in seen]
+    unseen = unseen_strips(strips, session.metadata.split)
     if not unseen:
         raise DataError(f"all strips of {data} trained or tuned the model; a report needs others")
     return _single_model(
@@ -140,7 +144,18 @@ def _single_model(
     session: OrtSession, strips: Sequence[LabelledStrip], profile: str, description: str
 ) -> HeldOutResults:
     point = find_profile(session, profile)
-    curves = measure_curves(session, strips, "predicting")
+    curves: list[ThresholdCurves] = []
+    overlaps: list[list[Overlap]] = []
+    predictions = predict_strips(session, strips, "predicting")
+    for strip, (truth, prediction) in zip(strips, predictions, strict=True):
+        curves.append(count_pixels(strip.name, truth, prediction))
+        overlaps.append(measure_overlaps(prediction, truth, point))
     return HeldOutResults(
-        list(strips), [session] * len(strips), profile, description, curves, curves.overlaps(point)
+        list(strips),
+        [session] * len(strips),
+        profile,
+        description,
+        ThresholdCurves.join(curves),
+        overlaps,
+        session.metadata,
     )

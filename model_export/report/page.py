@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from service.model.metadata import ClassScore
+from model_export.report.scores import ScoreRow
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,8 @@ class Page:
     title: str
     facts: dict[str, str]
     """Rows of the header."""
-    names: Sequence[str]
-    """Names of the classes."""
-    scores: Sequence[ClassScore]
+    rows: Sequence[ScoreRow]
+    """Scores of the classes."""
     sections: list[Section] = field(default_factory=list)
 
 

@@ -9,9 +9,13 @@ from tqdm import tqdm
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.report import charts, pictures
 from model_export.report.held_out import HeldOutResults
+from model_export.report.label_errors import suspect_labels
 from model_export.report.page import Picture, Section, chart_picture
 from service.geometry import CLASS_COUNT
 from service.masks.overlay import class_caption
+
+_SUSPECTS = 8
+"""Labels to show."""
 
 Names = Sequence[str]
 """Names of the classes 1 to 4."""
@@ -104,12 +108,12 @@ def thresholds_section(results: HeldOutResults, names: Names) -> Section:
             ),
             chart_picture(
                 "class-thresholds",
-                "Found and false alarms over the class threshold.",
+                "Found, found in the right place, and false alarms over the class threshold.",
                 charts.gate_curves(results, names),
             ),
             chart_picture(
                 "dice-by-strip",
-                "Dice of every strip with the class; the mean hides missed strips.",
+                "Dice of every strip with the class; pale: reported, but in the wrong place.",
                 charts.dice_by_strip(results, names),
             ),
         ],
@@ -139,6 +143,27 @@ def trust_section(results: HeldOutResults, names: Names) -> Section:
         "Trust",
         "Calibration of the probabilities, confusion between classes, and separation of clean from defective "
         "strips.",
+        shown,
+    )
+
+
+def label_errors_section(results: HeldOutResults, names: Names) -> Section:
+    """Show the strips whose labels the model contradicts most surely."""
+    shown = [
+        Picture(
+            f"label-{number}",
+            f"{number}. {one.reason} ({results.strips[one.row].name})",
+            pictures.compared_picture(results.rerun(one.row), names),
+        )
+        for number, one in enumerate(suspect_labels(results, names, _SUSPECTS), 1)
+    ]
+    return Section(
+        "Labels to look at again",
+        "Labels that a model contradicts that was not trained on them, the surest contradiction first: truth "
+        "above, prediction below. Some are errors of the model, some of the labels. Wrong labels in the training "
+        "data teach the model errors, wrong labels here make its scores look worse than it is."
+        if shown
+        else "The model contradicts no label.",
         shown,
     )
 

@@ -13,10 +13,14 @@ from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.overlaps import measure_overlaps_at
+from model_export.metrics import class_scores
 from model_export.report import charts, pictures
 from model_export.report.command import ReportConfig, report
 from model_export.report.held_out import HeldOutResults, evaluate_held_out
+from model_export.report.label_errors import suspect_labels
+from model_export.report.scores import bootstrap_interval, score_rows
 from service.model.session import OrtSession
+from tests.support.tiny_model import tiny_graph, tiny_metadata, write_model
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +122,79 @@ def test_classes_that_are_not_there_leave_their_charts_empty(tiny_model: Path, t
         text = report(ReportConfig(data=tmp_path / "data", model=tiny_model, out=out)).read_text()
         assert "There are no such strips here." in text
     assert all(strip.classes == {1} for strip in read_kaggle(tmp_path / "data"))
+
+
+NAMES = ["a", "b", "c", "d"]
+
+
+def test_charts_and_table_count_the_same(results: HeldOutResults) -> None:
+    """A mask in the wrong place is reported, not missed; recall and Dice charts used to disagree on it."""
+    scores = class_scores(results.overlaps)
+    figure = charts.dice_by_strip(results, NAMES)
+    for index, (axes, score) in enumerate(zip(figure.axes, scores, strict=True)):
+        large, located = charts.large_and_located(results, index)
+        likely = results.curves.probability[:, index] >= results.point(0).class_threshold[index]
+        holds = results.truth[:, index]
+        assert (large & likely)[holds].mean() == score.recall
+        assert (located & likely)[holds].mean() == score.located_recall
+        missed = round((1 - (score.recall or 0)) * score.strips_with)
+        elsewhere = round(((score.recall or 0) - (score.located_recall or 0)) * score.strips_with)
+        assert f"{missed} not reported, {elsewhere} elsewhere" in axes.get_title()
+    assert any((score.recall or 0) > (score.located_recall or 0) for score in scores)
+
+
+def test_axes_of_thresholds_are_logarithmic(results: HeldOutResults) -> None:
+    for figure in (charts.threshold_curves(results, NAMES), charts.gate_curves(results, NAMES)):
+        assert {axes.get_xscale() for axes in figure.axes} == {"log"}
+
+
+def test_the_table_has_intervals_and_false_alarms_of_a_thousand(results: HeldOutResults) -> None:
+    first = score_rows(results.overlaps, NAMES)[0]
+    score = class_scores(results.overlaps)[0]
+    assert first[0] == "1 a"
+    assert first[3].startswith(f"{score.dice_positive:.3f} (")
+    assert first[6].startswith(f"{1000 * (score.false_alarm_rate or 0):.0f} (")
+    low, high = bootstrap_interval(np.array([0.0, 1.0] * 50))
+    assert 0.38 < low < 0.44
+    assert 0.56 < high < 0.62
+
+
+def test_labels_that_the_model_contradicts_are_ranked(results: HeldOutResults) -> None:
+    probability = results.curves.probability.copy()
+    defective = int(np.flatnonzero(results.truth[:, 1])[0])
+    probability[:] = 0.4
+    probability[defective, 1] = 0.01
+    overlaps = [
+        [replace(one, predicted=one.true, intersection=one.true) for one in row] for row in results.overlaps
+    ]
+    overlaps[defective][1] = replace(overlaps[defective][1], predicted=0, intersection=0)
+    clean = int(np.flatnonzero(~results.truth.any(axis=1))[0])
+    overlaps[clean][3] = replace(overlaps[clean][3], predicted=900)
+    probability[clean, 3] = 0.999
+    curves = replace(results.curves, probability=probability)
+    first, second = suspect_labels(replace(results, curves=curves, overlaps=overlaps), NAMES, 5)
+    assert (first.row, first.class_id) == (clean, 4)
+    assert first.reason == "no label, but 4 d at a probability of 1.00"
+    assert (second.row, second.class_id) == (defective, 2)
+    assert second.reason == "labelled 2 b, at a probability of 0.01"
+
+
+def test_a_report_out_of_fold_describes_the_whole_model(tmp_path: Path) -> None:
+    draw(DrawConfig(out=tmp_path / "data", count=6, seed=3))
+    names = tuple(strip.name for strip in read_kaggle(tmp_path / "data"))
+    metadata = tiny_metadata()
+    for name, words, test in (("model", "all 6 strips", ()), ("folds/1", "3 strips", names)):
+        described = metadata.model_copy(
+            update={
+                "split": metadata.split.model_copy(update={"test": test}),
+                "provenance": metadata.provenance.model_copy(update={"training_data": words}),
+            }
+        )
+        path = tmp_path / "m" / "1" / f"{name}.onnx"
+        write_model(path, tiny_graph(), described.model_dump_json())
+    page = report(
+        ReportConfig(data=tmp_path / "data", model=tmp_path / "m", out=tmp_path / "out")
+    ).read_text()
+    assert "<dd>all 6 strips</dd>" in page
+    assert "of 1,000 clean strips" in page
+    assert "Labels to look at again" in page
