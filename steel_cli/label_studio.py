@@ -6,13 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.sax.saxutils import quoteattr
 
 from service.masks import label_studio, rle
-from service.masks.overlay import COLOURS
 from steel_cli.journal import read_journal
-
-_FROM, _TO = "defects", "strip"
 
 
 def write_label_studio(journal: Path, folder: Path, images: str, name_of: Callable[[str], str] = str) -> None:
@@ -35,7 +31,7 @@ def write_label_studio(journal: Path, folder: Path, images: str, name_of: Callab
         data = {"image": images + quote(os.fsencode(name)), "file": name}
         tasks.append({"data": data, "predictions": [_prediction(line)]})
     (folder / "label_studio.json").write_text(json.dumps(tasks), encoding="utf-8")
-    (folder / "label_studio.xml").write_text(_interface(names), encoding="utf-8")
+    (folder / "label_studio.xml").write_text(label_studio.labelling_interface(names), encoding="utf-8")
 
 
 def _prediction(line: dict[str, Any]) -> dict[str, Any]:
@@ -51,32 +47,4 @@ def _prediction(line: dict[str, Any]) -> dict[str, Any]:
 
 def _region(found: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     mask = rle.decode(found["rle"], height=height, width=width)
-    return {
-        "id": f"class-{found['class_id']}",
-        "type": "brushlabels",
-        "from_name": _FROM,
-        "to_name": _TO,
-        "original_width": width,
-        "original_height": height,
-        "image_rotation": 0,
-        "score": found["probability"],
-        "value": {"format": "rle", "rle": label_studio.encode(mask), "brushlabels": [found["name"]]},
-    }
-
-
-def _interface(names: dict[int, str]) -> str:
-    labels = [
-        f'    <Label value={quoteattr(name)} background="#{bytes(COLOURS[class_id]).hex()}"/>'
-        for class_id, name in sorted(names.items())
-    ]
-    return "\n".join(
-        [
-            "<View>",
-            f'  <Image name="{_TO}" value="$image" zoom="true" zoomControl="true" brightnessControl="true"/>',
-            f'  <BrushLabels name="{_FROM}" toName="{_TO}">',
-            *labels,
-            "  </BrushLabels>",
-            "</View>",
-            "",
-        ]
-    )
+    return label_studio.brush_region(found["class_id"], found["name"], found["probability"], mask)

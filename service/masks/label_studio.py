@@ -1,4 +1,4 @@
-"""Label Studio's run-length code for masks: the brush of its pages.
+"""Label Studio's brush: its run-length code for masks, regions of tasks, and the labelling interface.
 
 A stream of bits: 32 for the count of values, 5 for the bits of a value less 1, four times 4 for the bits of a
 length less 1; then blocks: 1 bit (run or single values), 2 bits for which of the four sizes the length has,
@@ -6,17 +6,56 @@ the length less 1, the value or values. The values are those of an RGBA image, r
 Source: @thi.ng/rle-pack, and ``brush.py`` of Label Studio's converter.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from xml.sax.saxutils import quoteattr
 
 import numpy as np
 import numpy.typing as npt
 
 from service.geometry import ColumnMask
+from service.masks.overlay import COLOURS
 from service.masks.rle import RleError
+
+_FROM, _TO = "defects", "strip"
 
 _CHANNELS = 4
 _VALUE_BITS = 8
 _LENGTH_BITS = (3, 4, 8, 16)
+
+
+def brush_region(class_id: int, name: str, probability: float, mask: ColumnMask) -> dict[str, Any]:
+    """Return a mask as a region of a task's prediction."""
+    return {
+        "id": f"class-{class_id}",
+        "type": "brushlabels",
+        "from_name": _FROM,
+        "to_name": _TO,
+        "original_width": mask.shape[0],
+        "original_height": mask.shape[1],
+        "image_rotation": 0,
+        "score": probability,
+        "value": {"format": "rle", "rle": encode(mask), "brushlabels": [name]},
+    }
+
+
+def labelling_interface(names: Mapping[int, str]) -> str:
+    """Return the labelling interface, XML, for classes by their ids."""
+    labels = [
+        f'    <Label value={quoteattr(name)} background="#{bytes(COLOURS[class_id]).hex()}"/>'
+        for class_id, name in sorted(names.items())
+    ]
+    return "\n".join(
+        [
+            "<View>",
+            f'  <Image name="{_TO}" value="$image" zoom="true" zoomControl="true" brightnessControl="true"/>',
+            f'  <BrushLabels name="{_FROM}" toName="{_TO}">',
+            *labels,
+            "  </BrushLabels>",
+            "</View>",
+            "",
+        ]
+    )
 
 
 def encode(mask: ColumnMask) -> list[int]:
