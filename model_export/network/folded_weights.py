@@ -37,7 +37,7 @@ def load_folded_weights(encoder: nn.Module, path: Path, images: Tensor) -> list[
     with np.load(path) as arrays:
         names = sorted({key.rsplit(".", 1)[0] for key in arrays})
         for name in names:
-            norm_name = _norm_of(name)
+            norm_name = norm_of(name)
             if name not in convolutions or norm_name not in norms:
                 raise ValueError(f"{path} holds the layer {name}, which this encoder lacks")
             _load_convolution(convolutions[name], arrays[f"{name}.weight"], name)
@@ -54,7 +54,7 @@ def load_folded_weights(encoder: nn.Module, path: Path, images: Tensor) -> list[
     return loaded
 
 
-def _norm_of(convolution: str) -> str:
+def norm_of(convolution: str) -> str:
     """Return the name of the batch norm after a convolution of torchvision's ResNet."""
     if convolution.endswith("downsample.0"):
         return convolution.removesuffix("0") + "1"

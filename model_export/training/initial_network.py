@@ -34,8 +34,16 @@ def build_network(config: TrainConfig, strips: Sequence[LabelledStrip], split: S
                 f"{start.config.network}"
             )
         return restore_network(replace(start, config=config))
-    if config.encoder_weights in ("none", "imagenet"):
-        return SteelNetwork(config.network, None if config.encoder_weights == "none" else "imagenet")
+    if config.encoder_weights == "none":
+        return SteelNetwork(config.network)
+    if config.encoder_weights == "imagenet":
+        try:
+            return SteelNetwork(config.network, "imagenet")
+        except OSError as error:
+            raise DataError(
+                f"the ImageNet weights of {config.network.encoder} cannot be downloaded: where there is "
+                "internet, python -m model_export fetch-weights writes a file; name it with --encoder-weights"
+            ) from error
     network = SteelNetwork(config.network)
     if isinstance(network.encoder, PatchEncoder):
         network.encoder.load_patches(Path(config.encoder_weights))
