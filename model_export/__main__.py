@@ -6,13 +6,16 @@ from collections.abc import Callable
 import tyro
 
 from model_export.data.draw import draw
+from model_export.data.fetch_weights import fetch_weights
 from model_export.data.import_labels import import_labels
 from model_export.data.neu import tile_neu
 from model_export.errors import DataError, ParityError, TrainingError
 from model_export.evaluation.compare import compare
 from model_export.evaluation.evaluate import evaluate
 from model_export.evaluation.submit import submit
+from model_export.evaluation.suggest import suggest
 from model_export.onnx_export.export import export
+from model_export.onnx_export.retune import retune
 from model_export.report.command import report
 from model_export.training.ask_teachers import soft_targets
 from model_export.training.cross_validate import cross_validate
@@ -26,6 +29,7 @@ def main() -> None:
     """Run the command of the command line; an expected error ends the program with its message."""
     commands: dict[str, Callable[..., object]] = {
         "draw": draw,
+        "fetch-weights": fetch_weights,
         "tile-neu": tile_neu,
         "import-labels": import_labels,
         "train": train,
@@ -33,10 +37,12 @@ def main() -> None:
         "compare": compare,
         "evaluate": evaluate,
         "export": export,
+        "tune": retune,
         "report": report,
         "soft-targets": soft_targets,
         "starting-point": starting_point,
         "submit": submit,
+        "suggest": suggest,
     }
     if sys.argv[1:] == ["--version"]:
         print(__version__)

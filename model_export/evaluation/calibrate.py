@@ -35,17 +35,55 @@ def compute_class_logits(network: nn.Module, strips: Sequence[LabelledStrip]) ->
 def fit_temperature(logits: Logits, truth: Logits) -> Calibration:
     """Find the temperature, one for all classes, with the lowest cross-entropy.
 
-    A single number does not overfit a few strips, and it keeps the ranking of strips.
-    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017.
+    A single number does not overfit a few strips, and it keeps the ranking of strips. A few strips that are
+    all answered rightly would ask for certainty, so truth counts as if there were a strip more of each kind.
+    Sources: Guo et al., "On Calibration of Modern Neural Networks", 2017; Platt, "Probabilistic Outputs for
+    Support Vector Machines", 1999.
     """
-    losses = [_cross_entropy(logits / temperature, truth) for temperature in _TEMPERATURES]
-    best = int(np.argmin(losses))
+    soft = _soften(truth)
+    losses = [_cross_entropy(logits / temperature, soft) for temperature in _TEMPERATURES]
+    temperature = float(_TEMPERATURES[int(np.argmin(losses))])
     return Calibration(
-        temperature=float(_TEMPERATURES[best]),
+        temperature=temperature,
         strips=len(logits),
         cross_entropy_before=_cross_entropy(logits, truth),
-        cross_entropy_after=losses[best],
+        cross_entropy_after=_cross_entropy(logits / temperature, truth),
     )
+
+
+def choose_temperature(
+    logits: Logits, truth: npt.NDArray[np.bool_], parts: npt.NDArray[np.int64]
+) -> Calibration:
+    """Find a temperature for a calibrated model on other strips; 1 if another one does not pay.
+
+    It pays if temperatures fitted on the other parts lower the cross-entropy on a part.
+
+    Args:
+        logits: float64 ``[strips, 4]``.
+        truth: of the same shape.
+        parts: int64 ``[strips]``: number of the part of each strip.
+    """
+    flags = truth.astype(np.float64)
+    fitted = fit_temperature(logits, flags)
+    cooled = logits.copy()
+    for part in np.unique(parts):
+        others = parts != part
+        cooled[~others] /= fit_temperature(logits[others], flags[others]).temperature
+    if _cross_entropy(cooled, flags) < fitted.cross_entropy_before:
+        return fitted
+    return fitted.model_copy(update={"temperature": 1.0, "cross_entropy_after": fitted.cross_entropy_before})
+
+
+def log_odds(probability: npt.NDArray[np.float64]) -> Logits:
+    """Return the logits of probabilities; those of 0 and 1 are finite."""
+    clipped = np.clip(probability, 1e-7, 1 - 1e-7)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def _soften(truth: Logits) -> Logits:
+    holds = truth.sum(axis=0)
+    high, low = (holds + 1) / (holds + 2), 1 / (len(truth) - holds + 2)
+    return np.asarray(np.where(truth > 0, high, low))
 
 
 def review_bands(probability: Logits, truth: npt.NDArray[np.bool_]) -> ReviewBands:

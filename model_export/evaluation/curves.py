@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,16 @@ class ThresholdCurves:
             true=np.concatenate([part.true for part in parts]),
             predicted=np.concatenate([part.predicted for part in parts]),
             intersection=np.concatenate([part.intersection for part in parts]),
+        )
+
+    def select(self, chosen: npt.NDArray[np.bool_]) -> "ThresholdCurves":
+        """Return the chosen strips; ``chosen`` is bool ``[strips]``."""
+        return ThresholdCurves(
+            names=tuple(compress(self.names, chosen)),
+            probability=self.probability[chosen],
+            true=self.true[chosen],
+            predicted=self.predicted[chosen],
+            intersection=self.intersection[chosen],
         )
 
     def overlaps(self, point: OperatingPoint) -> list[list[Overlap]]:

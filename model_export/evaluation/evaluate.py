@@ -11,6 +11,7 @@ import numpy as np
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
+from model_export.data.pixels import StripIds, split_ids, unseen_strips
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
@@ -40,8 +41,9 @@ class EvaluateConfig:
     profile: str | None = None
     """Operating point of the model; default: all."""
     strips: Literal["unseen", "test", "all"] = "unseen"
-    """Strips of --data. unseen: those that neither trained the model nor tuned its thresholds, by name; test:
-    the test strips of the model's split; all: every strip, which says nothing about new ones."""
+    """Strips of --data. unseen: those that neither trained the model nor tuned its thresholds, told by their
+    pixels (by name for models exported before files held hashes); test: the test strips of the model's split;
+    all: every strip, which says nothing about new ones."""
     out_of_fold: bool = False
     """Score every strip of --data with the model of the fold that did not train on it."""
     skip_bad: bool = False
@@ -153,18 +155,18 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
         if config.drawn < 1:
             raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
         return drawn_strips(config.drawn, HELD_OUT_SEED), f"{config.drawn} drawn strips, never trained on"
-    strips = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
+    strips: Sequence[LabelledStrip] = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"
     if config.strips == "test":
-        test = set(metadata.split.test)
-        chosen = [strip for strip in strips if strip.name in test]
+        test = split_ids(metadata.split).test
+        ids = StripIds(strips).like(metadata.split)
+        chosen = [strip for strip, own in zip(strips, ids, strict=True) if own in test]
         description = f"the {len(test)} test strips of the model's split"
         if len(chosen) < len(test):
             description += f", {len(test) - len(chosen)} of which are not in {config.data}"
     else:
-        seen = set(metadata.split.train) | set(metadata.split.validation)
-        chosen = [strip for strip in strips if strip.name not in seen]
+        chosen = unseen_strips(strips, metadata.split)
         description = (
             f"{len(chosen)} of the {len(strips)} in {config.data}; {len(strips) - len(chosen)} trained the "
             "model or tuned its thresholds and are left out"

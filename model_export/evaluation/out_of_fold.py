@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.pixels import StripIds, split_ids
 from model_export.errors import DataError
 from model_export.evaluation.curves import ThresholdCurves, count_pixels
 from model_export.evaluation.overlaps import measure_overlaps, predict_strips
@@ -64,7 +65,7 @@ def predict_out_of_fold(sessions: Sequence[OrtSession], strips: Sequence[Labelle
         DataError: if a strip is in the test of several folds, a model trained on a strip of its test, or no
             strip is left.
     """
-    tests = [test_strip_names(session.metadata) for session in sessions]
+    tests = [test_strip_ids(session.metadata) for session in sessions]
     twice = [name for name, count in Counter(name for test in tests for name in test).items() if count > 1]
     if twice:
         raise DataError(f"{len(twice)} strips are in the test of more than one fold, e.g. {twice[0]}")
@@ -73,8 +74,10 @@ def predict_out_of_fold(sessions: Sequence[OrtSession], strips: Sequence[Labelle
     curves: list[ThresholdCurves] = []
     profiles = [profile.name for profile in sessions[0].metadata.profiles]
     overlaps: dict[str, list[list[Overlap]]] = {name: [] for name in profiles}
+    ids = StripIds(strips)
     for number, (session, test) in enumerate(zip(sessions, tests, strict=True), 1):
-        own = [strip for strip in strips if strip.name in test]
+        known = ids.like(session.metadata.split)
+        own = [strip for strip, one in zip(strips, known, strict=True) if one in test]
         predictions = predict_strips(session, own, f"fold {number} of {len(sessions)}")
         for strip, (truth, prediction) in zip(own, predictions, strict=True):
             curves.append(count_pixels(strip.name, truth, prediction))
@@ -87,14 +90,14 @@ def predict_out_of_fold(sessions: Sequence[OrtSession], strips: Sequence[Labelle
     return OutOfFoldResults(chosen, np.array(folds), ThresholdCurves.join(curves), overlaps)
 
 
-def test_strip_names(metadata: ModelMetadata) -> frozenset[str]:
-    """Return the names of the strips that a fold's model may be evaluated on.
+def test_strip_ids(metadata: ModelMetadata) -> frozenset[str]:
+    """Return the ids of the strips that a fold's model may be evaluated on (``data.pixels``).
 
     Raises:
         DataError: if it was trained or tuned on one of them.
     """
-    test = frozenset(metadata.split.test)
-    seen = test & {*metadata.split.train, *metadata.split.validation}
+    ids = split_ids(metadata.split)
+    seen = ids.test & ids.seen
     if seen:
         raise DataError(f"a fold's model was trained on {len(seen)} of its own test strips")
-    return test
+    return ids.test

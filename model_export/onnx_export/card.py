@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model_export.metrics import LOCATED, wilson_interval
-from service.model.metadata import ClassScore, DefectClass, ModelMetadata, Split
+from service.model.metadata import ClassScore, DefectClass, ModelMetadata
 
 
 def write_card(metadata: ModelMetadata, path: Path) -> None:
@@ -33,7 +33,7 @@ def model_card(metadata: ModelMetadata) -> str:
         "*Dice*: mean over all strips as Kaggle defines it (two empty masks count 1). *If empty*: the same score for "
         '"no defect anywhere". *Dice+*: mean over the strips with the class. '
         "*Recall*: share of strips with the class on which it is reported. *False alarms*: share of strips without "
-        "the class on which it is reported. In brackets: 95 % intervals (Wilson). " + _choice(split),
+        "the class on which it is reported. In brackets: 95 % intervals (Wilson). " + _choice(metadata),
     ]
     for profile in metadata.profiles:
         lines += [
@@ -68,7 +68,7 @@ def model_card(metadata: ModelMetadata) -> str:
         "## Made with",
         "",
         f"Class probabilities are calibrated by one temperature, {metadata.calibration.temperature:.2f}, fitted on "
-        f"{metadata.calibration.strips} {'validation' if split.validation else 'out-of-fold'} strips: cross-entropy "
+        f"{metadata.calibration.strips} {_calibrated_on(metadata)} strips: cross-entropy "
         f"{metadata.calibration.cross_entropy_before:.3f} before, {metadata.calibration.cross_entropy_after:.3f} after.",
         "",
         f"Compared with the network in torch on {parity.strips} strips: class probabilities within "
@@ -107,9 +107,22 @@ def _placement(classes: Sequence[DefectClass], scores: Sequence[ClassScore]) -> 
     ]
 
 
-def _choice(split: Split) -> str:
+def _calibrated_on(metadata: ModelMetadata) -> str:
+    if "tuned" in metadata.provenance.config:
+        return "tuning"
+    return "validation" if metadata.split.validation else "out-of-fold"
+
+
+def _choice(metadata: ModelMetadata) -> str:
     """Describe which strips chose checkpoint and thresholds."""
-    if split.validation:
+    if tuned := metadata.provenance.config.get("tuned"):
+        return (
+            "`python -m model_export tune` chose thresholds, review bands and limits of image health anew "
+            f"({tuned}); the weights are those of that version. The thresholds below, which this model uses, were "
+            "chosen on all of these strips; the scores are those of parts of them, each at thresholds chosen on "
+            "the other parts."
+        )
+    if metadata.split.validation:
         return "The checkpoint was chosen by its Dice+ on the validation strips; nothing was chosen on the test strips."
     return (
         "All strips trained this model, so none is left to measure it. The scores are those of the fold models: the "

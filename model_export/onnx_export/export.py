@@ -10,6 +10,7 @@ import numpy as np
 
 from model_export.data.choose import spread_by_class
 from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
+from model_export.data.pixels import split_ids, with_pixels
 from model_export.errors import DataError, PrecisionLossError
 from model_export.evaluation.calibrate import (
     Logits,
@@ -23,15 +24,17 @@ from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.tune import InspectionRules, tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
+from model_export.onnx_export.folds import load_at, load_folds
+from model_export.onnx_export.install import install
 from model_export.onnx_export.metadata import ModelIdentity
-from model_export.onnx_export.model_draft import ModelDraft, TunedProfiles
+from model_export.onnx_export.model_draft import ModelDraft
 from model_export.onnx_export.parity import Arithmetic, Comparison
+from model_export.onnx_export.profiles import TunedProfiles
 from model_export.onnx_export.triton_config import write_triton_config
-from model_export.training.checkpoint import Checkpoint, load_checkpoint, restore_network
-from model_export.training.config import run_folder
+from model_export.training.checkpoint import Checkpoint, restore_network
 from model_export.training.sources import list_strips, select_strips
 from service.model.metadata import Calibration, ModelMetadata
-from service.model.repository import GPU_MODEL, MODEL, checksum_file
+from service.model.repository import GPU_MODEL, MODEL
 
 Part = TypeVar("Part")
 
@@ -93,9 +96,9 @@ def export(config: ExportConfig) -> Path:
     if target.exists() and not config.overwrite:
         raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")
     if config.cross_validation is None:
-        states = [_load(config.checkpoint, config.data)]
+        states = [load_at(config.checkpoint, config.data)]
     else:
-        states = _load_folds(config.cross_validation, config.data)
+        states = load_folds(config.cross_validation, config.data)
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         try:
@@ -109,7 +112,7 @@ def export(config: ExportConfig) -> Path:
             )
             config = replace(config, precision="fp32")
             metadata = _export_states(states, Path(folder), config, int8_problem=str(error))
-        _install(Path(folder), target)
+        install(Path(folder), target)
     write_card(metadata, target.with_name("README.md"))
     write_triton_config(target)
     for profile in metadata.profiles:
@@ -143,6 +146,7 @@ def _export_one(state: Checkpoint, folder: Path, config: ExportConfig, int8_prob
             "export the folder of a cross-validate with --cross-validation"
         )
     strips = list_strips(state.config)
+    (state,) = _with_pixels([state], strips)
     validation = select_strips(strips, state.split.validation)
     test = select_strips(strips, state.split.test)
     calibration = fit_temperature(*compute_class_logits(restore_network(state), validation))
@@ -173,8 +177,8 @@ def _export_folds(
 
     Temperature, thresholds and areas of a fold are chosen on the strips of the other folds.
     """
-    *folds, whole = states
-    strips = list_strips(whole.config)
+    strips = list_strips(states[-1].config)
+    *folds, whole = _with_pixels(states, strips)
     held_out = [select_strips(strips, state.split.test) for state in folds]
     logits = [
         compute_class_logits(restore_network(state), test)
@@ -283,48 +287,18 @@ def _training_strips(state: Checkpoint) -> list[LabelledStrip]:
     return select_strips(list_strips(state.config), state.split.train)
 
 
+def _with_pixels(states: Sequence[Checkpoint], strips: Sequence[LabelledStrip]) -> list[Checkpoint]:
+    """Return checkpoints whose splits tell strips by their pixels, too."""
+    answer = []
+    for state, split in zip(states, with_pixels([state.split for state in states], strips), strict=True):
+        ancestors = tuple(sorted(frozenset(state.seen) - split_ids(split).train))
+        answer.append(replace(state, split=split.model_copy(update={"ancestors": ancestors})))
+    return answer
+
+
 def _others(parts: Sequence[Part], number: int) -> list[Part]:
     return [part for index, part in enumerate(parts) if index != number]
 
 
 def _join(parts: Sequence[tuple[Logits, Logits]]) -> tuple[Logits, Logits]:
     return np.concatenate([logits for logits, _ in parts]), np.concatenate([truth for _, truth in parts])
-
-
-def _load(path: Path, data: Path | None) -> Checkpoint:
-    state = load_checkpoint(path)
-    return state if data is None else replace(state, config=replace(state.config, data=data))
-
-
-def _load_folds(folder: Path, data: Path | None) -> list[Checkpoint]:
-    """Load the folds of a cross-validation, then the training on all strips.
-
-    Raises:
-        DataError: if one is missing, or a strip is in the test of no fold or of several.
-    """
-    whole = _load(run_folder(folder, 0) / "best.pt", data)
-    count = whole.config.folds
-    states = [_load(run_folder(folder, fold) / "best.pt", data) for fold in range(1, count + 1)]
-    tests = sorted(name for state in states for name in state.split.test)
-    if tests != sorted(whole.split.train):
-        raise DataError(
-            f"{folder} is not a cross-validation: expected every strip in the test of exactly one fold"
-        )
-    return [*states, whole]
-
-
-def _install(part: Path, target: Path) -> None:
-    """Move the new files into place and remove the files that they replace."""
-    gpu = target.with_name(GPU_MODEL)
-    for old in (gpu, checksum_file(gpu)):
-        old.unlink(missing_ok=True)
-    folds = target.parent / FOLDS
-    if folds.exists():
-        for old in folds.iterdir():
-            old.unlink()
-    for new in sorted(part.rglob("*.onnx*")):
-        place = target.parent / new.relative_to(part)
-        place.parent.mkdir(exist_ok=True)
-        new.replace(place)
-    if folds.exists() and not any(folds.iterdir()):
-        folds.rmdir()

@@ -9,6 +9,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 
 _CLASSES, _MASKS = "class_probability", "mask_probability"
+_THRESHOLDS = "gate_thresholds"
 _INSIDE = "gated/"
 """Prefix of names inside the branch, which must differ from those outside."""
 
@@ -32,6 +33,12 @@ def gate_decoder(model: ModelProto, thresholds: Sequence[float]) -> None:
     graph.node.append(
         helper.make_node("If", ["any_present"], [_MASKS], "gate", then_branch=branch, else_branch=_no_masks())
     )
+
+
+def set_gate(model: ModelProto, thresholds: Sequence[float]) -> None:
+    """Change the thresholds of a graph that ``gate_decoder`` has gated, in place; zeros open its gate."""
+    (constant,) = (constant for constant in model.graph.initializer if constant.name == _THRESHOLDS)
+    constant.CopyFrom(numpy_helper.from_array(np.array(thresholds, dtype=np.float32), _THRESHOLDS))
 
 
 def _ancestors(graph: GraphProto, tensor: str) -> set[str]:
@@ -85,11 +92,9 @@ def _decoder_branch(
 
 
 def _condition(graph: GraphProto, thresholds: Sequence[float]) -> list[NodeProto]:
-    graph.initializer.append(
-        numpy_helper.from_array(np.array(thresholds, dtype=np.float32), "gate_thresholds")
-    )
+    graph.initializer.append(numpy_helper.from_array(np.array(thresholds, dtype=np.float32), _THRESHOLDS))
     return [
-        helper.make_node("GreaterOrEqual", [_CLASSES, "gate_thresholds"], ["present"]),
+        helper.make_node("GreaterOrEqual", [_CLASSES, _THRESHOLDS], ["present"]),
         helper.make_node("Cast", ["present"], ["present_number"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMax", ["present_number"], ["any_number"], keepdims=0),
         helper.make_node("Cast", ["any_number"], ["any_present"], to=TensorProto.BOOL),

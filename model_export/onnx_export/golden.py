@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.synthetic import DrawnStrip
+from model_export.evaluation.calibrate import log_odds
 from model_export.evaluation.torch_session import SupportsInfer
 from service.geometry import CLASS_COUNT
 from service.masks import rle
@@ -49,9 +50,4 @@ def _margin(classes: npt.NDArray[np.float32], gate: FourFractions | None) -> flo
     """Return by how many log-odds the surest class passes the gate; negative if none does."""
     if gate is None:
         return np.inf
-    return float((_log_odds(classes) - _log_odds(np.array(gate))).max())
-
-
-def _log_odds(probability: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    clipped = np.clip(np.asarray(probability, dtype=np.float64), 1e-9, 1 - 1e-9)
-    return np.log(clipped / (1 - clipped))
+    return float((log_odds(classes.astype(np.float64)) - log_odds(np.array(gate))).max())

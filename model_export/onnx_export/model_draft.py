@@ -1,7 +1,6 @@
 """A model file in two steps: a draft that can be measured, then the file with its measurements."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,45 +17,20 @@ from model_export.onnx_export.graph_session import GraphSession
 from model_export.onnx_export.metadata import ModelIdentity, draft_metadata
 from model_export.onnx_export.onnx_file import halve_weights, trace_to_onnx, write_onnx
 from model_export.onnx_export.parity import Arithmetic, Comparison, compare_with_torch
+from model_export.onnx_export.profiles import TunedProfiles
 from model_export.onnx_export.quantize import quantize
 from model_export.training.checkpoint import Checkpoint, restore_network
-from service.geometry import CLASS_COUNT
 from service.model.loading import prove
 from service.model.metadata import (
     Calibration,
-    ClassScore,
     FourFractions,
     ModelMetadata,
     OperatingPoint,
-    Profile,
-    ReviewBands,
 )
 from service.model.session import OrtSession
 
-_DESCRIPTIONS = {
-    "inspection": "reports a class where it is likely enough to act on; keeps its recall, on strips to come, "
-    "where that can be had; then Dice on positives minus the price of false alarms",
-    "kaggle": "maximises Kaggle's mean Dice, which pays for missing rare defects",
-}
-
 _CALIBRATION_STRIPS = 64
 """Strips that set the ranges of int8 activations; more changed nothing."""
-
-
-@dataclass(frozen=True)
-class TunedProfiles:
-    """Operating points with their scores, and the strips of both."""
-
-    points: Mapping[str, OperatingPoint]
-    """By name of the profile."""
-    scores: Mapping[str, Sequence[ClassScore]]
-    """By name of the profile."""
-    review_bands: ReviewBands
-    """Measured on the strips that chose the points."""
-    tuned_on: str
-    """In words, for the metadata."""
-    measured_on: str
-    """In words, for the metadata."""
 
 
 class ModelDraft:
@@ -123,14 +97,14 @@ class ModelDraft:
         Raises:
             ParityError: if the gate changes an answer.
         """
-        gate = _lowest_class_thresholds(list(profiles.points.values())) if gated else None
+        gate = profiles.gate() if gated else None
         served = self.session
         if gate is not None:
             gate_decoder(self._graph, gate)
             served = GraphSession(self._graph, self.path)
             _check_gate(self.session, served, gate, strips)
         metadata = self._metadata.complete(
-            profiles=_metadata_profiles(profiles),
+            profiles=profiles.describe(),
             parity=comparison.parity(),
             golden=choose_golden(served, profiles.points["inspection"], gate),
             gate=gate,
@@ -139,27 +113,6 @@ class ModelDraft:
         write_onnx(self._graph, metadata, self.path)
         prove(OrtSession(self.path))
         return metadata
-
-
-def _metadata_profiles(profiles: TunedProfiles) -> tuple[Profile, ...]:
-    return tuple(
-        Profile(
-            name=name,
-            description=_DESCRIPTIONS[name],
-            tuned_on=profiles.tuned_on,
-            measured_on=profiles.measured_on,
-            scores=tuple(profiles.scores[name]),
-            **point.model_dump(),
-        )
-        for name, point in profiles.points.items()
-    )
-
-
-def _lowest_class_thresholds(points: Sequence[OperatingPoint]) -> FourFractions:
-    first, second, third, fourth = (
-        min(point.class_threshold[index] for point in points) for index in range(CLASS_COUNT)
-    )
-    return first, second, third, fourth
 
 
 def _check_gate(

@@ -97,6 +97,11 @@ class Split(_Frozen):
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
+    pixels: tuple[str, ...] | None = None
+    """Digest of the pixels of each strip, those of train first, then validation and test; tells whether a
+    model has seen a strip, whatever its file is called."""
+    ancestors: tuple[str, ...] = ()
+    """Digests of further strips that shaped the weights: those of the first weights, and of teachers."""
 
 
 class Provenance(_Frozen):

@@ -16,7 +16,7 @@ from model_export.evaluation.out_of_fold import open_fold_sessions, predict_out_
 from model_export.metrics import class_scores
 from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export.export import ExportConfig, export
-from model_export.training.checkpoint import load_checkpoint
+from model_export.training.checkpoint import load_checkpoint, save_checkpoint
 from model_export.training.config import run_folder
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate
 from service.model.loading import prove
@@ -106,6 +106,20 @@ def test_an_incomplete_cross_validation_is_refused(runs: Path, tmp_path: Path) -
         source = run_folder(runs, 1 if fold else 0) / "best.pt"
         (folder / "best.pt").symlink_to(source)
     with pytest.raises(DataError, match="expected every strip in the test of exactly one fold"):
+        export(ExportConfig(cross_validation=tmp_path, out=tmp_path / "models"))
+
+
+def test_folds_with_other_options_are_refused(runs: Path, tmp_path: Path) -> None:
+    for fold in range(FOLDS + 1):
+        state = load_checkpoint(run_folder(runs, fold) / "best.pt")
+        if fold == 2:
+            config = replace(state.config, mask_loss="bce", workers=3)
+            state = replace(state, config=config, epoch=1)
+        save_checkpoint(state, run_folder(tmp_path, fold) / "best.pt")
+    with pytest.raises(
+        DataError,
+        match=r"got fold 2: epochs trained 1 instead of 2; fold 2: mask_loss 'bce' instead of '5\*bce",
+    ):
         export(ExportConfig(cross_validation=tmp_path, out=tmp_path / "models"))
 
 

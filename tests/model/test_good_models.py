@@ -14,7 +14,8 @@ from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export import parity
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.onnx_export.metadata import ModelIdentity
-from model_export.onnx_export.model_draft import ModelDraft, TunedProfiles
+from model_export.onnx_export.model_draft import ModelDraft
+from model_export.onnx_export.profiles import TunedProfiles
 from model_export.training.checkpoint import load_checkpoint
 from model_export.training.config import TrainConfig
 from model_export.training.train import train

@@ -144,7 +144,9 @@ def test_real_and_drawn_strips_can_be_mixed(tmp_path: Path) -> None:
     assert sorted(names) == sorted(f"{number}.png" for number in range(12))
     path = export(ExportConfig(checkpoint=best, out=tmp_path / "models", parity_strips=2, precision="fp32"))
     metadata = OrtSession(path).metadata
-    assert metadata.split == state.split
+    assert metadata.split.model_copy(update={"pixels": None, "ancestors": ()}) == state.split
+    assert metadata.split.pixels is not None
+    assert len(metadata.split.pixels) == 12
     assert "of data, and 10 drawn strips in 20% of the samples" in metadata.provenance.training_data
     assert str(tmp_path) not in metadata.model_dump_json()
     with pytest.raises(DataError, match="there is no checkpoint at"):
@@ -225,14 +227,15 @@ def test_evaluate_prints_the_three_scores(exported: Path, capsys: pytest.Capture
 def test_evaluate_leaves_out_what_the_model_has_seen(
     exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """What it has seen is told by the pixels: another strip of the same name is new."""
     seen = OrtSession(exported).metadata.split.train[0]
     images = tmp_path / "train_images"
     images.mkdir()
-    Image.fromarray(DrawnStrip(0, 0).load()[0]).save(images / seen)
+    Image.fromarray(DrawnStrip(0, 0).load()[0]).save(images / "copy.png")
     (tmp_path / "train.csv").write_text("ImageId,ClassId,EncodedPixels\n")
     with pytest.raises(DataError, match=r"holds no strip to score: 0 of the 1 in"):
         evaluate(EvaluateConfig(model=exported, data=tmp_path))
-    Image.fromarray(DrawnStrip(0, 1).load()[0]).save(images / "new.png")
+    Image.fromarray(DrawnStrip(77, 1).load()[0]).save(images / seen)
     evaluate(EvaluateConfig(model=exported, data=tmp_path, profile="kaggle"))
     text = capsys.readouterr().out
     assert "1 of the 2 in" in text

@@ -1,0 +1,51 @@
+"""The profiles of a model file: operating points with their scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from service.geometry import CLASS_COUNT
+from service.model.metadata import ClassScore, FourFractions, OperatingPoint, Profile, ReviewBands
+
+_DESCRIPTIONS = {
+    "inspection": "reports a class where it is likely enough to act on; keeps its recall, on strips to come, "
+    "where that can be had; then Dice on positives minus the price of false alarms",
+    "kaggle": "maximises Kaggle's mean Dice, which pays for missing rare defects",
+}
+
+
+@dataclass(frozen=True)
+class TunedProfiles:
+    """Operating points with their scores, and the strips of both."""
+
+    points: Mapping[str, OperatingPoint]
+    """By name of the profile."""
+    scores: Mapping[str, Sequence[ClassScore]]
+    """By name of the profile."""
+    review_bands: ReviewBands
+    """Measured on the strips that chose the points."""
+    tuned_on: str
+    """In words, for the metadata."""
+    measured_on: str
+    """In words, for the metadata."""
+
+    def describe(self) -> tuple[Profile, ...]:
+        """Return the profiles as the metadata have them."""
+        return tuple(
+            Profile(
+                name=name,
+                description=_DESCRIPTIONS[name],
+                tuned_on=self.tuned_on,
+                measured_on=self.measured_on,
+                scores=tuple(self.scores[name]),
+                **point.model_dump(),
+            )
+            for name, point in self.points.items()
+        )
+
+    def gate(self) -> FourFractions:
+        """Return the lowest class threshold of any profile, for each class."""
+        first, second, third, fourth = (
+            min(point.class_threshold[index] for point in self.points.values())
+            for index in range(CLASS_COUNT)
+        )
+        return first, second, third, fourth

@@ -1,0 +1,211 @@
+"""``tune``: thresholds of a model file chosen anew on a plant's own strips, without training."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import onnx
+
+from model_export.data.kaggle import read_kaggle
+from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.options import BitsOption
+from model_export.data.pixels import StripIds, unseen_strips
+from model_export.data.split import assign_folds
+from model_export.errors import DataError
+from model_export.evaluation.calibrate import choose_temperature, log_odds, review_bands
+from model_export.evaluation.curves import measure_curves
+from model_export.evaluation.overlaps import measure_overlaps_at
+from model_export.evaluation.tune import InspectionRules, tune
+from model_export.metrics import Overlap, class_scores, format_table
+from model_export.onnx_export.card import write_card
+from model_export.onnx_export.gate import set_gate
+from model_export.onnx_export.golden import choose_golden
+from model_export.onnx_export.graph_session import GraphSession
+from model_export.onnx_export.health_limits import learn_health_limits
+from model_export.onnx_export.install import install
+from model_export.onnx_export.onnx_file import write_onnx
+from model_export.onnx_export.profiles import TunedProfiles
+from model_export.onnx_export.recalibrate import divide_class_logits
+from model_export.onnx_export.triton_config import write_triton_config
+from service.geometry import CLASS_COUNT
+from service.model.loading import prove
+from service.model.metadata import Calibration, HealthLimits, ModelMetadata, Split
+from service.model.repository import GPU_MODEL, MODEL, find_model, gpu_variant
+from service.model.session import OrtSession
+
+
+@dataclass(frozen=True)
+class TuneConfig:
+    """Choose thresholds, profiles, review bands and limits of image health anew; nothing is trained.
+
+    Writes a new version of the model file, with a card, for the steel of --data. Its scores come from parts
+    of these strips, each at thresholds chosen on the others.
+    """
+
+    data: Path
+    """Folder in Kaggle's layout: labelled strips of the plant, each class and clean ones among them. Strips
+    that trained or tuned the model are left out."""
+    model: Path = Path("models/steel-unet-resnet18-fast")
+    """An ONNX file or a folder <name>/<version>/model.onnx."""
+    out: Path = Path("runs/models")
+    """Model repository; the file becomes <out>/<name>/<version>/model.onnx."""
+    version: int | None = None
+    """Version of the new file; default: the next after the model's own and those in --out."""
+    parts: int = 5
+    """Number of parts, strips of one coil in one."""
+    seed: int = 0
+    """Of the parts."""
+    skip_bad: bool = False
+    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    bits: BitsOption = None
+    """Bits of a pixel in 16-bit files, as the service's parameter; by default all 16 are in use."""
+    rules: InspectionRules = field(default_factory=InspectionRules)
+
+
+def retune(config: TuneConfig) -> Path:
+    """Write the new version and return the path of its file.
+
+    Raises:
+        DataError: if the version exists, or there are too few strips.
+    """
+    path = find_model(config.model)
+    metadata = OrtSession(path).metadata
+    target = config.out / metadata.name / str(_version(config, metadata)) / MODEL
+    if target.exists():
+        raise DataError(f"{target} exists: choose another --version")
+    listed = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
+    strips = unseen_strips(listed, metadata.split)
+    if len(strips) < len(listed):
+        print(f"{len(listed) - len(strips)} strips trained or tuned the model and are left out")
+    least = 2 * config.parts
+    if config.parts < 2 or len(strips) < least:
+        raise DataError(
+            f"expected 2 parts or more and {least} strips that the model has not seen, got {config.parts} "
+            f"parts and {len(strips)} strips"
+        )
+    profiles, calibration = _tune(path, metadata, strips, config)
+    health = learn_health_limits(strips)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        new = _describe(metadata, strips, config, profiles, calibration, health)
+        new = new.model_copy(update={"version": target.parent.name})
+        written = _write(path, new, profiles, Path(folder) / MODEL)
+        if (gpu := gpu_variant(path)) != path:
+            precision = {"precision": OrtSession(gpu).metadata.precision}
+            _write(gpu, new.model_copy(update=precision | {"gate": None}), profiles, Path(folder) / GPU_MODEL)
+        install(Path(folder), target)
+    write_card(written, target.with_name("README.md"))
+    write_triton_config(target)
+    for profile in written.profiles:
+        old = metadata.profile(profile.name)
+        print(f"\nprofile {profile.name} on {profile.measured_on}")
+        print(f"class thresholds {profile.class_threshold}, were {old.class_threshold if old else 'none'}")
+        print(format_table(profile.scores, [kind.name for kind in written.classes]))
+    print(f"\nwrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
+    return target
+
+
+def _version(config: TuneConfig, metadata: ModelMetadata) -> int:
+    if config.version is not None:
+        return config.version
+    taken = [int(path.name) for path in (config.out / metadata.name).glob("*") if path.name.isdigit()]
+    return max([*taken, int(metadata.version) if metadata.version.isdigit() else 0]) + 1
+
+
+def _tune(
+    path: Path, metadata: ModelMetadata, strips: Sequence[LabelledStrip], config: TuneConfig
+) -> tuple[TunedProfiles, Calibration]:
+    """Choose operating points on all strips, and score those of each part's others on the part."""
+    session = GraphSession(_open(path, metadata, 1.0), path)
+    curves = measure_curves(session, strips, "tuning")
+    parts = [part for part in assign_folds(strips, config.parts, config.seed) if part]
+    if len(parts) < 2:
+        raise DataError("expected strips of two coils or more, got strips that all look like one coil")
+    numbers = np.zeros(len(strips), dtype=np.int64)
+    for number, part in enumerate(parts):
+        numbers[part] = number
+    calibration = choose_temperature(log_odds(curves.probability), curves.true > 0, numbers)
+    if calibration.temperature != 1:
+        session = GraphSession(_open(path, metadata, calibration.temperature), path)
+        curves = measure_curves(session, strips, "tuning at the new temperature")
+    pooled: dict[str, list[Sequence[Overlap]]] = {}
+    for number, part in enumerate(parts):
+        points = tune(curves.select(numbers != number), config.rules)
+        found = measure_overlaps_at(session, [strips[index] for index in part], list(points.values()))
+        for name, overlaps in zip(points, found, strict=True):
+            pooled.setdefault(name, []).extend(overlaps)
+    profiles = TunedProfiles(
+        points=tune(curves, config.rules),
+        scores={name: class_scores(found) for name, found in pooled.items()},
+        review_bands=review_bands(curves.probability, curves.true > 0),
+        tuned_on=f"{len(strips)} strips of {config.data.name}",
+        measured_on=f"{len(strips)} strips of {config.data.name} in {len(parts)} parts, each at thresholds "
+        "chosen on the others",
+    )
+    return profiles, calibration
+
+
+def _open(path: Path, metadata: ModelMetadata, temperature: float) -> onnx.ModelProto:
+    """Load a graph at another temperature whose gate, if it has one, is open."""
+    graph = onnx.load(path)
+    if metadata.gate is not None:
+        set_gate(graph, [0.0] * CLASS_COUNT)
+    if temperature != 1:
+        divide_class_logits(graph, temperature)
+    return graph
+
+
+def _describe(
+    metadata: ModelMetadata,
+    strips: Sequence[LabelledStrip],
+    config: TuneConfig,
+    profiles: TunedProfiles,
+    calibration: Calibration,
+    health: HealthLimits,
+) -> ModelMetadata:
+    """Return the metadata of the new version, still with the golden strip of the old one."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    tuned = {
+        "tuned": f"{today}, from version {metadata.version}, on {len(strips)} strips of {config.data.name}",
+        **asdict(config.rules),
+    }
+    provenance = metadata.provenance
+    return metadata.model_copy(
+        update={
+            "profiles": profiles.describe(),
+            "split": _with_tuned(metadata.split, strips),
+            "provenance": provenance.model_copy(update={"config": provenance.config | tuned}),
+            "calibration": calibration.model_copy(
+                update={"temperature": metadata.calibration.temperature * calibration.temperature}
+            ),
+            "gate": None if metadata.gate is None else profiles.gate(),
+            "health": health,
+            "review_bands": profiles.review_bands,
+        }
+    )
+
+
+def _with_tuned(split: Split, strips: Sequence[LabelledStrip]) -> Split:
+    """Return a split whose validation strips are also those that tuned the new version."""
+    names = tuple(strip.name for strip in strips)
+    pixels = split.pixels
+    if pixels is not None:
+        end = len(split.train) + len(split.validation)
+        pixels = (*pixels[:end], *StripIds(strips).pixels, *pixels[end:])
+    return split.model_copy(update={"validation": (*split.validation, *names), "pixels": pixels})
+
+
+def _write(path: Path, metadata: ModelMetadata, profiles: TunedProfiles, target: Path) -> ModelMetadata:
+    """Write the graph at ``path`` with new metadata, gate and golden strip."""
+    old = OrtSession(path).metadata
+    graph = _open(path, old, metadata.calibration.temperature / old.calibration.temperature)
+    if metadata.gate is not None:
+        set_gate(graph, metadata.gate)
+    golden = choose_golden(GraphSession(graph, target), profiles.points["inspection"], metadata.gate)
+    metadata = metadata.model_copy(update={"golden": golden})
+    write_onnx(graph, metadata, target)
+    prove(OrtSession(target))
+    return metadata
