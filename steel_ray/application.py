@@ -16,6 +16,7 @@ from service.inference.engine import Engine
 from service.observability.logs import configure_logs
 from service.settings import Settings
 from steel_ray.middleware import DropRequestId
+from steel_ray.proxy import ignore_upgrades
 
 _POLL_SECONDS = 0.05
 
@@ -51,6 +52,7 @@ class Strips:
     """
 
     def __init__(self, settings: dict[str, str]) -> None:
+        ignore_upgrades()
         os.environ.update(settings)
         self._settings = Settings()
         self._failures: list[Exception] = []

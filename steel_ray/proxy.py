@@ -1,16 +1,18 @@
-"""Middleware of Ray's proxies: a request whose replica dies is answered with 503.
+"""What Ray's HTTP servers lack, its proxies' and, behind HAProxy, its replicas'.
 
-Ray alone cuts the connection. The environment of every node needs
-``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=steel_ray.proxy:middlewares``.
+A request whose replica dies is answered with 503; Ray alone cuts the connection. The environment of every
+node needs ``RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH=steel_ray.proxy:middlewares``.
 """
 
 import uuid
 
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import HTTP_PROTOCOLS
 
 from service.errors import UnavailableError
 from service.http.problem_response import error_response
+from service.http.upgrade import IgnoringUpgrade
 
 _RETRY_SECONDS = 1
 
@@ -42,6 +44,15 @@ class LostReplica:
             await error_response(error, request)(scope, receive, send)
 
 
+def ignore_upgrades() -> None:
+    """Make the servers that Ray starts in this process read requests that offer another protocol.
+
+    Ray leaves the choice of the protocol's class to uvicorn, which loses the bodies of such requests.
+    """
+    HTTP_PROTOCOLS["auto"] = f"{IgnoringUpgrade.__module__}:{IgnoringUpgrade.__name__}"
+
+
 def middlewares() -> list[Middleware]:
-    """Return the middleware that a proxy runs before Ray's own application."""
+    """Return the middleware that a proxy runs before Ray's own application; a proxy calls it as it starts."""
+    ignore_upgrades()
     return [Middleware(LostReplica)]

@@ -27,6 +27,7 @@ from service.http.request_head import (
     foreign_protocol,
 )
 from service.http.security_headers import SECURITY_HEADERS
+from service.http.upgrade import IgnoringUpgrade
 from service.observability.metrics import Metrics
 
 _log = structlog.get_logger()
@@ -74,7 +75,7 @@ def guarded_protocol(limits: ConnectionLimits, metrics: Metrics) -> type[HttpToo
     return Guarded
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(IgnoringUpgrade):
     """One connection; see ``guarded_protocol``.
 
     One timer runs at any moment, except while the application works on a request (its body has a limit of its
@@ -94,10 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._progress = False
         self._stalled_bytes = 0
         self._trailer_bytes = 0
-        self.url = b""
-        self._data = b""
         self._opening = b""
-        self._replay = b""
         self._for_health = False
         self._write_timer: asyncio.TimerHandle | None = None
         self._write_seconds = self.limits.write_seconds
@@ -161,7 +159,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Parse data, unless the connection was refused already."""
         if self._refusal is not None:
             return
-        self._progress, self._data = False, data
+        self._progress = False
         if len(self._opening) < OPENING_BYTES:
             self._opening += data[:OPENING_BYTES]
         super().data_received(data)
@@ -203,8 +201,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check a complete head and pass it on, unless it is parsed again without its upgrade."""
         self._progress, self._in_head = True, False
-        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
-            self._replay = self._head_without_upgrade()
+        if self._parse_again():
             return
         self._check_head()
         if not self._answering():
@@ -252,28 +249,6 @@ class GuardedProtocol(HttpToolsProtocol):
             self._close()
         else:
             self._allow(self.limits.head_seconds if self._in_head else self.limits.idle_seconds)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Parse a request again without its ``Upgrade``, which a server may ignore (RFC 9110, section 7.8).
-
-        The parser ends at the head of such a request: its body, and all that follows, would be lost.
-        """
-        head, self._replay = self._replay, b""
-        upgrade = sys.exception()
-        if head and isinstance(upgrade, httptools.HttpParserUpgrade):
-            self.parser = httptools.HttpRequestParser(self)
-            self.data_received(head + self._data[upgrade.args[0] :])
-
-    def _head_without_upgrade(self) -> bytes:
-        lines = [
-            b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        ]
-        for name, value in self.headers:
-            if name == b"connection":
-                value = b",".join(one for one in value.split(b",") if one.strip().lower() != b"upgrade")
-            if name != b"upgrade":
-                lines.append(name + b": " + value)
-        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def _check_head(self) -> None:
         size, hosts = len(self.url), 0

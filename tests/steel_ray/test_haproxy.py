@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.clients.java import post_with_java
 from tests.steel_ray.processes import running_replicas
 from tests.support.images import png
 from tests.support.serving import free_port
@@ -55,6 +56,16 @@ def test_haproxy_hands_on_what_the_service_answers(
     ]
     assert {ip for ip, _ in listening} == {"127.0.0.1"}
     assert haproxies & {pid for _, pid in listening}
+
+
+def test_java_reads_the_mask_of_its_strip_behind_haproxy(
+    replicas: tuple[subprocess.Popen[bytes], str], tmp_path: Path
+) -> None:
+    strip = tmp_path / "strip.png"
+    strip.write_bytes(STRIP)
+    status, answer = post_with_java(f"{replicas[1]}/predict", strip)
+    assert status == 200
+    assert answer["images"][0]["classes"][2]["rle"] == CODE
 
 
 def test_a_replica_that_dies_costs_no_more_than_it_was_answering(

@@ -28,6 +28,7 @@ from starlette.types import Receive, Scope, Send
 
 from steel_ray.application import Arguments, strips
 from steel_ray.proxy import LostReplica
+from tests.clients.java import post_with_java
 from tests.steel_ray.processes import running_replicas
 from tests.support.images import png
 from tests.support.serving import ROOT, free_port
@@ -98,6 +99,14 @@ def test_a_replica_answers_as_the_service_does(url: str) -> None:
     bad = httpx.post(f"{url}/predict", content=b"no image")
     assert (bad.status_code, bad.headers["content-type"]) == (415, "application/problem+json")
     assert count_replicas() == 2
+
+
+def test_java_reads_the_mask_of_its_strip_from_a_replica(url: str, tmp_path: Path) -> None:
+    strip = tmp_path / "strip.png"
+    strip.write_bytes(STRIP)
+    status, answer = post_with_java(f"{url}/predict", strip)
+    assert status == 200
+    assert answer["images"][0]["classes"][2]["rle"] == CODE
 
 
 def test_a_full_queue_is_refused_with_429_and_retry_after(url: str) -> None:
