@@ -116,8 +116,7 @@ def create_app(
         openapi_tags=document.TAGS,
         # Relative to the document: the routes may be behind a path that a proxy strips.
         servers=[{"url": "."}],
-        root_path_in_servers=False,
-        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        openapi_url=None,  # add_docs_page has it
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # a redirect would name the Host that the caller sent

@@ -1,14 +1,17 @@
-"""The OpenAPI page: Swagger UI, served by this server under a policy that allows no other script."""
+"""The OpenAPI document and its page, Swagger UI, under a policy that allows no other script."""
 
 import base64
+import functools
 import hashlib
+import json
 import re
 from pathlib import Path
 
 import fastapi_offline
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from service.http.files import RangedFiles
 
@@ -19,7 +22,17 @@ _PARAMETERS = {"displayRequestDuration": True, "defaultModelsExpandDepth": 0}
 
 
 def add_docs_page(app: FastAPI) -> None:
-    """Add ``/docs`` and its static files to an application that serves ``/openapi.json``."""
+    """Add ``/openapi.json``, ``/docs`` and its static files."""
+
+    @functools.cache
+    def document() -> bytes:
+        """Write the document once: FastAPI does so for each request, which takes longer than a strip."""
+        return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    async def openapi(_request: Request) -> Response:
+        return Response(document(), media_type="application/json")
+
+    app.add_route("/openapi.json", openapi, include_in_schema=False)
     # Relative, so that the page also works behind a proxy that adds a path prefix.
     page = get_swagger_ui_html(
         title=app.title,
