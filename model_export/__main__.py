@@ -1,7 +1,7 @@
 """``python -m model_export COMMAND``."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import tyro
 
@@ -24,32 +24,34 @@ from model_export.training.train import train
 from service import __version__
 from service.errors import ModelFileError, explain_os_error
 
+COMMANDS: Mapping[str, Callable[..., object]] = {
+    "draw": draw,
+    "fetch-weights": fetch_weights,
+    "tile-neu": tile_neu,
+    "import-labels": import_labels,
+    "train": train,
+    "cross-validate": cross_validate,
+    "compare": compare,
+    "evaluate": evaluate,
+    "export": export,
+    "tune": retune,
+    "report": report,
+    "soft-targets": soft_targets,
+    "starting-point": starting_point,
+    "submit": submit,
+    "suggest": suggest,
+}
+"""Each takes its configuration."""
+
 
 def main() -> None:
     """Run the command of the command line; an expected error ends the program with its message."""
-    commands: dict[str, Callable[..., object]] = {
-        "draw": draw,
-        "fetch-weights": fetch_weights,
-        "tile-neu": tile_neu,
-        "import-labels": import_labels,
-        "train": train,
-        "cross-validate": cross_validate,
-        "compare": compare,
-        "evaluate": evaluate,
-        "export": export,
-        "tune": retune,
-        "report": report,
-        "soft-targets": soft_targets,
-        "starting-point": starting_point,
-        "submit": submit,
-        "suggest": suggest,
-    }
     if sys.argv[1:] == ["--version"]:
         print(__version__)
         return
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog="python -m model_export", config=(tyro.conf.OmitArgPrefixes,)
+            dict(COMMANDS), prog="python -m model_export", config=(tyro.conf.OmitArgPrefixes,)
         )
     except (DataError, ModelFileError, ParityError, TrainingError, ValueError) as error:
         sys.exit(f"error: {error}")

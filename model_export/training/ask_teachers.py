@@ -14,6 +14,7 @@ from tqdm import tqdm
 from model_export.data.digest import digest_strips, strip_digest
 from model_export.data.kaggle import list_images, read_image, read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.options import BitsOption
 from model_export.data.soft_targets import MASK_SHAPE, REDUCTION, SoftTarget, write_soft_targets
 from model_export.errors import DataError
 from model_export.training.checkpoint import load_checkpoint
@@ -21,7 +22,7 @@ from model_export.training.config import TrainConfig, run_folder
 from model_export.training.lineage import check_unseen
 from model_export.training.sources import make_split, select_strips
 from model_export.training.teacher import Teacher
-from service.geometry import CLASS_COUNT, BitDepth, Strip
+from service.geometry import CLASS_COUNT, Strip
 from service.model.metadata import ModelMetadata
 from service.model.repository import find_model
 from service.model.session import OrtSession
@@ -63,7 +64,7 @@ class SoftTargetsConfig:
     """CSV with the columns name,fold, as for cross-validate."""
     seed: int = 0
     """Seed of the folds, as for cross-validate."""
-    bits: BitDepth | None = None
+    bits: BitsOption = None
     """Bits of a pixel in 16-bit images, as for train."""
     only: tuple[int, ...] = ()
     """Only these folds, 0 being all strips; default: 1 to --folds, then 0."""

@@ -1,14 +1,17 @@
 """16-bit strips in a data set: the rule of the service's ``bits`` in every command that opens images."""
 
 import csv
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from model_export.__main__ import COMMANDS
 from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
@@ -106,3 +109,14 @@ def test_import_labels(data: Path, tmp_path: Path) -> None:
     (images / "b.tif").write_bytes((images / "a.png").read_bytes()[:-200])
     with pytest.raises(DataError, match=r"b\.tif: the PNG cannot be decoded"):
         import_labels(ImportConfig(labels, images, out, bits="12"))
+
+
+def test_every_command_that_reads_images_has_the_option() -> None:
+    fields = {
+        name: {field.name for field in dataclasses.fields(next(iter(get_type_hints(command).values())))}
+        for name, command in COMMANDS.items()
+    }
+    readers = {name for name, own in fields.items() if own & {"data", "images", "unlabelled"}}
+    of_the_training = {"compare", "export"}
+    assert readers >= {"train", "evaluate", "import-labels", *of_the_training}
+    assert {name for name in readers if "bits" not in fields[name]} == of_the_training
