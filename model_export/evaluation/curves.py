@@ -10,10 +10,7 @@ import numpy.typing as npt
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.evaluation.overlaps import predict_strips
 from model_export.evaluation.torch_session import SupportsInfer
-from model_export.metrics import Overlap
 from service.geometry import CLASS_COUNT
-from service.model.metadata import OperatingPoint
-from service.model.postprocess import byte_threshold
 from service.model.session import Probabilities
 
 LEVELS = 256
@@ -54,20 +51,6 @@ class ThresholdCurves:
             predicted=self.predicted[chosen],
             intersection=self.intersection[chosen],
         )
-
-    def overlaps(self, point: OperatingPoint) -> list[list[Overlap]]:
-        """Return the overlaps that ``service.model.postprocess`` has at an operating point."""
-        levels = [byte_threshold(point.threshold[index]) for index in range(CLASS_COUNT)]
-        classes = np.arange(CLASS_COUNT)
-        area = self.predicted[:, classes, levels]
-        kept = (self.probability >= point.class_threshold) & (area >= np.maximum(1, point.min_area))
-        rows = zip(
-            np.where(kept, area, 0).tolist(),
-            self.true.tolist(),
-            np.where(kept, self.intersection[:, classes, levels], 0).tolist(),
-            strict=True,
-        )
-        return [[Overlap(*counts) for counts in zip(*row, strict=True)] for row in rows]
 
     def dice(self) -> npt.NDArray[np.float64]:
         """Return Dice at each byte threshold, ``[strips, 4, 256]``; nan where the strip lacks the class."""

@@ -36,7 +36,7 @@ TOLERANCE: dict[Arithmetic, Tolerance] = {
     "fp32": Tolerance(1e-3, 1, 1e-3, 0.005),
     "half weights": Tolerance(1e-2, 255, 1e-3, 0.005),
     "fp16": Tolerance(2e-2, 255, 1e-2, 0.005),
-    "int8": Tolerance(5e-2, 255, 1e-2, 0.01),
+    "int8": Tolerance(0.1, 255, 1e-2, 0.01),
 }
 
 _ONE_SIDED = 1.645
