@@ -23,7 +23,7 @@ TOOLS_ENV = .venv-supply-chain
 LABEL_ENV = .venv-label-studio
 PEER_ENVS = $(PEERS:%=.venv-peers/%/.installed)
 
-SLOW_KINDS = browser clients corpora docker fuzz hostile model proxies steel_ray
+SLOW_KINDS = browser clients corpora docker faults fuzz hostile model proxies steel_ray
 # Fixed, not one for each processor: what is timed in the tests knows one neighbour.
 SIDE_BY_SIDE = --numprocesses 2 --dist loadfile --no-loadscope-reorder
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from service.files import about
 from steel_cli.answer import Answer
 from steel_cli.lock import lock
 from steel_cli.run_file import RUN, RunSpec, start_or_resume
@@ -56,7 +57,8 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with about(self._path):  # what could not be written is tried once more
+            self._file.close()
 
     def holds(self, name: str, sha256: str | None) -> bool:
         """Return whether the last line of a file answers this content."""
@@ -74,8 +76,9 @@ class Journal:
         text = json.dumps(answer.line(), ensure_ascii=False).translate(_LINE_ENDS) + "\n"
         # The escapes of bytes in names that are not UTF-8 are those of JSON: a reader gets the same name.
         offset = self._file.tell()
-        self._file.write(text.encode("utf-8", "backslashreplace"))
-        self._file.flush()
+        with about(self._path):
+            self._file.write(text.encode("utf-8", "backslashreplace"))
+            self._file.flush()
         self._last[answer.strip.name] = _Line(answer.strip.sha256, offset)
 
 

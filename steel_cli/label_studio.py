@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from service.files import whole_file
 from service.masks import label_studio, rle
 from steel_cli.journal import read_journal
 
@@ -30,8 +31,10 @@ def write_label_studio(journal: Path, folder: Path, images: str, name_of: Callab
         name = name_of(line["file"])
         data = {"image": images + quote(os.fsencode(name)), "file": name}
         tasks.append({"data": data, "predictions": [_prediction(line)]})
-    (folder / "label_studio.json").write_text(json.dumps(tasks), encoding="utf-8")
-    (folder / "label_studio.xml").write_text(label_studio.labelling_interface(names), encoding="utf-8")
+    with whole_file(folder / "label_studio.json") as unfinished:
+        unfinished.write_text(json.dumps(tasks), encoding="utf-8")
+    with whole_file(folder / "label_studio.xml") as unfinished:
+        unfinished.write_text(label_studio.labelling_interface(names), encoding="utf-8")
 
 
 def _prediction(line: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from service.errors import ServiceError
+from service.files import whole_file
 from service.geometry import Strip
 from service.images.decode import decode
 from service.masks.overlay import class_caption, draw_overlay
@@ -47,7 +48,8 @@ class Pictures:
             return
         picture = draw(strip, answer.image)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(picture)
+        with whole_file(target) as unfinished:
+            unfinished.write_bytes(picture)
 
     def complete(self, answer: Answer) -> None:
         """Write the picture of an earlier answer if it is missing."""

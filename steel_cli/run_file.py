@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from service.files import whole_file
 from steel_client.errors import ConfigurationError
 
 RUN = "run.json"
@@ -64,9 +65,8 @@ def _read(path: Path) -> dict[str, object] | None:
 
 
 def _write(path: Path, content: dict[str, object]) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with whole_file(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _show(value: object) -> str:

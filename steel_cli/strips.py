@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from service.errors import ServiceError
+from service.files import whole_file
 from service.images.decode import SIXTEEN_BIT
 from service.images.orientation import orientation
 from steel_cli.answer import Strip, printable
@@ -36,7 +37,8 @@ class Strips:
             self._say(f"no copy of {printable(strip.name)}: {error.detail}")
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(target, "PNG")
+        with whole_file(target) as unfinished:
+            Image.fromarray(pixels).save(unfinished, "PNG")
 
 
 def otherwise_shown(data: bytes) -> str | None:

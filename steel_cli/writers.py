@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pycocotools.mask
 
+from service.files import whole_file
 from service.masks.submission import write_submission
 from steel_cli.journal import read_journal
 from steel_client import rle
@@ -64,7 +65,8 @@ def write_coco(journal: Path, target: Path, name_of: Callable[[str], str] = str)
         "annotations": annotations,
         "categories": [{"id": number, "name": name} for number, name in sorted(categories.items())],
     }
-    target.write_text(json.dumps(document), encoding="utf-8")
+    with whole_file(target) as unfinished:
+        unfinished.write_text(json.dumps(document), encoding="utf-8")
 
 
 def _encode(mask: rle.Mask) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from model_export.data.labelled_strip import CLASS_NAMES
 from model_export.data.options import BitsOption
 from model_export.errors import DataError
 from service.errors import counted
+from service.files import locked_folder, whole_file
 from service.geometry import BitDepth
 from service.images.orientation import orientation_of
 from service.images.suffixes import IMAGE_SUFFIXES
@@ -39,8 +40,8 @@ def import_labels(config: ImportConfig) -> None:
     """Copy the strips and write their labels.
 
     Raises:
-        DataError: before anything is written, if a strip is missing or cannot be read, or its labels are not
-            masks of the four classes.
+        DataError: before anything is written, if a strip is missing or cannot be read, its labels are not
+            masks of the four classes, or another command writes to the folder.
     """
     corrected = read_export(config.labels, config.class_names)
     images = sorted(
@@ -63,12 +64,17 @@ def import_labels(config: ImportConfig) -> None:
 
     folder = config.out / "train_images"
     folder.mkdir(parents=True, exist_ok=True)
-    table = config.out / "train.csv"
-    labels = read_labels(table) if table.exists() else {}
-    for name, codes in tqdm(chosen.items(), "copying", unit="strip", dynamic_ncols=True):
-        shutil.copyfile(config.images / name, folder / targets[name])
-        labels[targets[name]] = list(codes)
-    write_labels(labels, table)
+    try:
+        with locked_folder(config.out):  # another command's labels, written meanwhile, would be lost
+            table = config.out / "train.csv"
+            labels = read_labels(table) if table.exists() else {}
+            for name, codes in tqdm(chosen.items(), "copying", unit="strip", dynamic_ncols=True):
+                with whole_file(folder / targets[name]) as unfinished:
+                    shutil.copyfile(config.images / name, unfinished)
+                labels[targets[name]] = list(codes)
+            write_labels(labels, table)
+    except BlockingIOError as error:
+        raise DataError(f"another command writes to {config.out}; wait for its end") from error
 
     strips = read_kaggle(config.out, bits=config.bits)
     clean = sum(not any(codes) for codes in chosen.values())

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TextIO
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.errors import DataError
 from service.errors import ServiceError, counted
+from service.files import whole_file
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, BitDepth, Strip
 from service.images.decode import FORMATS, SIXTEEN_BIT, decode
 from service.images.orientation import stored_size
@@ -81,7 +83,7 @@ def read_labels(path: Path) -> dict[str, list[str]]:
         DataError: naming the line, if a row is invalid.
     """
     labels: dict[str, list[str]] = {}
-    with path.open(newline="") as file:
+    with _open(path, "r") as file:
         reader = csv.DictReader(file)
         columns = set(reader.fieldnames or ())
         new, old = {"ImageId", "ClassId", "EncodedPixels"}, {"ImageId_ClassId", "EncodedPixels"}
@@ -181,10 +183,13 @@ def write_labels(labels: Mapping[str, Sequence[str]], path: Path) -> None:
         for class_id, code in enumerate(codes, 1)
         if code
     ]
-    new = path.with_suffix(".new")
-    with new.open("w", newline="") as file:
+    with whole_file(path) as unfinished, _open(unfinished, "w") as file:
         csv.writer(file).writerows([("ImageId", "ClassId", "EncodedPixels"), *rows])
-    new.replace(path)
+
+
+def _open(path: Path, mode: Literal["r", "w"]) -> TextIO:
+    """Open a table; names of strips may be any bytes."""
+    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
 
 
 def image_problem(path: Path, bits: BitDepth | None) -> str | None:

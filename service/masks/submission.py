@@ -4,6 +4,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+from service.files import whole_file
+
 HEADER = ("ImageId", "EncodedPixels", "ClassId")
 OLD_HEADER = ("ImageId_ClassId", "EncodedPixels")
 
@@ -17,7 +19,10 @@ def write_submission(path: Path, rows: Iterable[tuple[str, int, str]], *, old_fo
         old_form: columns ``ImageId_ClassId,EncodedPixels`` of the competition's first weeks.
     """
     # A name that is not UTF-8 gets escapes: the file as a whole has to stay readable.
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with (
+        whole_file(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         writer = csv.writer(file)
         writer.writerow(OLD_HEADER if old_form else HEADER)
         for name, class_id, code in rows:

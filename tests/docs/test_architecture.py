@@ -11,11 +11,11 @@ from tests.support.serving import ROOT
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 PACKAGES = re.findall(r"^\| `(service/[\w/]+)` \| (.*) \|$", PAGE, re.MULTILINE)
 WALK = PAGE.split("## The walk")[1].split("\n## ")[0]
-AT_THE_TOP = {"app", "server", "settings", "errors", "problem", "geometry"}
+AT_THE_TOP = {"app", "server", "settings", "errors", "problem", "geometry", "files"}
 """Modules of the service that the picture shows, besides packages."""
 
 
-LEAVES = {"geometry", "errors"}
+LEAVES = {"geometry", "errors", "files"}
 ANYWHERE = {"observability", "settings"}
 BESIDE = {"", "build_engines", "healthcheck", "terminal"}
 """The package itself, which holds the version, and modules that the text names."""

@@ -1,9 +1,11 @@
 """Corrected labels become a data set to train on."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
+from service.files import locked_folder
 from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio
 from steel_cli.writers import write_coco
@@ -218,3 +221,30 @@ def test_the_last_task_of_a_strip_counts(
         "1 corrected strip, 1 of them clean; 1 in all; 1 not submitted yet and left out"
         in capsys.readouterr().out
     )
+
+
+def test_names_of_every_byte_come_back(images: Path, tmp_path: Path) -> None:
+    names = [os.fsdecode(bytes([byte]) + b"\xff.png") for byte in range(1, 256) if byte not in b"/.\\"]
+    strip = (images / "0.png").read_bytes()
+    (tmp_path / "odd").mkdir()
+    for name in names:
+        (tmp_path / "odd" / name).write_bytes(strip)
+    tasks = [
+        {
+            "id": number,
+            "data": {"image": quote(os.fsencode(name)), "file": name},
+            "annotations": [{"result": []}],
+        }
+        for number, name in enumerate(names)
+    ]
+    assert set(bring_in(tasks, tmp_path / "odd", tmp_path / "data")) == set(names)
+
+
+def test_a_second_command_is_kept_out(journal: Path, images: Path, tmp_path: Path) -> None:
+    """Each would write the labels that it had read back over those of the other."""
+    out = tmp_path / "data"
+    out.mkdir()
+    export = submitted(tasks_of(journal, tmp_path))
+    with locked_folder(out), pytest.raises(DataError, match="another command writes to"):
+        bring_in(export, images, out)
+    assert bring_in(export, images, out)
