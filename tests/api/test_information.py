@@ -147,6 +147,20 @@ async def test_a_key_is_described_where_one_is_configured(tiny_session: OrtSessi
                 assert ("security" in operation) is ("401" in operation["responses"]) is not open_, path
 
 
+async def test_the_examples_of_parameters_are_accepted(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    tried = 0
+    for parameter in document["paths"]["/predict"]["post"]["parameters"]:
+        for example in parameter.get("examples", {}).values():
+            if "value" in example:
+                answer = await client.post(
+                    "/predict", params={parameter["name"]: example["value"]}, content=png(block_strip())
+                )
+                assert answer.status_code == 200, (parameter["name"], example)
+                tried += 1
+    assert tried > 8
+
+
 async def test_the_document_names_its_own_folder_as_the_server(tiny_session: OrtSession) -> None:
     """Clients resolve it: the routes may be behind a path that a proxy strips, or an ASGI server adds."""
     app = create_app(Settings(), session=tiny_session)

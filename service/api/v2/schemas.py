@@ -25,8 +25,8 @@ class _RequestModel(BaseModel):
 class RequestInput(_RequestModel):
     """An input tensor."""
 
-    name: str = Field(examples=["image"])
-    datatype: str = Field(examples=["BYTES"])
+    name: str = Field(examples=["image"], json_schema_extra={"enum": ["image"]})
+    datatype: str = Field(examples=["BYTES"], json_schema_extra={"enum": ["BYTES"]})
     shape: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(
         min_length=1,
         max_length=2,
