@@ -20,13 +20,14 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path beside a file, which takes the file's place at the end; after an error nothing changed.
 
-    One writer of the file at a time may use it.
+    Of two processes that write it at once the last one counts, whole.
 
     Raises:
         OSError: of the file system, about ``path``.
     """
     # The name itself, with more behind it, may be too long.
-    unfinished = path.with_name(f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}.unfinished")
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+    unfinished = path.with_name(f".{name}.{os.getpid()}.unfinished")
     try:
         with about(path):
             yield unfinished

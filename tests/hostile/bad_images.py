@@ -15,6 +15,7 @@ JPEG = encoded(grey_image(), "JPEG", quality=90)
 BMP = encoded(grey_image(), "BMP")
 TIFF = encoded(grey_image(), "TIFF")
 WEBP = encoded(grey_image(), "WEBP")
+_PIXELS = zlib.compress(bytes(1601 * 256))
 
 
 def image_rows() -> list[Row]:
@@ -60,6 +61,11 @@ def image_rows() -> list[Row]:
         posted("jpeg, progressive", encoded(rgb, "JPEG", progressive=True), 200, ""),
         posted("jpeg, lossless, 4 bits", _lossless_jpeg(4), 422, "pixels of type '4 bits'"),
         posted("jpeg, another behind", _jpeg_of_two_pictures(), 200, ""),
+        posted("jpeg, two start markers", JPEG[:2] + JPEG, 200, ""),
+        posted("jpeg, a million start markers", JPEG[:2] * 1_000_000 + JPEG, 422, "at most 1000 segments"),
+        posted("jpeg, a million comments", _with_comments(1_000_000), 422, "at most 1000 segments"),
+        posted("jpeg, 3x1 sampling", _sampled(rgb, 0x31), 200, ""),
+        posted("jpeg, 1x4 sampling, half", _sampled(rgb, 0x14)[:4000], 422, "the JPEG cannot be decoded"),
         posted("jpeg, bytes behind", JPEG + b"<?php system($_GET[0]); ?>", 200, ""),
         # PNG
         posted("png, magic only", STRIP[:8], 422, "the PNG cannot be decoded"),
@@ -83,7 +89,18 @@ def image_rows() -> list[Row]:
         posted("png, 16 bits", _wide_png(65535), 200, ""),
         posted("png, 12 bits of 16", _wide_png(4095), 422, "uses all 16 bits"),
         posted("png, one pixel short", encoded(grey_image(1599), "PNG"), 422, "1599x256"),
+        posted("png, wrong checksum of pixels", _flipped(STRIP, len(STRIP) - 14), 422, "checksum of a chunk"),
+        posted(
+            "png, no checksum in the pixels", _png_of_pixels(_PIXELS[:-4]), 422, "ends before its checksum"
+        ),
+        posted("png, wrong checksum in the pixels", _png_of_pixels(_PIXELS[:-4] + bytes(4)), 422, "the PNG"),
+        posted("png, unknown critical chunk", _png_with(b"ABCD", b"x"), 422, "an unknown type"),
+        posted("png, no palette", _png_of_pixels(_PIXELS, colour=3), 422, "no palette"),
+        posted("png, hidden second picture", _png_with(b"fdAT", bytes(4)), 422, "exactly 1 frame"),
+        posted("png, 300,000 chunks", STRIP[:33] + _chunk(b"abCd", b"") * 300_000, 422, "10000 chunks"),
         # BMP
+        posted("bmp, damaged run lengths", _bmp_of_runs(b"\xff\x00" * 9), 422, "row 0 has more than 1600"),
+        posted("bmp, a million run lengths", _bmp_of_runs(b"\0\2\0\0" * 1_000_000), 422, "row 0 has 0 of"),
         posted("bmp, magic only", b"BM", 422, "the BMP cannot be decoded"),
         posted("bmp, half", BMP[: len(BMP) // 2], 422, "the BMP cannot be decoded"),
         posted("bmp, lies: huge", _bmp_of(40_000, 40_000), 413, "at most 16000000 pixels"),
@@ -101,6 +118,8 @@ def image_rows() -> list[Row]:
         posted("tiff, floats", encoded(grey.convert("F"), "TIFF"), 422, "pixels of type 'F'"),
         posted("tiff, cmyk", encoded(cmyk, "TIFF"), 422, "pixels of type 'CMYK'"),
         posted("tiff, asks to turn", encoded(grey, "TIFF", tiffinfo={0x112: 6}), 200, ""),
+        posted("tiff, signed", encoded(grey, "TIFF", tiffinfo={339: 2}), 422, "signed"),
+        posted("tiff, 400,000 strips", _tiff_of_strips(400_000), 422, "at most 10000 strips"),
         posted("tiff, huge", encoded(grey_image(5000, 4000), "TIFF", compression="tiff_lzw"), 413, "pixels"),
         # WebP
         posted("webp, magic only", WEBP[:12], 422, "the WEBP cannot be decoded"),
@@ -108,6 +127,33 @@ def image_rows() -> list[Row]:
         posted("webp, animated", encoded(rgb, "WEBP", **frames), 422, "exactly 1 frame"),
         posted("webp, lossless", encoded(grey, "WEBP", lossless=True), 200, ""),
     ]
+
+
+def _sampled(image: Image.Image, factors: int) -> bytes:
+    """A JPEG whose frame header declares other sampling factors of the luma."""
+    jpeg = encoded(image, "JPEG", subsampling=0)
+    at = jpeg.index(b"\xff\xc0") + 11
+    return jpeg[:at] + bytes([factors]) + jpeg[at + 1 :]
+
+
+def _with_comments(count: int) -> bytes:
+    return JPEG[:2] + b"\xff\xfe\x00\x02" * count + JPEG[2:]
+
+
+def _png_of_pixels(compressed: bytes, colour: int = 0) -> bytes:
+    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", 1600, 256, 8, colour, 0, 0, 0))
+    return STRIP[:8] + header + _chunk(b"IDAT", compressed) + _chunk(b"IEND", b"")
+
+
+def _bmp_of_runs(codes: bytes) -> bytes:
+    """A BMP of 8 bits in run-length code."""
+    header = struct.pack("<IiiHHIIiiII", 40, 1600, 256, 1, 8, 1, len(codes), 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 1078 + len(codes), 0, 0, 1078) + header + bytes(1024) + codes
+
+
+def _tiff_of_strips(count: int) -> bytes:
+    entry = struct.pack("<HHII", 273, 4, count, 26)
+    return b"II*\0" + struct.pack("<IH", 8, 1) + entry + bytes(4) + bytes(4 * count)
 
 
 def _spoiled(jpeg: bytes) -> bytes:

@@ -52,6 +52,10 @@ def _forms() -> list[Row]:
         ),
         form("form, another boundary", (part() + end).replace(b"--b", b"--c"), 422, "multipart body cannot"),
         form("form, no end", part(), 422, "ends before its closing boundary"),
+        form("form, end cut", part() + b"--b", 422, "ends before its closing boundary"),
+        form("form, end mistyped", part() + b"--c--\r\n", 422, "ends before its closing boundary"),
+        form("form, second file cut", part() + part()[:-90], 422, "ends before its closing boundary"),
+        form("form, no file name", part(disposition='form-data; name="file"') + end, 200, ""),
         form("form, cut in a header", part()[:20], 422, "file"),
         form("form, 33 files", part(b"x") * 33 + end, 413, "at most 32 files"),
         form("form, 10,000 files", part(b"") * 10_000 + end, 413, "at most 32 files"),
@@ -124,6 +128,14 @@ def _parameters() -> list[Row]:
         row("profile=" + "p" * 9000, "one of inspection"),
         row("nothing=1", "there is no such parameter"),
         row("threshold=0.5&threshold=2", "each from 0 to 1"),
+        row("threshold=.5&threshold=.4&threshold=.3&threshold=.2", "", 200),
+        row("threshold=.5&threshold=.4&threshold=.3", "one value or 4"),
+        row("profile=inspection&profile=inspection", "profile"),
+        row("mask_format=rle&mask_format=png", "mask_format"),
+        row("mm_per_px=1,5", "mm_per_px"),
+        row("bits=9", "bits"),
+        row("bits=12", "", 200),  # of a file of 8 bits, which has 8 whatever is said
+        row("bits=8&bits=16", "bits"),
         row("%FF%FE=%FF", "there is no such parameter"),
         row("&&&===", "there is no such parameter"),
         deadline("0", 422, "X-Deadline-Ms"),
@@ -140,6 +152,17 @@ def _parameters() -> list[Row]:
             "application/x-www-form-urlencoded",
         ),
         posted("content type nonsense", STRIP, 415, "got ''", ";;;=\xff"),
+        *(
+            posted(f"content type {kind}", STRIP, 200, "", kind)
+            for kind in (
+                "image/jpg",
+                "image/pjpeg",
+                "image/x-png",
+                "image/tif",
+                "image/x-ms-bmp",
+                "IMAGE/PNG; a=b",
+            )
+        ),
         posted("content type wrong, image good", STRIP, 200, "", "image/jpeg"),
         Row("file name not utf-8", request(body=STRIP, headers={"X-Filename": "\xff\xfe\xe9"}), 200, ""),
         Row("request id with escapes", request(body=STRIP, headers={"X-Request-Id": "a\x1b[2Jb"}), 400, ""),
@@ -290,6 +313,28 @@ def _protocol() -> list[Row]:
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA==\r\n\r\n",
             405,
             "GET does not work",
+        ),
+        *(
+            Row(
+                f"upgrade to {to}, {how}", HEAD.replace(b"close", b"close, Upgrade") + upgrade + body, 200, ""
+            )
+            for to, upgrade in (
+                ("h2c", b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"),
+                ("websocket", b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
+                ("tls", b"Upgrade: TLS/1.0\r\n"),
+                ("nothing", b""),
+            )
+            for how, body in (
+                ("announced", LENGTH + STRIP),
+                ("chunks", b"Transfer-Encoding: chunked\r\n\r\n" + size + STRIP + b"\r\n0\r\n\r\n"),
+            )
+        ),
+        Row(
+            "upgrade, and a request as its body",
+            HEAD.replace(b"close", b"close, Upgrade")
+            + b"Upgrade: h2c\r\nContent-Length: 38\r\n\r\nGET /health/live HTTP/1.1\r\nHost: x\r\n\r\n",
+            415,
+            "begins with the bytes 47 45 54",
         ),
         Row(
             "expect, and never send",

@@ -1,11 +1,14 @@
 """Files that are written whole or not at all."""
 
 import errno
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from service.files import locked_folder, whole_file
+from tests.support.serving import ROOT
 
 
 def test_a_file_changes_at_the_end(tmp_path: Path) -> None:
@@ -38,3 +41,15 @@ def test_a_folder_is_locked_once(tmp_path: Path) -> None:
         pass
     with locked_folder(tmp_path):
         pass
+
+
+def test_of_two_processes_that_write_at_once_one_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole_file(path) as unfinished:
+        unfinished.write_text("ours, and longer")
+        other = "from pathlib import Path; from service.files import whole_file\n"
+        other += f"with whole_file(Path({str(path)!r})) as unfinished: unfinished.write_text('theirs')"
+        subprocess.run([sys.executable, "-c", other], cwd=ROOT, check=True)
+        assert path.read_text() == "theirs"
+    assert path.read_text() == "ours, and longer"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
