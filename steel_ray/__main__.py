@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tls = {}
     try:
         if settings.tls_certificate is not None and settings.tls_key is not None:
+            if os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":  # it would answer in plain HTTP
+                raise TlsError(
+                    "STEEL_TLS_CERTIFICATE: expected none with RAY_SERVE_ENABLE_HA_PROXY=1, since Ray's "
+                    "HAProxy speaks no TLS"
+                )
             check_certificate(settings.tls_certificate, settings.tls_key)
             tls = {"ssl_keyfile": str(settings.tls_key), "ssl_certfile": str(settings.tls_certificate)}
         for sock in listen(options.host, options.port):  # Ray would say it late, between other lines

@@ -15,16 +15,18 @@ from tests.support.serving import ROOT, service_environment
 from tests.support.tls import make_pair
 
 
-def test_what_is_wrong_is_said_in_one_line(tiny_model: Path) -> None:
+def test_what_is_wrong_is_said_in_one_line(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "1")
         for settings, code, line in (
             ({"port": port}, 1, f"error: STEEL_PORT: port {port} of 127.0.0.1 is in use by another program"),
             ({"prot": 1}, 2, "error: STEEL_PROT: there is no such setting; did you mean STEEL_PORT?"),
             (
                 {"tls_certificate": "/none", "tls_key": "/none"},
                 2,
-                "error: STEEL_TLS_CERTIFICATE: /none cannot be read: No such file or directory",
+                "error: STEEL_TLS_CERTIFICATE: expected none with RAY_SERVE_ENABLE_HA_PROXY=1, since Ray's "
+                "HAProxy speaks no TLS",
             ),
         ):
             done = subprocess.run(
