@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
@@ -59,6 +59,7 @@ def uploads(body: Body | bytes, content_type: str | None = FORM, **headers: str)
     st.integers(1, 80), st.binary(max_size=60), st.sampled_from([b"", b"\r\n--", b"\r\n--b", b"\r\n--b-\r\n"])
 )
 def test_pieces_of_any_size_give_the_same_files(size: int, content: bytes, almost: bytes) -> None:
+    assume(b"\r\nContent-Disposition: form-data;" not in content)  # refused, as of a mistyped boundary
     files = [content.replace(b"\r\n--b", b"") + almost + b"x", b""]
     body = b"\r\n" + b"".join(map(part, files)) + END + b"an epilogue"
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
