@@ -310,7 +310,9 @@ def test_names_of_every_kind_and_what_is_no_file(config: dict[str, Any], tmp_pat
     folder = tmp_path / "odd"
     (folder / "\udce4").mkdir(parents=True)
     strip = png(block_strip(c3=(100, 20, 5, 30)))
-    odd = ["\udcff.png", "\udce4/\udcf6.png", "\\udcfe.png", "a\n.png", " b\r.png", "c\u2028.png"]
+    odd = ["\udce4/\udcf6.png", "\\udcfe.png", "a\n.png", " b\r.png", "c\u2028.png"]
+    # The byte 0xFE has the same escapes as another name.
+    odd += [os.fsdecode(bytes([byte]) + b".png") for byte in range(1, 256) if byte not in b"/\xfe"]
     for name in odd:
         (folder / name).write_bytes(strip)
     os.mkfifo(folder / "fifo.png")

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -197,6 +198,15 @@ async def test_names_of_every_kind(
     assert sum("(the same picture as " in line for line in printed) == 4
     assert {path.name for path in (out / "pictures").iterdir()} == set(names)
     assert "line\\nbreak.png: defect: kind 3 100%, 150 px" in [line.partition(" (")[0] for line in printed]
+
+
+async def test_names_of_every_byte(service: Service, folder: Path, out: Path) -> None:
+    names = [os.fsdecode(bytes([byte]) + b".png") for byte in range(1, 256) if byte not in b"/"]
+    for number, name in enumerate(names):
+        (folder / name).write_bytes(STRIPS[number % len(STRIPS)])
+    async with watching(folder, out):
+        await reached(lambda: len(lines(out)) == len(names))
+    assert {line["file"] for line in lines(out)} == set(names)
 
 
 async def test_a_picture_is_that_of_the_last_version(service: Service, folder: Path, out: Path) -> None:
