@@ -13,6 +13,7 @@ from tqdm import tqdm
 from service.api.parameters import OperatingPointQuery, operating_point
 from service.api.schemas import ProfileUsed
 from service.errors import DeviceError, InvalidParameterError, ModelFileError, counted, explain_os_error
+from service.files import locked_folder
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.model.loading import open_session
 from service.model.metadata import Profile
@@ -60,6 +61,20 @@ def _run(config: BulkConfig) -> int:
         check_out(Path(config.out))
     model = _load_model(config)
     spec = _make_spec(config, source, model)
+    if not out.local:  # a bucket has no locks; two runs there write the same rows
+        return _predict(config, source, out, model, spec)
+    folder = Path(out.path)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked_folder(folder):
+            return _predict(config, source, out, model, spec)
+    except BlockingIOError as error:
+        raise ConfigurationError(
+            f"another command writes to {config.out}; wait for its end, or use another --out"
+        ) from error
+
+
+def _predict(config: BulkConfig, source: Source, out: Location, model: "_Model", spec: RunSpec) -> int:
     if config.restart:
         _remove_run(out)
     manifest = read_manifest(out) or _start(source, out, spec)

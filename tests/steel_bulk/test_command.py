@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.files import locked_folder
 from steel_bulk import command, worker
 from steel_bulk.attempts import WorkerDiedError
 from steel_bulk.config import BulkConfig
@@ -389,9 +390,10 @@ def test_what_is_not_installed_is_named(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert capsys.readouterr().err == (
-        "error: pyarrow is not installed: pip install '.[bulk,cpu]', with openvino or gpu instead of cpu "
-        "as the machine has it\n"
+    told = capsys.readouterr().err
+    assert told.startswith("error: pyarrow is not installed in ")
+    assert told.endswith(
+        "pip install '.[bulk,cpu]', with openvino or gpu instead of cpu as the machine has it\n"
     )
 
 
@@ -422,3 +424,14 @@ def test_strips_that_do_not_look_like_steel_are_told_apart(
     monkeypatch.setenv("STEEL_HEALTH", "off" if health == "on" else "on")
     with pytest.raises(SteelError, match="was started with health"):
         run(config, source=str(archive), model=model)
+
+
+def test_a_second_command_is_kept_out(config: dict[str, Any], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with locked_folder(out), pytest.raises(SteelError, match="another command writes to"):
+        run(config)
+    with locked_folder(out), pytest.raises(SteelError, match="another command writes to"):
+        run(config, restart=True)
+    assert list(out.iterdir()) == []
+    assert run(config) == 0
