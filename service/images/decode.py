@@ -98,15 +98,13 @@ def _check_size(kind: str, width: int, height: int, max_pixels: int) -> None:
         raise PayloadTooLargeError(
             f"expected at most {max_pixels} pixels, got a {kind} of {width}x{height} = {width * height}"
         )
+    if (width, height) == (WIDTH, HEIGHT):
+        return
+    wrong = f"expected an image of {WIDTH}x{HEIGHT} pixels, got a {kind} of {width}x{height}"
     if (width, height) == (HEIGHT, WIDTH):
-        raise InvalidImageError(
-            f"expected an image of {WIDTH}x{HEIGHT} pixels, got a {kind} of {width}x{height}; an EXIF "
-            "orientation is not applied: turn the pixels themselves by 90 degrees, best in the camera"
-        )
-    if (width, height) != (WIDTH, HEIGHT):
-        raise InvalidImageError(
-            f"expected an image of {WIDTH}x{HEIGHT} pixels, got a {kind} of {width}x{height}"
-        )
+        wrong += "; an EXIF orientation is not applied: turn the pixels themselves by 90 degrees"
+        wrong += ", best in the camera"
+    raise InvalidImageError(wrong)
 
 
 def _decode_other(data: bytes, kind: str, max_pixels: int, bits: int | None = None) -> Strip:
