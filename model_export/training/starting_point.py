@@ -1,11 +1,14 @@
 """``starting-point``: the weights of a checkpoint alone, small enough to keep beside a model."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from model_export.errors import DataError
+from model_export.network.steel_network import NetworkConfig
 from model_export.training.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -20,7 +23,7 @@ class StartingPointConfig:
 
 
 def starting_point(config: StartingPointConfig) -> None:
-    """Write a starting point: a checkpoint that does not resume, about an eighth of its size.
+    """Write a starting point: a checkpoint that does not resume, a fifteenth of its size or less.
 
     It still says which strips it saw, so a training that holds one of them out refuses it.
 
@@ -30,13 +33,20 @@ def starting_point(config: StartingPointConfig) -> None:
     if config.out.exists():
         raise DataError(f"{config.out} exists: expected another --out")
     state = load_checkpoint(config.checkpoint)
-    averaged = {
-        name: tensor.half() if torch.is_floating_point(tensor) else tensor
-        for name, tensor in state.averaged.items()
-    }
+    averaged = {name: _shrink(name, tensor, state.config.network) for name, tensor in state.averaged.items()}
     if not all(torch.isfinite(tensor).all() for tensor in averaged.values()):
         raise DataError(f"{config.checkpoint} holds weights beyond the range of float16")
     save_checkpoint(
         replace(state, network={}, averaged=averaged, optimizer={}, scheduler={}, scaler={}), config.out
     )
     print(f"wrote {config.out} ({config.out.stat().st_size / 1e6:.1f} MB)")
+
+
+def _shrink(name: str, tensor: Tensor, network: NetworkConfig) -> Tensor:
+    """Return a weight in float16; one of a ResNet's stage below the depth of the encoder as a single zero."""
+    if not torch.is_floating_point(tensor):
+        return tensor
+    stage = re.match(r"encoder\.layer(\d)\.", name)
+    if network.decoder == "unet" and stage and int(stage[1]) >= network.encoder_depth:
+        return torch.zeros((), dtype=torch.float16).expand(tensor.shape)  # stored once, not used
+    return tensor.half()

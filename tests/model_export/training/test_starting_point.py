@@ -19,12 +19,12 @@ def test_a_starting_point_starts_a_training(tmp_path: Path) -> None:
     first = train(replace(TINY, data=tmp_path / "data", fold=0, folds=2, epochs=1, out=tmp_path / "first"))
     config = StartingPointConfig(checkpoint=first, out=tmp_path / "start.pt")
     starting_point(config)
-    assert config.out.stat().st_size < first.stat().st_size / 4
+    assert config.out.stat().st_size < first.stat().st_size / 15
     own = replace(TINY, epochs=1, learning_rate=0.0, start_from=config.out, out=tmp_path / "own")
     before, after = load_checkpoint(first), load_checkpoint(train(own))
     assert after.seen == before.seen
     for name, tensor in before.averaged.items():
-        if "running" not in name and "tracked" not in name:
+        if "running" not in name and "tracked" not in name and "layer4" not in name:
             torch.testing.assert_close(after.averaged[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
     with pytest.raises(DataError, match=r"start\.pt saw 2 of the 2 strips that are held out"):
         train(replace(own, data=tmp_path / "data", fold=1, folds=2, out=tmp_path / "unfair"))
