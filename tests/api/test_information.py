@@ -152,7 +152,7 @@ async def test_the_examples_of_parameters_are_accepted(client: httpx.AsyncClient
     tried = 0
     for parameter in document["paths"]["/predict"]["post"]["parameters"]:
         for example in parameter.get("examples", {}).values():
-            if "value" in example:
+            if example["value"]:  # the page sends no empty field
                 answer = await client.post(
                     "/predict", params={parameter["name"]: example["value"]}, content=png(block_strip())
                 )

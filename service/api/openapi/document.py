@@ -84,7 +84,7 @@ BODY: dict[str, Any] = {
 def _per_class(one: str, four: str) -> dict[str, dict[str, str]]:
     """Examples of a parameter with a value for all classes, or one for each."""
     return {
-        "none": {"summary": "as the profile says"},
+        "none": {"summary": "as the profile says", "value": ""},
         "one": {"summary": "the same for every class", "value": one},
         "four": {"summary": "one per class", "value": four},
     }
@@ -98,7 +98,7 @@ _PARAMETER_EXAMPLES = {
     "class_threshold": _per_class("0.5", "0.5,0.4,0.5,0.6"),
     "threshold": _per_class("0.5", "0.5,0.4,0.5,0.6"),
     "mm_per_px": {
-        "none": {"summary": "pixels only"},
+        "none": {"summary": "pixels only", "value": ""},
         "square": {"summary": "as wide as high", "value": "0.5"},
         "two": {"summary": "width and height", "value": "0.5,0.4"},
     },
