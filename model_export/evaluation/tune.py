@@ -1,5 +1,6 @@
 """Choice of operating points on validation strips."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +99,45 @@ def tune_inspection(curves: ThresholdCurves, rules: InspectionRules) -> Operatin
         score = candidates.dice_positive - rules.false_alarm_price[index] * candidates.false_alarm_rate
         chosen.append(_choose(candidates, np.where(candidates.recall >= floor - 1e-9, score, -np.inf)))
     return _join(chosen)
+
+
+_MOST_NEEDED = 20
+
+
+def strips_needed(recall_floor: float) -> int:
+    """Return how many strips with a class it takes to promise a recall for strips to come; at most 20.
+
+    With fewer, even a point that finds all of them does not promise it (see ``tune_inspection``).
+    """
+    if recall_floor >= 1:
+        return _MOST_NEEDED
+    return min(_MOST_NEEDED, int(np.ceil(recall_floor / (1 - recall_floor) - 1e-9)))
+
+
+def keep_classes(
+    points: Mapping[str, OperatingPoint], old: Mapping[str, OperatingPoint], kept: Sequence[bool]
+) -> dict[str, OperatingPoint]:
+    """Return operating points, by profile, in which some classes have those of ``old``.
+
+    Args:
+        points: chosen anew.
+        old: to keep, of the same profiles.
+        kept: for each class, whether it is kept.
+    """
+    return {
+        name: OperatingPoint.model_validate(
+            {
+                field: [
+                    (before if keep else now)
+                    for before, now, keep in zip(
+                        getattr(old[name], field), getattr(point, field), kept, strict=True
+                    )
+                ]
+                for field in OperatingPoint.model_fields
+            }
+        )
+        for name, point in points.items()
+    }
 
 
 def _candidates(curves: ThresholdCurves, index: int, least: float = 0.0) -> _Candidates:

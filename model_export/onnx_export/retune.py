@@ -16,9 +16,9 @@ from model_export.data.pixels import StripIds, unseen_strips
 from model_export.data.split import assign_folds
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import choose_temperature, log_odds, review_bands
-from model_export.evaluation.curves import measure_curves
+from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.overlaps import measure_overlaps_at
-from model_export.evaluation.tune import InspectionRules, tune
+from model_export.evaluation.tune import InspectionRules, keep_classes, strips_needed, tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
 from model_export.onnx_export.gate import set_gate
@@ -32,7 +32,7 @@ from model_export.onnx_export.recalibrate import divide_class_logits
 from model_export.onnx_export.triton_config import write_triton_config
 from service.geometry import CLASS_COUNT
 from service.model.loading import prove
-from service.model.metadata import Calibration, HealthLimits, ModelMetadata, Split
+from service.model.metadata import Calibration, HealthLimits, ModelMetadata, OperatingPoint, Split
 from service.model.repository import GPU_MODEL, MODEL, find_model, gpu_variant
 from service.model.session import OrtSession
 
@@ -121,6 +121,7 @@ def _tune(
     """Choose operating points on all strips, and score those of each part's others on the part."""
     session = GraphSession(_open(path, metadata, 1.0), path)
     curves = measure_curves(session, strips, "tuning")
+    kept = _kept_classes(curves, metadata, config.rules)
     parts = [part for part in assign_folds(strips, config.parts, config.seed) if part]
     if len(parts) < 2:
         raise DataError("expected strips of two coils or more, got strips that all look like one coil")
@@ -131,14 +132,15 @@ def _tune(
     if calibration.temperature != 1:
         session = GraphSession(_open(path, metadata, calibration.temperature), path)
         curves = measure_curves(session, strips, "tuning at the new temperature")
+    old = _old_points(metadata, calibration.temperature, config.rules)
     pooled: dict[str, list[Sequence[Overlap]]] = {}
     for number, part in enumerate(parts):
-        points = tune(curves.select(numbers != number), config.rules)
+        points = keep_classes(tune(curves.select(numbers != number), config.rules), old, kept)
         found = measure_overlaps_at(session, [strips[index] for index in part], list(points.values()))
         for name, overlaps in zip(points, found, strict=True):
             pooled.setdefault(name, []).extend(overlaps)
     profiles = TunedProfiles(
-        points=tune(curves, config.rules),
+        points=keep_classes(tune(curves, config.rules), old, kept),
         scores={name: class_scores(found) for name, found in pooled.items()},
         review_bands=review_bands(curves.probability, curves.true > 0),
         tuned_on=f"{len(strips)} strips of {config.data.name}",
@@ -146,6 +148,39 @@ def _tune(
         "chosen on the others",
     )
     return profiles, calibration
+
+
+def _kept_classes(curves: ThresholdCurves, metadata: ModelMetadata, rules: InspectionRules) -> list[bool]:
+    """Return which classes keep their thresholds, for want of strips with the class; print them."""
+    counts = np.count_nonzero(curves.true, axis=0).tolist()
+    needed = [strips_needed(floor) for floor in rules.recall_floor]
+    kept = [count < least for count, least in zip(counts, needed, strict=True)]
+    for kind, count, least, keep in zip(metadata.classes, counts, needed, kept, strict=True):
+        if keep:
+            print(
+                f"class {kind.id} {kind.name} keeps its thresholds, at the least probability or above: "
+                f"{count} strips hold it, {least} are needed for its recall floor"
+            )
+    return kept
+
+
+def _old_points(
+    metadata: ModelMetadata, temperature: float, rules: InspectionRules
+) -> dict[str, OperatingPoint]:
+    """Return the profiles of the old version at another temperature, no class below its least probability."""
+    return {
+        profile.name: OperatingPoint.model_validate(
+            {
+                "class_threshold": [
+                    max(least, float(1 / (1 + np.exp(-log_odds(np.array(threshold)) / temperature))))
+                    for threshold, least in zip(profile.class_threshold, rules.least_probability, strict=True)
+                ],
+                "threshold": profile.threshold,
+                "min_area": profile.min_area,
+            }
+        )
+        for profile in metadata.profiles
+    }
 
 
 def _open(path: Path, metadata: ModelMetadata, temperature: float) -> onnx.ModelProto:

@@ -199,7 +199,7 @@ def test_scores_out_of_fold_need_folds_and_strips(exported: Path, data: Path, ti
     cheat = OrtSession(exported.parent / "folds" / "1.onnx")
     split = cheat.metadata.split
     cheat.metadata = cheat.metadata.model_copy(
-        update={"split": split.model_copy(update={"validation": split.test})}
+        update={"split": split.model_copy(update={"validation": split.test, "pixels": None})}
     )
     with pytest.raises(DataError, match=f"was trained on {len(split.test)} of its own test strips"):
         predict_out_of_fold([cheat], read_kaggle(data))

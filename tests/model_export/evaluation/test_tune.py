@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from model_export.evaluation.curves import ThresholdCurves
-from model_export.evaluation.tune import InspectionRules, tune, tune_inspection, tune_kaggle
+from model_export.evaluation.tune import (
+    InspectionRules,
+    keep_classes,
+    strips_needed,
+    tune,
+    tune_inspection,
+    tune_kaggle,
+)
 from service.model.metadata import OperatingPoint
 from service.model.postprocess import byte_threshold
 
@@ -134,3 +141,17 @@ def test_thresholds_of_faint_masks_are_not_at_the_end_of_the_grid() -> None:
 def test_rules_that_cannot_be_are_refused(make: Callable[[], InspectionRules], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("floor", "strips"), [(0.9, 9), (0.8, 4), (0.5, 1), (0.0, 0), (0.99, 20), (1.0, 20)])
+def test_strips_that_a_recall_floor_needs(floor: float, strips: int) -> None:
+    assert strips_needed(floor) == strips
+
+
+def test_a_class_with_few_strips_keeps_its_point() -> None:
+    old = OperatingPoint(class_threshold=(0.1,) * 4, threshold=(0.2,) * 4, min_area=(1, 2, 3, 4))
+    new = OperatingPoint(class_threshold=(0.5,) * 4, threshold=(0.6,) * 4, min_area=(9, 9, 9, 9))
+    found = keep_classes({"inspection": new}, {"inspection": old}, [False, True, True, False])["inspection"]
+    assert found.class_threshold == (0.5, 0.1, 0.1, 0.5)
+    assert found.threshold == (0.6, 0.2, 0.2, 0.6)
+    assert found.min_area == (9, 2, 3, 9)
