@@ -11,6 +11,7 @@ OPENING_BYTES = 256
 _NAME = rb"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+"
 _HOST = re.compile(rb"(?:" + _NAME + rb"|\[([0-9A-Fa-f:.]+)(?:%[\w.~%-]+)?\])(?::0*(\d{0,5}))?", re.ASCII)
 _LAST_PORT = 65_535
+_WHOLE_URL = re.compile(rb"(?i:https?)://([^/?#]*)/[^#]*")
 _OF_A_PROXY = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*:")
 _REQUEST_LINE = re.compile(rb"[A-Za-z_-]+ [^ \r\n]+ ([A-Za-z]+/[0-9.]{1,8})\r?\n")
 _GREETINGS = (
@@ -46,13 +47,17 @@ def _is_ipv6(address: bytes | None) -> bool:
 
 
 def check_target(method: bytes, target: bytes) -> None:
-    """Check that a target is a path, with a query if any; other forms are for proxies (RFC 9112, 3.2).
+    """Check that a target is a path, with a query if any, or a whole URL of HTTP (RFC 9112, 3.2).
+
+    Every server has to take a whole URL, although only a proxy is sent one; the other forms are a proxy's own.
 
     Raises:
         BadRequestError: if it is anything else.
     """
     if (target.startswith(b"/") and b"#" not in target) or (method, target) == (b"OPTIONS", b"*"):
         return
+    if url := _WHOLE_URL.fullmatch(target):
+        return check_host(url[1])
     if method == b"CONNECT" or _OF_A_PROXY.match(target):
         raise BadRequestError(f"expected a path such as /predict, got {_shown(target)}: this is no proxy")
     raise BadRequestError(f"expected a path such as /predict, without '#', got {_shown(target)}")

@@ -91,7 +91,8 @@ async def test_good_requests_are_answered_in_order(port: int) -> None:
         (b"GET /health/live\r\n\r\n", [(400, "expected HTTP/1.1")]),
         (LIVE.replace(b": x", b":"), [(400, "expected a Host header with a name")]),
         (LIVE + LIVE.replace(b": x", b": x y"), [(200, "live"), (400, "expected a Host header with a name")]),
-        (LIVE.replace(b"/h", b"http://x/h"), [(400, "got 'http://x/health/live': this is no proxy")]),
+        (LIVE.replace(b"/h", b"http://x/h"), [(200, "live")]),
+        (LIVE.replace(b"/h", b"ftp://x/h"), [(400, "got 'ftp://x/health/live': this is no proxy")]),
         (b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", [(404, "there is no")]),
         (LIVE, [(200, "live")]),  # closed when it was idle for long
     ],

@@ -303,7 +303,7 @@ def _protocol() -> list[Row]:
         Row("chunk with a large extension", chunked + b"\r\n1;" + b"b" * 500_000, 431, "at most 32768"),
         Row(
             "whole url",
-            b"GET http://evil.example/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+            b"GET ftp://evil.example/health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
             400,
             "this is no proxy",
         ),

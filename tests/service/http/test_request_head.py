@@ -69,12 +69,16 @@ def test_a_target_is_a_path() -> None:
     for good in (b"/", b"/predict?profile=kaggle", b"//x", b"/v2/models/a%23b"):
         check_target(b"POST", good)
     check_target(b"OPTIONS", b"*")
+    check_target(b"POST", b"HTTP://x:80/predict?profile=kaggle")
+    with pytest.raises(BadRequestError, match="expected a Host header"):
+        check_target(b"GET", b"http://user@x/")
     for method, target in (
         (b"GET", b"*"),
         (b"GET", b""),
         (b"GET", b"x"),
         (b"GET", b"/a#b"),
-        (b"GET", b"http://x/"),
+        (b"GET", b"http://x"),
+        (b"GET", b"ftp://x/"),
         (b"CONNECT", b"x:443"),
     ):
         with pytest.raises(BadRequestError, match="expected a path such as /predict"):
