@@ -49,7 +49,7 @@ def _is_ipv6(address: bytes | None) -> bool:
 def check_target(method: bytes, target: bytes) -> None:
     """Check that a target is a path, with a query if any, or a whole URL of HTTP (RFC 9112, 3.2).
 
-    Every server has to take a whole URL, although only a proxy is sent one; the other forms are a proxy's own.
+    Every server has to take a whole URL, although only a proxy is sent one; other forms are a proxy's own.
 
     Raises:
         BadRequestError: if it is anything else.
@@ -57,7 +57,8 @@ def check_target(method: bytes, target: bytes) -> None:
     if (target.startswith(b"/") and b"#" not in target) or (method, target) == (b"OPTIONS", b"*"):
         return
     if url := _WHOLE_URL.fullmatch(target):
-        return check_host(url[1])
+        check_host(url[1])
+        return
     if method == b"CONNECT" or _OF_A_PROXY.match(target):
         raise BadRequestError(f"expected a path such as /predict, got {_shown(target)}: this is no proxy")
     raise BadRequestError(f"expected a path such as /predict, without '#', got {_shown(target)}")
