@@ -181,7 +181,7 @@ def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
     lines.append(
         "Dice: mean over all strips as Kaggle defines it (two empty masks count 1); 'if empty': the same\n"
         "score for 'no defect anywhere'; Dice+, IoU+: means over the strips with the class; recall: share\n"
-        f"of these on which it is reported; located: with a mask in the right place (IoU {LOCATED} or more)\n"
+        f"of these on which it is reported; located: with a mask in the right place (IoU of {LOCATED} on).\n"
         "Defects are connected parts of masks: right, share of the reported ones that match a true one;\n"
         "found, share of the true ones that match."
     )

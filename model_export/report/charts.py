@@ -291,7 +291,7 @@ def dice_by_strip(results: HeldOutResults, names: Names) -> Figure:
         missed = sum(not overlap.predicted for overlap in own)
         elsewhere = len(own) - missed - int(there.sum())
         title = f"mean {dice.mean():.2f}, {missed} not reported, {elsewhere} elsewhere" if own else "none"
-        ax.set_title(f"{class_caption(index + 1, names[index])}: {title}", fontsize=8)
+        ax.set_title(f"{class_caption(index + 1, names[index])}\n{title}")
         ax.set_ylim(0, 1)
         ax.set_xlabel("strips")
     axes[0].set_ylabel("Dice")

@@ -8,7 +8,15 @@ from playwright.sync_api import Browser
 from model_export.report.command import ReportConfig, report
 
 SECTIONS = [
-    *("Scores", "Data", "Labelled strips", "Thresholds", "Trust", "Probability maps"),
+    *(
+        "Scores",
+        "Data",
+        "Labelled strips",
+        "Thresholds",
+        "Trust",
+        "Labels to look at again",
+        "Probability maps",
+    ),
     *("1 kind 1", "2 kind 2", "3 kind 3", "4 kind 4", "Several classes", "Clean"),
 ]
 
