@@ -25,8 +25,8 @@ def check_chunks(png: bytes) -> None:
     Raises:
         InvalidImageError: if there are.
     """
-    at, chunks, profiles = 8, 0, 0
-    while at + 8 <= len(png):
+    at, chunks, profiles, kind = 8, 0, 0, b""
+    while at + 8 <= len(png) and kind != b"IEND":  # what is behind is not read
         length, kind = struct.unpack_from(">I4s", png, at)
         at += 12 + length
         chunks += 1

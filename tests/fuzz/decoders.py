@@ -4,6 +4,7 @@ A file is answered with a strip or refused with an error of the service, within 
 anything else ends the run, and the file is kept.
 """
 
+import resource
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,8 @@ def fuzz(config: DecoderFuzzConfig) -> None:
         "seed": config.seed,
         "max_len": _MAX_BYTES,
         "timeout": 10,
-        "rss_limit_mb": 1500,
+        # The peak that libFuzzer measures begins with that of the process that started this one.
+        "rss_limit_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + 1500,
         "artifact_prefix": f"{config.corpus}/failed-",
         "print_final_stats": 1,
     }

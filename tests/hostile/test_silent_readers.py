@@ -18,7 +18,7 @@ from tests.support.serving import Server, free_port, real_server
 from tests.support.tiny_model import block_rle
 
 CLIENTS = 500
-DEADLINE_MS = 5000
+DEADLINE_MS = 20_000
 DRAIN_SECONDS = 5
 DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 16
 PREDICT = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(STRIP) + STRIP

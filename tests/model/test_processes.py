@@ -78,7 +78,7 @@ def test_two_processes_learn_what_one_learns_from_the_same_batches(tmp_path: Pat
     one, two = rows
     assert len(one) == 3
     assert one[2][0] < one[0][0]  # something was learned
-    assert two == [pytest.approx(row, rel=2e-5) for row in one]
+    assert two == [pytest.approx(row, rel=5e-5) for row in one]
 
 
 def test_processes_share_the_samples_of_an_epoch() -> None:

@@ -34,7 +34,10 @@ class Callers:
     async def _call(self, client: httpx.AsyncClient, number: int) -> None:
         strip = png(block_strip(c1=(10 + 20 * number, 5, 3, 4)))
         while not self.stopped:
-            answer = await client.post(f"{self._url}/predict", content=strip)
+            try:
+                answer = await client.post(f"{self._url}/predict", content=strip)
+            except httpx.RemoteProtocolError:  # the proxy closed an idle connection at the same moment
+                continue
             self.statuses[answer.status_code] += 1
             if answer.status_code == 200:
                 code = answer.json()["images"][0]["classes"][0]["rle"]

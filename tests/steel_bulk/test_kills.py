@@ -106,7 +106,7 @@ def test_whatever_is_killed_each_strip_has_one_row(
     output, _ = second.process.communicate(timeout=_WAIT_SECONDS)
     assert second.process.returncode == 1, output
     assert "Traceback" not in output
-    assert f"{STRIPS + 4} strips, {STRIPS} with a defect, 4 refused" in output
+    assert f"{STRIPS + 4} strips, {STRIPS} with a defect, 0 suspect, 0 not inspected, 4 refused" in output
     rows = rows_of(tmp_path / "out")
     assert sorted(row["file"] for row in rows) == names_of(archive)
     assert [row["status"] for row in rows].count(200) == STRIPS

@@ -361,15 +361,16 @@ def pixels(path: Path) -> npt.NDArray[np.int16]:
 
 @pytest.mark.slow
 def test_the_default_model_is_found_from_every_folder(
-    steel: Steel, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    steel: Steel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    strip = ROOT / "examples" / "strip.png"
     cpu = {"STEEL_DEVICE": "cpu"}
     assert local_settings(None).model == ROOT / "models" / "steel-unet-resnet18-fast"
-    done = steel("predict", folder / "0.png", "--out", tmp_path / "out", environment=cpu)
+    done = steel("predict", strip, "--out", tmp_path / "out", environment=cpu)
     assert done.returncode == 0, done.stderr
     monkeypatch.setattr("steel_bulk.settings._ROOT", tmp_path)
-    done = steel("predict", folder / "0.png", "--out", tmp_path / "out", environment=cpu)
+    done = steel("predict", strip, "--out", tmp_path / "out", environment=cpu)
     assert "name one with --model or STEEL_MODEL" in done.stderr
 
 

@@ -132,3 +132,9 @@ def test_a_flipped_bit_is_noticed_or_changes_nothing(bit: int) -> None:
     except ServiceError:
         return
     np.testing.assert_array_equal(strip, STRIP)
+
+
+def test_bytes_behind_the_end_are_passed_over() -> None:
+    """Copies that were allocated first end in zeros; as chunks they would be very many."""
+    strip = block_strip(c1=(3, 4, 5, 6))
+    np.testing.assert_array_equal(read(png(strip) + bytes(1_000_000)), strip)
