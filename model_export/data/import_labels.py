@@ -29,7 +29,7 @@ class ImportConfig:
     out: Path
     """Folder for train.csv and train_images/. Strips already in it get the corrected labels; other strips
     stay."""
-    class_names: tuple[str, str, str, str] = CLASS_NAMES
+    class_names: tuple[str, ...] = CLASS_NAMES
     """Names of the classes 1 to 4 in the tool."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16. The files are copied as they

@@ -26,7 +26,7 @@ class KaggleStrip:
     """A strip of Kaggle's data set: an image file and the run-length codes of its masks."""
 
     path: Path
-    rles: tuple[str, str, str, str]
+    rles: tuple[str, ...]
     bits: BitDepth | None = None
     """Of a pixel, if the file has 16 bits."""
 

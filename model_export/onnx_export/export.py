@@ -61,7 +61,7 @@ class ExportConfig:
     """Version of the model, a whole number as Triton requires."""
     data: Path | None = None
     """Folder of the data set, if it has moved since the training."""
-    class_names: tuple[str, str, str, str] = CLASS_NAMES
+    class_names: tuple[str, ...] = CLASS_NAMES
     """Names of the classes."""
     notice: str = ""
     """Text of the card about data and first weights: their owner and licence."""

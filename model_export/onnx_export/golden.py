@@ -8,7 +8,7 @@ from model_export.evaluation.calibrate import log_odds
 from model_export.evaluation.torch_session import SupportsInfer
 from service.geometry import CLASS_COUNT
 from service.masks import rle
-from service.model.metadata import FourFractions, Golden, OperatingPoint, png_base64
+from service.model.metadata import ClassFractions, Golden, OperatingPoint, png_base64
 from service.model.postprocess import byte_threshold
 
 _CANDIDATES = [DrawnStrip(seed=7, number=number) for number in (3, 1, 2, 4, *range(6, 20))]
@@ -17,7 +17,7 @@ _SURE = 1.0
 """Log-odds by which a class must pass the gate: rounding on another machine must not close it."""
 
 
-def choose_golden(session: SupportsInfer, point: OperatingPoint, gate: FourFractions | None) -> Golden:
+def choose_golden(session: SupportsInfer, point: OperatingPoint, gate: ClassFractions | None) -> Golden:
     """Choose a drawn strip that the file answers with masks, and return it with the answer.
 
     Models of other steel, or of clean strips only, may see nothing on any of them. Then the strip whose
@@ -46,7 +46,7 @@ def choose_golden(session: SupportsInfer, point: OperatingPoint, gate: FourFract
     return max(found, key=lambda pair: abs(pair[0]))[1]
 
 
-def _margin(classes: npt.NDArray[np.float32], gate: FourFractions | None) -> float:
+def _margin(classes: npt.NDArray[np.float32], gate: ClassFractions | None) -> float:
     """Return by how many log-odds the surest class passes the gate; negative if none does."""
     if gate is None:
         return np.inf

@@ -12,8 +12,8 @@ from service.geometry import HEIGHT, WIDTH
 from service.model.metadata import (
     FORMAT_VERSION,
     Calibration,
+    ClassFractions,
     DefectClass,
-    FourFractions,
     Golden,
     HealthLimits,
     ModelMetadata,
@@ -24,7 +24,7 @@ from service.model.metadata import (
     Split,
 )
 
-Classes = tuple[DefectClass, DefectClass, DefectClass, DefectClass]
+Classes = tuple[DefectClass, ...]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class ModelIdentity:
 
     name: str
     version: int
-    class_names: tuple[str, str, str, str]
+    class_names: tuple[str, ...]
     notice: str
     """Owners and licences of the data and of the first weights."""
     int8_problem: str = ""
@@ -59,7 +59,7 @@ class DraftMetadata:
         profiles: tuple[Profile, ...],
         parity: Parity,
         golden: Golden,
-        gate: FourFractions | None,
+        gate: ClassFractions | None,
         review_bands: ReviewBands,
     ) -> ModelMetadata:
         """Return the metadata of the finished file."""

@@ -23,7 +23,7 @@ from model_export.training.checkpoint import Checkpoint, restore_network
 from service.model.loading import prove
 from service.model.metadata import (
     Calibration,
-    FourFractions,
+    ClassFractions,
     ModelMetadata,
     OperatingPoint,
 )
@@ -116,7 +116,7 @@ class ModelDraft:
 
 
 def _check_gate(
-    ungated: SupportsInfer, gated: SupportsInfer, gate: FourFractions, strips: Sequence[LabelledStrip]
+    ungated: SupportsInfer, gated: SupportsInfer, gate: ClassFractions, strips: Sequence[LabelledStrip]
 ) -> None:
     """Check that the gate changes only masks of strips on which no class reaches its threshold.
 

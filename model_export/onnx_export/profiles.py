@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.geometry import CLASS_COUNT
-from service.model.metadata import ClassScore, FourFractions, OperatingPoint, Profile, ReviewBands
+from service.model.metadata import ClassFractions, ClassScore, OperatingPoint, Profile, ReviewBands
 
 _DESCRIPTIONS = {
     "inspection": "reports a class where it is likely enough to act on; keeps its recall, on strips to come, "
@@ -42,7 +42,7 @@ class TunedProfiles:
             for name, point in self.points.items()
         )
 
-    def gate(self) -> FourFractions:
+    def gate(self) -> ClassFractions:
         """Return the lowest class threshold of any profile, for each class."""
         first, second, third, fourth = (
             min(point.class_threshold[index] for point in self.points.values())

@@ -2,23 +2,33 @@
 
 import base64
 import io
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from PIL import Image as PillowImage
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 
 METADATA_KEY = "steel_defect_model"
 FORMAT_VERSION = 1
+MAX_CLASSES = 32
+"""Classes that a model may have."""
+MAX_CLASS_ID = 9999
+"""Ids are numbers that people write; they need not be consecutive."""
+TILE_STEP = 32
+"""Height and width of a tile are multiples of it: the encoder halves them five times."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-FourFractions = tuple[Fraction, Fraction, Fraction, Fraction]
+ClassFractions = Annotated[tuple[Fraction, ...], Field(min_length=1, max_length=MAX_CLASSES)]
+"""One value per class, in the order of ids."""
 ReviewBand = tuple[Fraction, Fraction]
-ReviewBands = tuple[ReviewBand, ReviewBand, ReviewBand, ReviewBand]
-FourAreas = Annotated[
-    tuple[int, int, int, int], Field(description="pixels, one value per class in the order of ids")
+ReviewBands = Annotated[tuple[ReviewBand, ...], Field(min_length=1, max_length=MAX_CLASSES)]
+ClassAreas = Annotated[
+    tuple[int, ...],
+    Field(
+        min_length=1, max_length=MAX_CLASSES, description="pixels, one value per class in the order of ids"
+    ),
 ]
 
 
@@ -29,14 +39,14 @@ class _Frozen(BaseModel):
 class DefectClass(_Frozen):
     """One kind of defect."""
 
-    id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
-    name: str = Field(description="of the kind")
+    id: int = Field(ge=1, le=MAX_CLASS_ID, description="as in the labels: 1 to 4 in Kaggle's data set")
+    name: str = Field(min_length=1, description="of the kind")
 
 
 class ClassScore(_Frozen):
     """Scores of one class on a set of strips; None if no strip there can show a score."""
 
-    class_id: int = Field(description="1 to 4")
+    class_id: int = Field(description="id of the class")
     strips_with: int = Field(description="strips whose truth holds the class")
     strips_without: int = Field(description="strips whose truth does not hold the class")
     dice_kaggle: Fraction | None = Field(
@@ -68,13 +78,13 @@ class ClassScore(_Frozen):
 class OperatingPoint(_Frozen):
     """Thresholds and minimum areas of masks, one value per class in the order of ids."""
 
-    class_threshold: FourFractions = Field(
+    class_threshold: ClassFractions = Field(
         description="a class whose image-level probability is below this is not present"
     )
-    threshold: FourFractions = Field(
+    threshold: ClassFractions = Field(
         description="a pixel belongs to the mask when its probability is at least this"
     )
-    min_area: FourAreas = Field(
+    min_area: ClassAreas = Field(
         description="a class whose mask has fewer pixels than this in all is not present"
     )
 
@@ -164,9 +174,9 @@ class HealthLimits(_Frozen):
 class Golden(_Frozen):
     """A drawn strip with the exported file's answer; proves a session before it serves."""
 
-    strip_png: str = Field(description="base64 of a grey PNG of 1600x256")
-    class_probability: FourFractions
-    rle: tuple[str, str, str, str] = Field(description="masks at the inspection profile's thresholds")
+    strip_png: str = Field(description="base64 of a grey PNG of a tile")
+    class_probability: ClassFractions
+    rle: tuple[str, ...] = Field(description="masks at the inspection profile's thresholds")
 
     def strip(self) -> Strip:
         """Decode the strip."""
@@ -181,16 +191,21 @@ class ModelMetadata(_Frozen):
     name: str
     version: str
     precision: str
-    height: int = Field(ge=HEIGHT, le=HEIGHT)
-    width: int = Field(ge=WIDTH, le=WIDTH)
-    classes: tuple[DefectClass, DefectClass, DefectClass, DefectClass]
+    height: int = Field(
+        ge=TILE_STEP, multiple_of=TILE_STEP, description="rows of a tile, the network's input"
+    )
+    width: int = Field(ge=TILE_STEP, multiple_of=TILE_STEP, description="columns of a tile")
+    pad: bool = Field(False, description="frames smaller than a tile are padded by mirroring, as in training")
+    classes: tuple[DefectClass, ...] = Field(
+        min_length=1, max_length=MAX_CLASSES, description="in ascending order of ids"
+    )
     profiles: tuple[Profile, ...] = Field(min_length=1)
     split: Split
     provenance: Provenance
     calibration: Calibration
     parity: Parity
     golden: Golden
-    gate: FourFractions | None = Field(
+    gate: ClassFractions | None = Field(
         None,
         description="masks are computed only for strips on which a class reaches this probability and are "
         "empty elsewhere; no profile's class threshold is lower. None: for every strip",
@@ -205,6 +220,30 @@ class ModelMetadata(_Frozen):
         "out-of-fold strips hold the class; from the second on, at least half do. None: the class threshold "
         "decides",
     )
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        """One value per class everywhere, and ids and names that tell classes apart."""
+        ids = [item.id for item in self.classes]
+        if ids != sorted(set(ids)) or len({item.name for item in self.classes}) < len(ids):
+            raise ValueError(
+                f"expected classes of different names in ascending order of ids, got {self.classes}"
+            )
+        lengths = {
+            "golden.class_probability": len(self.golden.class_probability),
+            "golden.rle": len(self.golden.rle),
+        }
+        for profile in self.profiles:
+            for field in OperatingPoint.model_fields:
+                lengths[f"profile {profile.name}.{field}"] = len(getattr(profile, field))
+        if self.gate is not None:
+            lengths["gate"] = len(self.gate)
+        if self.review_bands is not None:
+            lengths["review_bands"] = len(self.review_bands)
+        for field, length in lengths.items():
+            if length != len(ids):
+                raise ValueError(f"expected {len(ids)} values in {field}, one per class, got {length}")
+        return self
 
     def profile(self, name: str) -> Profile | None:
         """Return the profile of this name, or None."""

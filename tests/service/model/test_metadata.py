@@ -1,8 +1,11 @@
 """Metadata of a model file."""
 
-import pytest
+import re
 
-from service.model.metadata import OperatingPoint
+import pytest
+from pydantic import ValidationError
+
+from service.model.metadata import ModelMetadata, OperatingPoint
 from service.model.postprocess import byte_threshold
 from tests.support.tiny_model import tiny_metadata
 
@@ -13,6 +16,39 @@ from tests.support.tiny_model import tiny_metadata
 def test_byte_threshold(threshold: float, level: int) -> None:
     point = OperatingPoint(class_threshold=(0,) * 4, threshold=(threshold,) * 4, min_area=(0,) * 4)
     assert byte_threshold(point.threshold[2]) == level
+
+
+def changed(**fields: object) -> dict[str, object]:
+    return tiny_metadata().model_dump() | fields
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"gate": (0.1,) * 3}, "expected 4 values in gate, one per class, got 3"),
+        ({"review_bands": ((0.1, 0.2),) * 5}, "expected 4 values in review_bands, one per class, got 5"),
+        (
+            {"classes": [{"id": k, "name": f"kind {k}"} for k in range(1, 4)]},
+            "expected 3 values in golden.class_probability, one per class, got 4",
+        ),
+        (
+            {"classes": [{"id": k, "name": f"kind {k}"} for k in (1, 3, 2, 4)]},
+            "expected classes of different names in ascending order of ids",
+        ),
+        ({"classes": [{"id": k, "name": "scratch"} for k in range(1, 5)]}, "classes of different names"),
+        ({"classes": []}, "classes"),
+        ({"height": 250}, "height"),
+        ({"width": 0}, "width"),
+    ],
+)
+def test_classes_and_sizes_that_do_not_fit_are_refused(fields: dict[str, object], wrong: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(wrong)):
+        ModelMetadata.model_validate(changed(**fields))
+
+
+def test_ids_need_not_be_consecutive() -> None:
+    classes = [{"id": k, "name": f"kind {k}"} for k in (2, 5, 17, 900)]
+    assert ModelMetadata.model_validate(changed(classes=classes)).classes[3].id == 900
 
 
 def test_metadata_comes_back_from_json() -> None:
