@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -66,10 +67,18 @@ def test_the_gpu_file_asks_for_a_gpu() -> None:
 def calls_in_flight() -> Iterator[list[Future[httpx.Response]]]:
     """Eight requests of four strips on their way, some of them in the queue."""
     files = [("file", EXAMPLE)] * 4
+
+    def received(metrics: str) -> int:
+        return int(re.findall(r"^steel_requests_received_total (\d+)", metrics, re.MULTILINE)[0])
+
     with ThreadPoolExecutor(8) as pool, httpx.Client() as client:
+        metrics = client.get(f"{URL}/metrics").text
+        wanted = received(metrics) + 8
         calls = [pool.submit(httpx.post, f"{URL}/predict", files=files, timeout=60) for _ in range(8)]
-        while "steel_queue_size 0.0" in client.get(f"{URL}/metrics").text:
+        while "steel_queue_size 0.0" in metrics or received(metrics) < wanted:
             assert not all(call.done() for call in calls), "all were answered before they were seen to wait"
+            metrics = client.get(f"{URL}/metrics").text
+            wanted += 1  # this question is a request, too
         yield calls
 
 

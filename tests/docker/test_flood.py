@@ -1,4 +1,4 @@
-"""Large bodies and slow senders, all at once; the container's memory limit is the engine's."""
+"""Large bodies, slow senders, silent readers and hostile rows at once; the memory limit is the engine's."""
 
 import json
 import statistics
@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.docker.engine import URL, docker, running_container
+from tests.docker.flooders import ROWS
 from tests.support.serving import ROOT
 
 EXAMPLE = (ROOT / "examples" / "strip.png").read_bytes()
@@ -66,13 +67,17 @@ def test_good_requests_meet_their_deadline_in_a_flood(container: str) -> None:
     limit = state["HostConfig"]["Memory"]
     print(
         f"good {dict(good)}, p50 {statistics.median(seconds):.2f} s, slowest {max(seconds):.2f} s; "
-        f"large {told['large']}; slow {told['slow']}; peak {peak / 1e6:.0f} MB of {limit / 1e6:.0f} MB"
+        f"large {told['large']}; slow {told['slow']}; "
+        f"silent {told['silent']}; {sum(told['rows'].values())} answers to {len(told['rows'])} rows; "
+        f"peak {peak / 1e6:.0f} MB of {limit / 1e6:.0f} MB"
     )
+    assert told["wrong"] == {}
     assert set(good) == {200}
     assert good[200] >= 0.8 * SECONDS / PAUSE
     assert max(seconds) <= DEADLINE_MS / 1000
     assert set(told["slow"]) == {"408"}
     assert told["slow"]["408"] >= 200
     assert {"200", "503"} <= set(told["large"])
+    assert set(told["rows"]) == {row.name for row in ROWS}
     assert 0 < peak < limit
     assert (state["State"]["OOMKilled"], state["RestartCount"]) == (False, 0)
