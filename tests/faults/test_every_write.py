@@ -108,3 +108,16 @@ def test_submit_leaves_no_half_table(library: Path, folder: Path, tiny_model: Pa
     runs(library, tiny_model, folder, "model_export.__main__", "model_export", "submit", *options)
     with (folder.parent / "out" / "submission.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 4 * len(NAMES)
+
+
+def test_watch_resumes(library: Path, folder: Path, tiny_model: Path) -> None:
+    command = ("steel_cli.watch", "tests.faults.watch_until", str(len(NAMES)), "{out}", str(folder))
+    found = runs(library, tiny_model, folder, *command, "--pictures", "--interval", "0.05")
+    assert len(found) > 8
+    whole = Path(found[-1]["out"])
+    for run in found:
+        out = Path(run["out"])
+        lines = [json.loads(line) for line in (out / "predictions.jsonl").read_bytes().splitlines()]
+        assert sorted(line["file"] for line in lines) == NAMES  # each version once
+        for name in NAMES:
+            assert (out / "pictures" / name).read_bytes() == (whole / "pictures" / name).read_bytes()
