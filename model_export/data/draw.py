@@ -9,7 +9,7 @@ import numpy as np
 from model_export.data.kaggle import read_labels, write_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.synthetic import ShapedStrip, drawn_strips
-from model_export.errors import DataError
+from model_export.errors import DataError, check_least
 from service.errors import counted
 
 
@@ -29,7 +29,14 @@ class DrawConfig:
 
 
 def draw(config: DrawConfig) -> None:
-    """Draw strips into a folder in Kaggle's layout."""
+    """Draw strips into a folder in Kaggle's layout.
+
+    Raises:
+        OptionError: if an option cannot be.
+        DataError: if there is no label file for --shapes, or it holds too few strips.
+    """
+    check_least("--count", config.count, 1)
+    check_least("--seed", config.seed, 0)
     strips: Sequence[LabelledStrip] = drawn_strips(config.count, config.seed)
     if config.shapes is not None:
         strips = _shaped_strips(config.shapes, config.count, config.seed)

@@ -42,7 +42,7 @@ def read_export(path: Path, class_names: Sequence[str]) -> CorrectedLabels:
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
     try:
         if isinstance(document, list):

@@ -1,6 +1,5 @@
 """Split into training, validation and test that keeps the strips of one coil together."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.tables import read_table
 from model_export.errors import DataError
 from service.geometry import CLASS_COUNT, Strip
 from service.model.metadata import Split
@@ -155,14 +155,13 @@ def read_fold_file(path: Path, strips: Sequence[LabelledStrip], folds: int) -> l
         Sorted indices of the strips of each fold.
 
     Raises:
-        DataError: if a strip is missing in it, or a fold is not one of 1 to ``folds``.
+        DataError: if a strip is missing in it or in two folds, or a fold is not one of 1 to ``folds``.
     """
     assigned: list[list[int]] = [[] for _ in range(folds)]
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"name", "fold"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path}: expected the columns name,fold, got {reader.fieldnames}")
-        fold_of = {row["name"]: row["fold"] for row in reader}
+    fold_of: dict[str, str] = {}
+    for line, row in read_table(path, ("name", "fold")):
+        if fold_of.setdefault(row["name"], row["fold"]) != row["fold"]:
+            raise DataError(f"{path}, line {line}: {row['name']} is in two folds")
     for index, strip in enumerate(strips):
         fold = fold_of.get(strip.name)
         if fold is None or not fold.isdecimal() or not 1 <= int(fold) <= folds:

@@ -12,6 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from model_export.data.dataset import Transform
+from model_export.errors import OptionError
 
 
 class BlackBorder(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
@@ -124,9 +125,9 @@ def build_transform(names: Sequence[str]) -> Transform:
     """Compose augmentations of ``AUGMENTATIONS`` into one function of image and masks.
 
     Raises:
-        ValueError: naming the augmentations that do not exist.
+        OptionError: naming the augmentations that do not exist.
     """
     unknown = [name for name in names if name not in AUGMENTATIONS]
     if unknown:
-        raise ValueError(f"expected augmentations of {', '.join(AUGMENTATIONS)}, got {unknown}")
+        raise OptionError(f"--augment: expected augmentations of {', '.join(AUGMENTATIONS)}, got {unknown}")
     return ImageAndMasks(v2.Compose([AUGMENTATIONS[name]() for name in names] or [v2.Identity()]))

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tyro
 
-from model_export.errors import DataError
+from model_export.errors import DataError, OptionError
 from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.torch_session import TorchSession
 from model_export.metrics import roc_auc
@@ -57,10 +57,11 @@ def compare(config: CompareConfig) -> None:
     """Print a row per training.
 
     Raises:
-        DataError: if no folder is given, one has no checkpoint, or the trainings held out different strips.
+        OptionError: if no folder is given.
+        DataError: if one has no checkpoint, or the trainings held out different strips.
     """
     if not config.runs:
-        raise DataError("expected folders to compare, got none")
+        raise OptionError("expected folders to compare, got none")
     first: RunScore | None = None
     print(
         f"{'run':<24}{'strips':>7}{'Dice+ at 0.3':>14}{'best Dice+':>12}   {'per class':<24}"

@@ -13,7 +13,7 @@ from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
 from model_export.data.pixels import StripIds, split_ids, unseen_strips
 from model_export.data.synthetic import drawn_strips
-from model_export.errors import DataError
+from model_export.errors import DataError, OptionError, check_least
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import CLEAN_SHARE, mill_weights
 from model_export.evaluation.out_of_fold import OutOfFoldResults, open_fold_sessions, predict_out_of_fold
@@ -58,8 +58,12 @@ def evaluate(config: EvaluateConfig) -> None:
     """Print the scores of a model file.
 
     Raises:
+        OptionError: if an option cannot be.
         DataError: if there are no strips to score or the model lacks the profile.
     """
+    check_least("--threads", config.threads, 1)
+    if config.data is None and config.drawn < 1 and not config.out_of_fold:
+        raise OptionError("name strips to score: --data FOLDER or --drawn COUNT")
     if config.out_of_fold:
         _evaluate_folds(config)
         return
@@ -97,7 +101,7 @@ def _profiles(config: EvaluateConfig, metadata: ModelMetadata) -> list[Profile]:
 
 def _evaluate_folds(config: EvaluateConfig) -> None:
     if config.data is None:
-        raise DataError("--out-of-fold needs photographed strips: name them with --data FOLDER")
+        raise OptionError("--out-of-fold needs photographed strips: name them with --data FOLDER")
     sessions = open_fold_sessions(find_model(config.model), config.threads)
     metadata = sessions[0].metadata
     profiles = _profiles(config, metadata)
@@ -152,8 +156,6 @@ def print_out_of_fold(found: OutOfFoldResults, profile: str, names: Sequence[str
 
 def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[LabelledStrip], str]:
     if config.data is None:
-        if config.drawn < 1:
-            raise DataError("name strips to score: --data FOLDER or --drawn COUNT")
         return drawn_strips(config.drawn, HELD_OUT_SEED), f"{config.drawn} drawn strips, never trained on"
     strips: Sequence[LabelledStrip] = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     if config.strips == "all":

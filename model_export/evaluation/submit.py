@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from model_export.data.kaggle import list_images, read_image
 from model_export.data.options import BitsOption
-from model_export.errors import DataError
+from model_export.errors import DataError, check_least
 from service.errors import counted
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
@@ -44,6 +44,7 @@ def submit(config: SubmitConfig) -> None:
         DataError: if the folder holds no image, an image cannot be read or the model lacks the profile;
             nothing is written then.
     """
+    check_least("--threads", config.threads, 1)
     if not config.images.is_dir():
         raise DataError(f"there is no folder {config.images}")
     paths = list_images(config.images)

@@ -18,7 +18,7 @@ from model_export.data.kaggle import list_images, read_image
 from model_export.data.options import BitsOption
 from model_export.data.pixels import split_ids
 from model_export.data.split import Profiles, similarity, streak_profile
-from model_export.errors import DataError
+from model_export.errors import DataError, check_least
 from model_export.evaluation.disagreement import disagreement
 from model_export.evaluation.out_of_fold import open_fold_sessions
 from service.masks import label_studio
@@ -75,6 +75,10 @@ def suggest(config: SuggestConfig) -> Path:
     Raises:
         DataError: if there is no new strip, the model has no folds, or it lacks the profile.
     """
+    check_least("--count", config.count, 1)
+    check_least("--threads", config.threads, 1)
+    if not config.images.is_dir():
+        raise DataError(f"there is no folder {config.images}")
     path = find_model(config.model)
     session = OrtSession(path, threads=config.threads)
     folds = open_fold_sessions(path, config.threads)
@@ -82,8 +86,6 @@ def suggest(config: SuggestConfig) -> Path:
     if point is None:
         known = ", ".join(profile.name for profile in session.metadata.profiles)
         raise DataError(f"expected a profile of the model ({known}), got {config.profile!r}")
-    if not config.images.is_dir():
-        raise DataError(f"there is no folder {config.images}")
     limits = session.metadata.health
     seen = [split_ids(one.metadata.split).seen for one in (session, *folds)]
     by_name = session.metadata.split.pixels is None

@@ -12,6 +12,8 @@ from segmentation_models_pytorch.base import ClassificationHead
 from segmentation_models_pytorch.decoders.unet.decoder import UnetDecoder
 from torch import Tensor, nn
 
+from model_export.errors import OptionError
+from model_export.network.names import check_names
 from model_export.network.patch_encoder import PATCH_CHANNELS, FrozenPatches, JoinedDecoder, PatchEncoder
 from service.geometry import CLASS_COUNT
 
@@ -53,6 +55,7 @@ class SteelNetwork(nn.Module):
 
     def __init__(self, config: NetworkConfig, encoder_weights: str | None = None) -> None:
         super().__init__()
+        check_names(config.encoder, config.decoder)
         head: dict[str, Any] = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
         channels = config.decoder_channels
         if config.decoder == "unet":
@@ -98,12 +101,14 @@ class SteelNetwork(nn.Module):
         """Freeze modules of the encoder: their weights and the statistics of their batch norms.
 
         Raises:
-            ValueError: naming the modules that the encoder lacks.
+            OptionError: naming the modules that the encoder lacks.
         """
         modules = dict(self.encoder.named_children())
         unknown = [name for name in names if name not in modules]
         if unknown:
-            raise ValueError(f"expected modules of the encoder ({', '.join(modules)}), got {unknown}")
+            raise OptionError(
+                f"--frozen: expected modules of the encoder ({', '.join(modules)}), got {unknown}"
+            )
         self.frozen = [modules[name].requires_grad_(False).eval() for name in names]
 
     def train(self, mode: bool = True) -> Self:

@@ -11,7 +11,7 @@ import numpy as np
 from model_export.data.choose import spread_by_class
 from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
 from model_export.data.pixels import split_ids, with_pixels
-from model_export.errors import DataError, PrecisionLossError
+from model_export.errors import DataError, OptionError, PrecisionLossError, check_least
 from model_export.evaluation.calibrate import (
     Logits,
     compute_class_logits,
@@ -87,11 +87,14 @@ def export(config: ExportConfig) -> Path:
     """Export as configured and return the path of the model file.
 
     Raises:
+        OptionError: if an option cannot be.
         DataError: if the version exists, or a checkpoint or its data is missing.
         ParityError: if a file in float32 answers differently from torch.
     """
-    if config.parity_strips < 1:
-        raise DataError(f"--parity-strips: expected at least 1, got {config.parity_strips}")
+    check_least("--parity-strips", config.parity_strips, 1)
+    check_least("--version", config.version, 1)
+    if Path(config.name).name != config.name or config.name in (".", ".."):
+        raise OptionError(f"--name: expected the name of a folder, got {config.name!r}")
     target = config.out / config.name / str(config.version) / MODEL
     if target.exists() and not config.overwrite:
         raise DataError(f"{target} exists: choose another --name or --version, or --overwrite it")

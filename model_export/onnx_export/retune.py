@@ -14,7 +14,7 @@ from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
 from model_export.data.pixels import StripIds, unseen_strips
 from model_export.data.split import assign_folds
-from model_export.errors import DataError
+from model_export.errors import DataError, check_least
 from model_export.evaluation.calibrate import choose_temperature, log_odds, review_bands
 from model_export.evaluation.curves import ThresholdCurves, measure_curves
 from model_export.evaluation.overlaps import measure_overlaps_at
@@ -69,8 +69,12 @@ def retune(config: TuneConfig) -> Path:
     """Write the new version and return the path of its file.
 
     Raises:
+        OptionError: if an option cannot be.
         DataError: if the version exists, or there are too few strips.
     """
+    check_least("--parts", config.parts, 2)
+    check_least("--version", config.version, 1)
+    check_least("--seed", config.seed, 0)
     path = find_model(config.model)
     metadata = OrtSession(path).metadata
     target = config.out / metadata.name / str(_version(config, metadata)) / MODEL
@@ -81,10 +85,10 @@ def retune(config: TuneConfig) -> Path:
     if len(strips) < len(listed):
         print(f"{len(listed) - len(strips)} strips trained or tuned the model and are left out")
     least = 2 * config.parts
-    if config.parts < 2 or len(strips) < least:
+    if len(strips) < least:
         raise DataError(
-            f"expected 2 parts or more and {least} strips that the model has not seen, got {config.parts} "
-            f"parts and {len(strips)} strips"
+            f"expected {least} strips that the model has not seen for {config.parts} parts (--parts), got "
+            f"{len(strips)}"
         )
     profiles, calibration = _tune(path, metadata, strips, config)
     health = learn_health_limits(strips)

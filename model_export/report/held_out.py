@@ -11,7 +11,7 @@ from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.pixels import unseen_strips
 from model_export.data.synthetic import drawn_strips
-from model_export.errors import DataError
+from model_export.errors import DataError, OptionError
 from model_export.evaluation.curves import ThresholdCurves, count_pixels
 from model_export.evaluation.evaluate import HELD_OUT_SEED
 from model_export.evaluation.out_of_fold import FOLDS, open_fold_sessions, predict_out_of_fold
@@ -115,7 +115,7 @@ def evaluate_held_out(
     path = find_model(model)
     if data is None:
         if drawn < 1:
-            raise DataError("name strips to report on: --data FOLDER or --drawn COUNT")
+            raise OptionError("name strips to report on: --data FOLDER or --drawn COUNT")
         session = OrtSession(path)
         return _single_model(session, drawn_strips(drawn, HELD_OUT_SEED), profile, f"{drawn} drawn strips")
     strips: Sequence[LabelledStrip] = read_kaggle(data, bits=bits, skip_bad=skip_bad)

@@ -1,6 +1,5 @@
 """``soft-targets``: run teachers once, with flips, and keep their mean output for trainings to learn."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from model_export.data.kaggle import list_images, read_image, read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
 from model_export.data.soft_targets import MASK_SHAPE, REDUCTION, SoftTarget, write_soft_targets
-from model_export.errors import DataError
+from model_export.data.tables import read_table
+from model_export.errors import DataError, check_least
 from model_export.training.checkpoint import load_checkpoint
 from model_export.training.config import TrainConfig, run_folder
 from model_export.training.lineage import check_unseen
@@ -111,6 +111,9 @@ def soft_targets(config: SoftTargetsConfig) -> None:
     Raises:
         DataError: if a teacher is missing or saw a strip of the fold that it is asked about.
     """
+    check_least("--threads", config.threads, 1)
+    check_least("--folds", config.folds, 2)
+    check_least("--seed", config.seed, 0)
     if config.threads:
         torch.set_num_threads(config.threads)
     strips = read_kaggle(config.data, bits=config.bits)
@@ -218,10 +221,10 @@ def _read_classes(folder: Path) -> dict[str, frozenset[int]]:
     path = next((at / CLASSES_FILE for at in (folder, folder.parent) if (at / CLASSES_FILE).is_file()), None)
     if path is None:
         return {}
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        if not {"image_id", "classes"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path}: expected the columns image_id,classes, got {reader.fieldnames}")
-        return {
-            row["image_id"]: frozenset(int(number) for number in row["classes"].split()) for row in reader
-        }
+    known = {}
+    for line, row in read_table(path, ("image_id", "classes")):
+        numbers = row["classes"].split()
+        if not all(number.isdecimal() for number in numbers):
+            raise DataError(f"{path}, line {line}: expected classes like 1 3, got {row['classes']!r}")
+        known[row["image_id"]] = frozenset(int(number) for number in numbers)
+    return known

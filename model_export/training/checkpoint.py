@@ -1,21 +1,27 @@
-"""Checkpoints: everything to resume a training, or to export it, in one file."""
+"""Checkpoints: what resuming a training needs, or what exporting it needs, in one file."""
 
-from dataclasses import dataclass, fields
+import pickle
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from model_export.errors import DataError
 from model_export.network.steel_network import SteelNetwork
 from model_export.training.config import TrainConfig
+from service.files import whole_file
 from service.model.metadata import Split
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a training after ``epoch`` epochs."""
+    """The state of a training after ``epoch`` epochs.
+
+    ``last.pt`` of a training that is under way holds everything; ``best.pt``, and ``last.pt`` of a finished
+    training, hold the averaged weights only: nothing resumes there.
+    """
 
     config: TrainConfig
     split: Split
@@ -35,6 +41,15 @@ class Checkpoint:
     scheduler: dict[str, Any]
     scaler: dict[str, Any]
 
+    @property
+    def resumes(self) -> bool:
+        """Whether it holds the state of the training, not only its result."""
+        return bool(self.network)
+
+    def without_state(self) -> "Checkpoint":
+        """Return what validation, export and distillation need: a quarter of the size with AdamW."""
+        return replace(self, network={}, optimizer={})
+
 
 _CONFIG = TypeAdapter(TrainConfig)
 
@@ -46,33 +61,46 @@ def config_to_json(config: TrainConfig) -> dict[str, object]:
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint atomically: a kill at any moment leaves the old file or the new one."""
+    """Write a checkpoint atomically: a kill at any moment leaves the old file or the new one.
+
+    Raises:
+        OSError: naming the file, e.g. if the disk is full; the old file stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
     plain = vars(checkpoint) | {
         "config": config_to_json(checkpoint.config),
         "split": checkpoint.split.model_dump(mode="json"),
     }
-    torch.save(plain, part)
-    part.replace(path)
+    # Through a file of Python's: given a path, torch hides the reason of a failed write.
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
+        torch.save(plain, file)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint onto the CPU. It holds tensors and plain values only, so loading runs no code.
 
     Raises:
-        DataError: if there is none, or another version of this program wrote it.
+        DataError: if there is none, it is damaged, or another version of this program wrote it.
     """
     if not path.is_file():
         raise DataError(f"there is no checkpoint at {path}")
-    plain = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        plain = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path} is damaged or no checkpoint of train") from error
+    if not isinstance(plain, dict):
+        raise DataError(f"{path} is no checkpoint of train: it holds a {type(plain).__name__}")
     expected = {field.name for field in fields(Checkpoint)}
     if plain.keys() != expected:
         raise DataError(
             f"{path} was written by another version: it has {sorted(plain.keys() - expected)} and lacks "
             f"{sorted(expected - plain.keys())}"
         )
-    config = _CONFIG.validate_python(plain.pop("config"))
+    try:
+        config = _CONFIG.validate_python(plain.pop("config"))
+    except ValidationError as error:
+        names = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
+        raise DataError(f"{path} was written by another version: its options {names} differ") from error
     split, seen = Split.model_validate(plain.pop("split")), tuple(plain.pop("seen"))
     return Checkpoint(config=config, split=split, seen=seen, **plain)
 

@@ -1,10 +1,12 @@
 """The training configuration: options of the command line, stored in checkpoints."""
 
+import math
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
 from model_export.data.options import BitsOption
+from model_export.errors import OptionError
 from model_export.network.steel_network import NetworkConfig
 from service.geometry import WIDTH
 
@@ -115,34 +117,73 @@ def check_config(config: TrainConfig, world_size: int) -> None:
     """Check options against each other and against the number of processes.
 
     Raises:
-        ValueError: naming the option.
+        OptionError: naming the option.
     """
-    for name in ("epochs", "samples_per_epoch", "batch_size", "validate_every"):
+    for name in ("epochs", "samples_per_epoch", "batch_size", "validate_every", "patience", "threads"):
         value = getattr(config, name)
-        if value < 1:
-            raise ValueError(f"{_option(name)}: expected 1 or more, got {value}")
+        if value is not None and value < 1:
+            raise OptionError(f"{_option(name)}: expected 1 or more, got {value}")
+    for name in ("workers", "seed", "drawn", "whole_epochs"):
+        if getattr(config, name) < 0:
+            raise OptionError(f"{_option(name)}: expected 0 or more, got {getattr(config, name)}")
+    for name in ("learning_rate", "encoder_rate", "weight_decay", "class_loss"):
+        if not 0 <= getattr(config, name) < math.inf:
+            raise OptionError(f"{_option(name)}: expected 0 or more, got {getattr(config, name)}")
+    if not all(0 <= weight < math.inf for weight in config.class_weights):
+        raise OptionError(f"--class-weights: expected 0 or more, got {config.class_weights}")
+    _check_network(config.network)
+    least = 3 if config.fold is None else 2
+    if config.folds < least:
+        raise OptionError(f"--folds: expected {least} or more, got {config.folds}")
+    if config.fold is not None and not 0 <= config.fold <= config.folds:
+        raise OptionError(f"--fold: expected 0 to {config.folds}, got {config.fold}")
     shares = ("drawn_share", "background_share", "pasted_share", "unlabelled_share", "teacher_share")
     for name in (*shares, "warm_up"):
         share = getattr(config, name)
         if not 0 <= share <= 1:
-            raise ValueError(f"{_option(name)}: expected 0 to 1, got {share}")
+            raise OptionError(f"{_option(name)}: expected 0 to 1, got {share}")
     if not 0 <= config.ema_decay < 1:
-        raise ValueError(f"--ema-decay: expected 0 or more and less than 1, got {config.ema_decay}")
+        raise OptionError(f"--ema-decay: expected 0 or more and less than 1, got {config.ema_decay}")
     if config.soft_targets is not None and (config.teacher or config.fold is None):
-        raise ValueError("--soft-targets are instead of --teacher, and need the --fold that they are for")
+        raise OptionError("--soft-targets are instead of --teacher, and need the --fold that they are for")
     if config.unlabelled and config.soft_targets is None:
-        raise ValueError("--unlabelled strips have no masks to learn: they need --soft-targets")
+        raise OptionError("--unlabelled strips have no masks to learn: they need --soft-targets")
     if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
-        raise ValueError(f"--crop-width: expected a multiple of 32 up to {WIDTH}, got {config.crop_width}")
+        raise OptionError(f"--crop-width: expected a multiple of 32 up to {WIDTH}, got {config.crop_width}")
     if config.whole_epochs > config.epochs:
-        raise ValueError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
+        raise OptionError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
     if config.fold is not None and config.patience:
-        raise ValueError("--patience needs validation strips; with --fold there are none")
+        raise OptionError("--patience needs validation strips; with --fold there are none")
     if config.batch_size % world_size:
-        raise ValueError(
+        raise OptionError(
             f"--batch-size is that of all processes together: expected a multiple of {world_size}, got "
             f"{config.batch_size}"
         )
+
+
+def _check_network(network: NetworkConfig) -> None:
+    """Check the numbers of an architecture; its names are checked where it is built.
+
+    Raises:
+        OptionError: naming the option.
+    """
+    if network.input_reduction not in (1, 2, 4, 8):
+        raise OptionError(f"--input-reduction: expected 1, 2, 4 or 8, got {network.input_reduction}")
+    if not 3 <= network.encoder_depth <= 5:
+        raise OptionError(f"--encoder-depth: expected 3 to 5, got {network.encoder_depth}")
+    channels = network.decoder_channels
+    if not 1 <= len(channels) <= network.encoder_depth or min(channels) < 1:
+        raise OptionError(
+            f"--decoder-channels: expected 1 to {network.encoder_depth} numbers of 1 or more, got {channels}"
+        )
+    if network.classifier_channels < 0:
+        raise OptionError(f"--classifier-channels: expected 0 or more, got {network.classifier_channels}")
+    if not 0 <= network.dropout <= 1:
+        raise OptionError(f"--dropout: expected 0 to 1, got {network.dropout}")
+    if not math.isfinite(network.mean):
+        raise OptionError(f"--mean: expected a number, got {network.mean}")
+    if not 0 < network.std < math.inf:
+        raise OptionError(f"--std: expected more than 0, got {network.std}")
 
 
 _FREE = frozenset({"out", "resume", "data", "device", "threads"})
@@ -159,7 +200,7 @@ def check_resumed(given: TrainConfig, stored: TrainConfig, *, defaults_too: bool
         defaults_too: compare options that have their default value too, which were perhaps not given.
 
     Raises:
-        ValueError: naming the options that differ.
+        OptionError: naming the options that differ.
     """
     default = TrainConfig()
     differing = []
@@ -168,7 +209,7 @@ def check_resumed(given: TrainConfig, stored: TrainConfig, *, defaults_too: bool
         if value != expected and (defaults_too or value != getattr(default, name)):
             differing.append(f"{_option(name)} {value} (the checkpoint has {expected})")
     if differing:
-        raise ValueError(
+        raise OptionError(
             f"expected the options of the training that resumes, got {', '.join(differing)}; "
             "another --out starts anew"
         )

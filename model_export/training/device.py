@@ -4,14 +4,31 @@ from contextlib import AbstractContextManager
 
 import torch
 
+from model_export.errors import OptionError, TrainingError
+
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of this name; ``auto`` takes a GPU if there is one."""
+    """Return the device of this name; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        OptionError: if torch knows no such device.
+        TrainingError: if this machine has none.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise OptionError(f"--device: expected auto, cpu, cuda or cuda:NUMBER, got {name!r}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
+        why = "" if torch.version.cuda else "; the installed torch is built for the CPU only"
+        raise TrainingError(f"--device {name}: expected a GPU of this machine, got {count} GPUs{why}")
+    return device
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

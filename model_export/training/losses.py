@@ -9,6 +9,8 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
+from model_export.errors import OptionError
+
 
 class WeightedBCE(nn.Module):
     """Binary cross-entropy per pixel, with a weight per class on its positive pixels."""
@@ -57,7 +59,7 @@ class MaskLoss(nn.Module):
         class_weights: weight of the positive pixels of each class in ``bce``.
 
     Raises:
-        ValueError: if the recipe is invalid.
+        OptionError: if the recipe is invalid.
     """
 
     def __init__(self, recipe: str, class_weights: Sequence[float] = (1, 1, 1, 1)) -> None:
@@ -67,9 +69,9 @@ class MaskLoss(nn.Module):
         for part in recipe.replace(" ", "").split("+"):
             match = _TERM.fullmatch(part)
             if match is None or match["name"] not in LOSSES:
-                raise ValueError(
-                    f"invalid loss {recipe!r}: expected terms like 5*bce+dice with the names "
-                    f"{', '.join(LOSSES)}, got {part!r}"
+                raise OptionError(
+                    f"--mask-loss: expected terms like 5*bce+dice with the names "
+                    f"{', '.join(LOSSES)}, got {part!r} in {recipe!r}"
                 )
             self.factors.append(float(match["weight"] or 1))
             self.terms.append(LOSSES[match["name"]](class_weights))

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, distributed, nn
 
+from model_export.errors import OptionError
+
 
 @dataclass(frozen=True)
 class ProcessGroup:
@@ -53,14 +55,14 @@ def join_process_group(device: str) -> Iterator[ProcessGroup]:
         device: as in the training configuration; with several processes ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        ValueError: if several processes were started and ``device`` names one GPU.
+        OptionError: if several processes were started and ``device`` names one GPU.
     """
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     if world_size == 1:
         yield ProcessGroup()
         return
     if ":" in device:
-        raise ValueError(
+        raise OptionError(
             f"{world_size} processes cannot share --device {device}: use cuda, each process takes its own GPU"
         )
     on_gpu = device != "cpu" and torch.cuda.is_available()

@@ -10,7 +10,7 @@ from model_export.data.paste import PastedStrip
 from model_export.data.soft_targets import SoftTargets, UnlabelledStrip
 from model_export.data.split import read_fold_file, split_fold, split_strips
 from model_export.data.synthetic import DrawnStrip, drawn_strips
-from model_export.errors import DataError
+from model_export.errors import DataError, OptionError
 from model_export.training.config import TrainConfig, run_folder
 from service.geometry import BitDepth, Strip
 from service.model.metadata import Split
@@ -61,10 +61,10 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     """Split the strips of a training; drawn strips that are mixed into real ones are not listed.
 
     Raises:
-        DataError: if folds are set without a data set.
+        OptionError: if folds are set without a data set.
     """
     if config.data is None and config.fold is not None:
-        raise DataError("--fold needs photographed strips: name them with --data FOLDER")
+        raise OptionError("--fold needs photographed strips: name them with --data FOLDER")
     if config.data is not None:
         real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
         if config.fold is not None:
@@ -93,7 +93,7 @@ def list_samples(
 
     Raises:
         DataError: if an unlabelled strip has no soft target.
-        ValueError: if the shares are more than 1 together.
+        OptionError: if the shares are more than 1 together.
     """
     training = set(split.train)
     real = [strip for strip in strips if strip.name in training]
@@ -104,7 +104,7 @@ def list_samples(
     others = (config.drawn_share, config.background_share, config.pasted_share, unlabelled_share)
     real_share = 1 - sum(others)
     if real_share < -1e-9:
-        raise ValueError(
+        raise OptionError(
             f"--drawn-share {config.drawn_share}, --background-share {config.background_share}, "
             f"--pasted-share {config.pasted_share} and --unlabelled-share {unlabelled_share} "
             "add up to more than 1"

@@ -23,7 +23,7 @@ class StartingPointConfig:
 
 
 def starting_point(config: StartingPointConfig) -> None:
-    """Write a starting point: a checkpoint that does not resume, a fifteenth of its size or less.
+    """Write a starting point: a checkpoint that does not resume, half its size or less.
 
     It still says which strips it saw, so a training that holds one of them out refuses it.
 
@@ -36,9 +36,7 @@ def starting_point(config: StartingPointConfig) -> None:
     averaged = {name: _shrink(name, tensor, state.config.network) for name, tensor in state.averaged.items()}
     if not all(torch.isfinite(tensor).all() for tensor in averaged.values()):
         raise DataError(f"{config.checkpoint} holds weights beyond the range of float16")
-    save_checkpoint(
-        replace(state, network={}, averaged=averaged, optimizer={}, scheduler={}, scaler={}), config.out
-    )
+    save_checkpoint(replace(state.without_state(), averaged=averaged), config.out)
     print(f"wrote {config.out} ({config.out.stat().st_size / 1e6:.1f} MB)")
 
 

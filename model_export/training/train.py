@@ -85,12 +85,15 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
     # State: from the checkpoint, if the training resumes.
     start, best_score, best_epoch = 0, -math.inf, 0
     if resumed is not None:
+        start, best_score, best_epoch = resumed.epoch, resumed.best_score, resumed.best_epoch
+    if resumed is not None and start < config.epochs:
+        if not resumed.resumes:
+            raise DataError(f"{last} holds weights only, as best.pt does: expected the last.pt of a training")
         network.load_state_dict(resumed.network)
         averaged.module.load_state_dict(resumed.averaged)
         optimizer.load_state_dict(resumed.optimizer)
         scheduler.load_state_dict(resumed.scheduler)
         scaler.load_state_dict(resumed.scaler)
-        start, best_score, best_epoch = resumed.epoch, resumed.best_score, resumed.best_epoch
     # A shallower encoder keeps its later stages, which are unused and must not be waited for.
     model = group.parallel(DecoderLogits(network), find_unused_parameters=config.network.encoder_depth < 5)
 
@@ -124,9 +127,10 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             losses = objective(batch, mask_logits, class_logits)
             value = float(losses.loss.detach())
             if not math.isfinite(value):
+                kept = f"{last} holds the epochs before" if last.exists() else "nothing was saved"
                 raise TrainingError(
                     f"the loss is {value} in epoch {epoch + 1}, batch {batches}: lower "
-                    f"--learning-rate or take --precision fp32; {last} holds the epochs before"
+                    f"--learning-rate or take --precision fp32; {kept}"
                 )
 
             optimizer.zero_grad(set_to_none=True)
@@ -186,8 +190,8 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             scaler=scaler.state_dict(),
         )
         if improved if chooses_best else is_last:
-            save_checkpoint(state, best)
-        save_checkpoint(state, last)
+            save_checkpoint(state.without_state(), best)
+        save_checkpoint(state.without_state() if is_last else state, last)
     if log is not None:
         log.close()
     return best

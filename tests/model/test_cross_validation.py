@@ -9,7 +9,7 @@ import pytest
 
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
-from model_export.errors import DataError
+from model_export.errors import DataError, OptionError
 from model_export.evaluation.compare import CompareConfig, compare
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.out_of_fold import open_fold_sessions, predict_out_of_fold
@@ -216,5 +216,5 @@ def test_trainings_are_compared_strip_by_strip(
     assert "+0.000 (0.000)" in second
     with pytest.raises(DataError, match=r"holds no best\.pt"):
         compare(CompareConfig(runs=(tmp_path,)))
-    with pytest.raises(DataError, match="expected folders to compare"):
+    with pytest.raises(OptionError, match="expected folders to compare"):
         compare(CompareConfig(runs=()))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
-from model_export.errors import DataError
+from model_export.errors import DataError, OptionError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.metrics import class_scores
@@ -103,7 +103,7 @@ def test_a_report_on_a_data_set_with_its_training(tiny_model: Path, tmp_path: Pa
         "got 'best'": replace(config, profile="best"),
         "name strips to report on": replace(config, data=None),
     }.items():
-        with pytest.raises(DataError, match=problem):
+        with pytest.raises((DataError, OptionError), match=problem):
             report(changed)
     log.write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"is not a metrics\.csv of a training"):

@@ -292,7 +292,6 @@ def test_a_submission_that_cannot_be_made_says_why(tiny_model: Path, tmp_path: P
     ("arguments", "message"),
     [
         (["train", "--data", "/nowhere"], "error: /nowhere is not in Kaggle's layout"),
-        (["train", "--mask-loss", "magic", "--drawn", "5"], "error: invalid loss 'magic'"),
         (["evaluate", "--drawn", "1", "--model", "/nowhere"], "error: there is no model at /nowhere"),
     ],
 )

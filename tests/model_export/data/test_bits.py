@@ -5,13 +5,12 @@ import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from model_export.__main__ import COMMANDS
+from model_export.command_line.commands import COMMANDS
 from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
@@ -113,8 +112,7 @@ def test_import_labels(data: Path, tmp_path: Path) -> None:
 
 def test_every_command_that_reads_images_has_the_option() -> None:
     fields = {
-        name: {field.name for field in dataclasses.fields(next(iter(get_type_hints(command).values())))}
-        for name, command in COMMANDS.items()
+        name: {field.name for field in dataclasses.fields(config)} for name, (config, _) in COMMANDS.items()
     }
     readers = {name for name, own in fields.items() if own & {"data", "images", "unlabelled"}}
     of_the_training = {"compare", "export"}

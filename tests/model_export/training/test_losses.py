@@ -39,5 +39,5 @@ def test_class_weights_weigh_the_pixels_that_hold_the_class() -> None:
 
 @pytest.mark.parametrize("recipe", ["", "bce+", "x", "2bce", "bce-dice", "*dice"])
 def test_a_recipe_that_cannot_be_read(recipe: str) -> None:
-    with pytest.raises(ValueError, match=r"invalid loss .* with the names bce, dice"):
+    with pytest.raises(ValueError, match=r"--mask-loss: expected terms .* with the names bce, dice"):
         MaskLoss(recipe)

@@ -11,7 +11,7 @@ from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import KaggleStrip
 from model_export.data.split import split_fold
 from model_export.data.synthetic import drawn_strips
-from model_export.errors import DataError, TrainingError
+from model_export.errors import DataError, OptionError, TrainingError
 from model_export.network.steel_network import NetworkConfig
 from model_export.training.checkpoint import load_checkpoint
 from model_export.training.config import TrainConfig
@@ -55,7 +55,7 @@ def test_early_stopping_needs_strips_to_go_by(tmp_path: Path) -> None:
 def test_options_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--whole-epochs 3 is more than --epochs 2"):
         train(replace(TINY, out=tmp_path, whole_epochs=3))
-    with pytest.raises(DataError, match="--fold needs photographed strips"):
+    with pytest.raises(OptionError, match="--fold needs photographed strips"):
         train(replace(TINY, out=tmp_path, fold=1))
     with pytest.raises(ValueError, match="do not fill 6 folds"):
         split_fold(drawn_strips(3, 0), 6, 1, seed=0)

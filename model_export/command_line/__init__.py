@@ -1,0 +1,1 @@
+"""The command line: sub-commands, their options, files of options, and how a command ends."""
