@@ -35,7 +35,7 @@ from service.geometry import HEIGHT, WIDTH
 from service.model.io_binding import BoundRuns
 from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
 from service.model.repository import find_model, gpu_variant, read_model, write_checksum
-from service.model.session import OrtSession, bind
+from service.model.session import OrtSession, bind, read_metadata
 
 NETWORK = NetworkConfig(encoder_depth=4, decoder_channels=(64, 32), classifier_channels=128)
 """Architecture of the accurate model."""
@@ -128,7 +128,8 @@ def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions)
     file = read_model(path)
     session = open_cpu(file, 1) if device == "cpu" else open_gpu(file, kind, 1, max(sizes), settings)
     memory = "cpu" if device == "cpu" else "cuda"
-    return bind(session, device=memory, batch_sizes=sizes, graphs=settings.graphs)
+    metadata = read_metadata(session, path)
+    return bind(session, metadata, device=memory, batch_sizes=sizes, graphs=settings.graphs)
 
 
 def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Measurement]:

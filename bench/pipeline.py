@@ -52,7 +52,9 @@ class Pipeline:
                 area=found.area,
                 rle="" if found.mask is None else encode(found.mask),
             )
-            for found in apply_operating_point(probabilities.classes, probabilities.masks, self.point)
+            for found in apply_operating_point(
+                probabilities.classes, probabilities.masks, self.point, self._session.metadata.class_ids
+            )
         ]
 
     def predict_json(self, data: bytes) -> dict[str, object]:

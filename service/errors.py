@@ -122,7 +122,7 @@ class ModelRefusedError(ServiceError):
 
 
 class PayloadTooLargeError(ServiceError):
-    """More bytes, files or pixels than the limit."""
+    """More bytes, files, pixels or tiles than the limit."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     title = "Payload too large"
@@ -158,7 +158,7 @@ class InvalidParameterError(ServiceError):
 
 
 class InvalidImageError(ServiceError):
-    """The image cannot be decoded, is truncated or has the wrong size."""
+    """The image cannot be decoded, is truncated or is too small."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     title = "Invalid image"

@@ -27,7 +27,7 @@ class Problem(BaseModel):
     status: int = Field(examples=[422], description="the HTTP status of this file or request")
     detail: str = Field(
         description="what was expected, and what was received",
-        examples=["expected an image of 1600x256 pixels, got a PNG of 800x600"],
+        examples=["expected an image of at least 1600x256 pixels, got a PNG of 800x600"],
     )
     parameter: str | None = optional(description="the parameter that is wrong, if one is")
     error: str | None = optional(

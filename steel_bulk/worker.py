@@ -84,8 +84,9 @@ class PartWorker:
         self._session = _open_model(config)
         spec = config.manifest.spec
         self._options = PredictOptions(config.point, "rle", bits=int(spec.bits) if spec.bits else None)
-        health = None if spec.health == "off" else self._session.metadata.health
-        self._rules = ImageRules(spec.max_pixels, health)
+        self._rules = ImageRules.of(
+            self._session.metadata, max_pixels=spec.max_pixels, check_health=spec.health != "off"
+        )
         self._threads = ThreadPoolExecutor(_BATCH, thread_name_prefix="reading")
 
     def __call__(self, batch: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:

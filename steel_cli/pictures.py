@@ -10,7 +10,7 @@ from service.errors import ServiceError
 from service.files import whole_file
 from service.geometry import Strip
 from service.images.decode import decode
-from service.masks.overlay import class_caption, draw_overlay
+from service.masks.overlay import Layer, class_caption, draw_overlay
 from service.model.verdict import verdict_line
 from steel_cli.answer import Answer, printable
 from steel_cli.images import is_image
@@ -87,11 +87,13 @@ def decode_strip(data: bytes, bits: str | None) -> Strip:
 
 def draw(strip: Strip, image: Image) -> bytes:
     """Draw the masks of an answer over its strip, with a legend and the verdict, as a PNG."""
-    masks = {found.result.class_id: found.mask.T for found in image.present}
-    captions = {
-        found.result.class_id: class_caption(
-            found.result.class_id, found.result.name, found.result.probability
+    layers = [
+        Layer(
+            position,
+            class_caption(found.result.class_id, found.result.name, found.result.probability),
+            found.mask.T,
         )
-        for found in image.present
-    }
-    return draw_overlay(strip, masks, captions, verdict_line(image.verdict, image.reason))
+        for position, found in enumerate(image.classes)
+        if found.result.present
+    ]
+    return draw_overlay(strip, layers, verdict_line(image.verdict, image.reason))

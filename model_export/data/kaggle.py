@@ -15,7 +15,7 @@ from model_export.errors import DataError
 from service.errors import ServiceError, counted
 from service.files import whole_file
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, BitDepth, Strip
-from service.images.decode import FORMATS, SIXTEEN_BIT, decode
+from service.images.decode import FORMATS, SIXTEEN_BIT, Size, decode
 from service.images.orientation import stored_size
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
@@ -65,7 +65,12 @@ def read_image(path: Path, bits: BitDepth | None = None) -> Strip:
 
 
 def _decode(path: Path, bits: BitDepth | None) -> Strip:
-    return decode(path.read_bytes(), max_pixels=HEIGHT * WIDTH, bits=None if bits is None else int(bits))
+    return decode(
+        path.read_bytes(),
+        max_pixels=HEIGHT * WIDTH,
+        bits=None if bits is None else int(bits),
+        least=Size(WIDTH, HEIGHT),
+    )
 
 
 def list_images(folder: Path) -> list[Path]:

@@ -25,7 +25,7 @@ def predict_strips(
 
 def measure_overlaps(prediction: Probabilities, truth: Masks, point: OperatingPoint) -> list[Overlap]:
     """Return the overlap of predicted and true masks of one strip, per class."""
-    found = apply_operating_point(prediction.classes, prediction.masks, point)
+    found = apply_operating_point(prediction.classes, prediction.masks, point, range(1, len(truth) + 1))
     return [
         Overlap(
             predicted=one.area,

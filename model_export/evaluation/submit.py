@@ -57,7 +57,9 @@ def submit(config: SubmitConfig) -> None:
     rows: list[tuple[str, int, str]] = []
     for path in tqdm(paths, "predicting", unit="strip", dynamic_ncols=True):
         probabilities = session.infer([read_image(path, config.bits)])[0]
-        for found in apply_operating_point(probabilities.classes, probabilities.masks, point):
+        for found in apply_operating_point(
+            probabilities.classes, probabilities.masks, point, session.metadata.class_ids
+        ):
             rows.append((path.name, found.class_id, "" if found.mask is None else rle.encode(found.mask)))
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_submission(config.out, rows, old_form=config.old_form)

@@ -102,7 +102,9 @@ def suggest(config: SuggestConfig) -> Path:
                 path=image,
                 disagreement=disagreement([fold.infer([strip])[0] for fold in folds]),
                 novelty=0.0 if limits is None else check_health(strip, limits).novelty,
-                classes=apply_operating_point(answer.classes, answer.masks, point),
+                classes=apply_operating_point(
+                    answer.classes, answer.masks, point, session.metadata.class_ids
+                ),
             )
         )
         profiles.append(streak_profile(strip))

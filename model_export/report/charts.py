@@ -18,7 +18,8 @@ from model_export.evaluation.mill import BALANCE
 from model_export.metrics import LOCATED, Overlap, rejection_at_recall
 from model_export.report.held_out import HeldOutResults
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
-from service.masks.overlay import COLOURS, class_caption
+from service.masks.overlay import class_caption
+from service.masks.palette import COLOURS
 from service.model.postprocess import byte_threshold
 
 INK, FAINT = "#222b33", "#c3ccd4"
@@ -32,7 +33,7 @@ Names = Sequence[str]
 
 def colour(class_id: int) -> str:
     """Return the overlay's colour of a class."""
-    return "#{:02x}{:02x}{:02x}".format(*COLOURS[class_id])
+    return "#{:02x}{:02x}{:02x}".format(*COLOURS[class_id - 1])
 
 
 def class_distribution(strips: Sequence[LabelledStrip], names: Names) -> Figure:

@@ -84,7 +84,12 @@ class HeldOutResults:
             image,
             truth,
             probabilities,
-            apply_operating_point(probabilities.classes, probabilities.masks, self.point(row)),
+            apply_operating_point(
+                probabilities.classes,
+                probabilities.masks,
+                self.point(row),
+                self.sessions[row].metadata.class_ids,
+            ),
         )
 
 

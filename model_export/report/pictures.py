@@ -10,7 +10,7 @@ from PIL import Image
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.report.held_out import HeldOutResults, StripResult
 from service.geometry import CLASS_COUNT, ColumnMask
-from service.masks.overlay import class_caption, draw_overlay
+from service.masks.overlay import Layer, class_caption, draw_overlay
 
 _WIDTH = 1200
 """Pixels of a picture on the page."""
@@ -66,26 +66,29 @@ def _spread(
 def labelled_picture(strip: LabelledStrip, names: Sequence[str]) -> bytes:
     """Draw a strip with its true masks; return a PNG."""
     image, truth = strip.load()
-    masks = _column_masks(truth)
-    captions = {class_id: class_caption(class_id, names[class_id - 1]) for class_id in masks}
-    return _png([_narrow(draw_overlay(image, masks, captions))])
+    layers = [
+        Layer(class_id - 1, class_caption(class_id, names[class_id - 1]), mask)
+        for class_id, mask in _column_masks(truth).items()
+    ]
+    return _png([_narrow(draw_overlay(image, layers))])
 
 
 def compared_picture(result: StripResult, names: Sequence[str]) -> bytes:
     """Draw a strip with its true masks above the same strip with its predicted masks; return a PNG."""
-    truth = _column_masks(result.truth)
-    predicted = {one.class_id: one.mask for one in result.predicted if one.mask is not None}
-    true_captions = {class_id: f"truth: {class_caption(class_id, names[class_id - 1])}" for class_id in truth}
-    predicted_captions = {
-        one.class_id: f"prediction: {class_caption(one.class_id, names[one.class_id - 1])}, "
-        f"probability {one.probability:.2f}"
-        for one in result.predicted
+    truth = [
+        Layer(class_id - 1, f"truth: {class_caption(class_id, names[class_id - 1])}", mask)
+        for class_id, mask in _column_masks(result.truth).items()
+    ]
+    predicted = [
+        Layer(
+            position,
+            f"prediction: {class_caption(one.class_id, names[position])}, probability {one.probability:.2f}",
+            one.mask,
+        )
+        for position, one in enumerate(result.predicted)
         if one.mask is not None
-    }
-    overlays = (
-        draw_overlay(result.image, truth, true_captions),
-        draw_overlay(result.image, predicted, predicted_captions),
-    )
+    ]
+    overlays = (draw_overlay(result.image, truth), draw_overlay(result.image, predicted))
     return _png([_narrow(overlay) for overlay in overlays])
 
 

@@ -7,14 +7,15 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from service.errors import InvalidParameterError
-from service.geometry import CLASS_COUNT, BitDepth
+from service.geometry import BitDepth
 from service.http.body_limit import DEADLINE_HEADER
 from service.inference.prediction import PredictOptions
-from service.masks.formats import MaskFormat
+from service.masks.formats import PNG_CLASSES, MaskFormat
 from service.model.metadata import ModelMetadata, Profile
 from service.settings import Settings
 
 Q = TypeVar("Q", bound=BaseModel)
+N = TypeVar("N", int, float)
 
 DeadlineMs = Annotated[int, Field(ge=1, le=86_400_000)]
 
@@ -22,36 +23,38 @@ _DEADLINE_MS: TypeAdapter[int] = TypeAdapter(DeadlineMs)
 _LISTS = ("class_threshold", "threshold", "min_area", "mm_per_px")
 _MAX_MM_PER_PX = 1000
 _MAX_PIXEL_RATIO = 2
-_ONE_OR_FOUR = f"one value or {CLASS_COUNT} separated by commas"
+_PER_CLASS = "one value, or one per class of the model separated by commas"
 
 
-def parse_thresholds(text: str) -> tuple[float, float, float, float]:
-    """Parse one fraction for all classes, or one per class.
+def parse_thresholds(text: str, classes: int) -> tuple[float, ...]:
+    """Parse one fraction for all classes, or one per class; return one per class.
 
     Raises:
         ValueError: if the text is anything else.
     """
     values = _numbers(text)
-    if len(values) not in (1, CLASS_COUNT) or not all(0 <= value <= 1 for value in values):
-        raise ValueError(f"expected {_ONE_OR_FOUR}, each from 0 to 1, got {text!r}")
-    first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
-    return first, second, third, fourth
+    if len(values) not in (1, classes) or not all(0 <= value <= 1 for value in values):
+        raise ValueError(f"expected {_one_or(classes)}, each from 0 to 1, got {text!r}")
+    return tuple(values * classes if len(values) == 1 else values)
 
 
-def parse_areas(text: str) -> tuple[int, int, int, int]:
-    """Parse one whole number of pixels for all classes, or one per class.
+def parse_areas(text: str, classes: int) -> tuple[int, ...]:
+    """Parse one whole number of pixels for all classes, or one per class; return one per class.
 
     Raises:
         ValueError: if the text is anything else.
     """
     parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in (1, CLASS_COUNT) or not all(
+    if len(parts) not in (1, classes) or not all(
         part.isascii() and part.isdigit() and len(part) < 8 for part in parts
     ):
-        raise ValueError(f"expected {_ONE_OR_FOUR}, each a whole number of pixels, got {text!r}")
+        raise ValueError(f"expected {_one_or(classes)}, each a whole number of pixels, got {text!r}")
     values = [int(part) for part in parts]
-    first, second, third, fourth = values * CLASS_COUNT if len(values) == 1 else values
-    return first, second, third, fourth
+    return tuple(values * classes if len(values) == 1 else values)
+
+
+def _one_or(classes: int) -> str:
+    return "one value" if classes == 1 else f"one value or {classes} separated by commas"
 
 
 def parse_mm_per_px(text: str) -> tuple[float, float]:
@@ -109,20 +112,22 @@ class OperatingPointQuery(BaseModel):
         "pays for missing rare defects.",
         examples=["inspection", "kaggle"],
     )
-    class_threshold: Annotated[str, _parsed_by(parse_thresholds)] | None = Field(
+    class_threshold: str | None = Field(
         None,
-        description=f"Overrides the profile's class thresholds: {_ONE_OR_FOUR}, each from 0 to 1. A class "
+        description=f"Overrides the profile's class thresholds: {_PER_CLASS}, each from 0 to 1. A class "
         "of a lower probability is not present.",
         examples=["0.1", "0.1,0.1,0.2,0.2"],
     )
-    threshold: Annotated[str, _parsed_by(parse_thresholds)] | None = Field(
+    threshold: str | None = Field(
         None,
-        description=f"Overrides the profile's pixel thresholds: {_ONE_OR_FOUR}, each from 0 to 1.",
+        description=f"Overrides the profile's pixel thresholds: {_PER_CLASS}, each from 0 to 1.",
         examples=["0.5", "0.5,0.4,0.5,0.6"],
     )
-    min_area: Annotated[str, _parsed_by(parse_areas)] | None = Field(
+    min_area: str | None = Field(
         None,
-        description=f"Overrides the profile's minimum areas in pixels: {_ONE_OR_FOUR}.",
+        description=f"Overrides the profile's minimum areas in pixels: {_PER_CLASS}. They are "
+        "areas within one tile: of a larger image, pixels count that have so many of their class around them "
+        "in an area of about a tile's size.",
         examples=["300", "200,200,300,500"],
     )
     bits: BitDepth | None = Field(
@@ -131,15 +136,25 @@ class OperatingPointQuery(BaseModel):
         "use. `STEEL_BITS` sets another default.",
     )
 
+    pad: bool | None = Field(
+        None,
+        description="Whether an image smaller than a tile of the model is padded by mirroring it at its "
+        "right and lower border; the answer is cropped to the image. The model file says which is the "
+        "default (`GET /model`): `true` where its training did so, otherwise `false`, which refuses such "
+        "an image.",
+    )
+
     def options(self, metadata: ModelMetadata, settings: Settings) -> tuple[Profile, PredictOptions]:
         """Return the operating point and the options of the predictions.
 
         Raises:
-            InvalidParameterError: if the model has no such profile.
+            InvalidParameterError: if the model that serves has no such profile, other classes, or computes no
+                masks at a class threshold.
         """
         point = operating_point(metadata, self, settings.profile)
         bits = self.bits or settings.bits
-        return point, PredictOptions(point, bits=int(bits) if bits else None)
+        pad = metadata.pad if self.pad is None else self.pad
+        return point, PredictOptions(point, bits=int(bits) if bits else None, pad=pad)
 
 
 class PredictQuery(OperatingPointQuery):
@@ -150,8 +165,8 @@ class PredictQuery(OperatingPointQuery):
         description="Format of the masks. `rle`: Kaggle's run-length code, pairs of start and length, "
         "pixels numbered from 1, top to bottom, then left to right. `coco_rle`: as pycocotools writes it; "
         "`coco_rle_uncompressed`: with a list of counts. `polygon`: a GeoJSON MultiPolygon along the edges "
-        "of pixels, with holes. `png`: one grey PNG for all classes, in base64, bit `class_id - 1` of a "
-        "pixel for its class. `none` leaves masks out.",
+        "of pixels, with holes. `png`: one grey PNG for all classes, in base64, bit `n` of a pixel for "
+        "the `n`-th class, counted from 0; for models of at most 16 classes. `none` leaves masks out.",
     )
     instances: bool = Field(
         False,
@@ -160,7 +175,7 @@ class PredictQuery(OperatingPointQuery):
     maps: bool = Field(
         False,
         description="Also give the probability of every pixel and class, to try thresholds without further "
-        "requests.",
+        "requests. Of an image of several tiles, those on which the class reaches its class threshold.",
     )
     strip: bool = Field(
         False,
@@ -175,8 +190,19 @@ class PredictQuery(OperatingPointQuery):
     )
 
     def options(self, metadata: ModelMetadata, settings: Settings) -> tuple[Profile, PredictOptions]:
-        """Return the operating point and the options of the predictions; see ``OperatingPointQuery``."""
+        """Return the operating point and the options of the predictions.
+
+        Raises:
+            InvalidParameterError: as ``OperatingPointQuery`` does, or if the model has more classes than the
+                format can hold.
+        """
         point, options = super().options(metadata, settings)
+        if self.mask_format == "png" and len(metadata.classes) > PNG_CLASSES:
+            raise InvalidParameterError(
+                "mask_format",
+                f"mask_format: expected another format than png, whose pixels hold {PNG_CLASSES} classes: "
+                f"the model has {len(metadata.classes)}",
+            )
         return point, replace(options, mask_format=self.mask_format, instances=self.instances, maps=self.maps)
 
     @property
@@ -230,8 +256,10 @@ def operating_point(metadata: ModelMetadata, query: OperatingPointQuery, default
     """Return the profile that a query names, or else the default one, with the query's overrides.
 
     Raises:
-        InvalidParameterError: if the model has no such profile, or computes no masks at a class threshold.
+        InvalidParameterError: if the model has no such profile, another number of classes, or computes no
+            masks at a class threshold.
     """
+    classes = len(metadata.classes)
     name = default if query.profile is None else query.profile
     profile = next((one for one in metadata.profiles if one.name == name), None)
     if profile is None:
@@ -239,8 +267,8 @@ def operating_point(metadata: ModelMetadata, query: OperatingPointQuery, default
         raise InvalidParameterError("profile", f"profile: expected one of {names}, got {name!r}")
     changes: dict[str, object] = {}
     if query.class_threshold is not None:
-        thresholds = parse_thresholds(query.class_threshold)
-        lowest = metadata.gate or (0.0,) * CLASS_COUNT
+        thresholds = _parsed("class_threshold", query.class_threshold, parse_thresholds, classes)
+        lowest = metadata.gate or (0.0,) * classes
         if any(value < least for value, least in zip(thresholds, lowest, strict=True)):
             least = ",".join(f"{value:g}" for value in lowest)
             raise InvalidParameterError(
@@ -250,10 +278,18 @@ def operating_point(metadata: ModelMetadata, query: OperatingPointQuery, default
             )
         changes["class_threshold"] = thresholds
     if query.threshold is not None:
-        changes["threshold"] = parse_thresholds(query.threshold)
+        changes["threshold"] = _parsed("threshold", query.threshold, parse_thresholds, classes)
     if query.min_area is not None:
-        changes["min_area"] = parse_areas(query.min_area)
+        changes["min_area"] = _parsed("min_area", query.min_area, parse_areas, classes)
     return profile.model_copy(update=changes) if changes else profile
+
+
+def _parsed(name: str, text: str, parse: Callable[[str, int], tuple[N, ...]], classes: int) -> tuple[N, ...]:
+    """Parse a parameter with a value for each class of the model."""
+    try:
+        return parse(text, classes)
+    except ValueError as error:
+        raise InvalidParameterError(name, f"{name}: {error}") from error
 
 
 def invalid_parameter(errors: Any, name: str | None = None) -> InvalidParameterError:

@@ -16,7 +16,6 @@ from service.api.schemas import (
     TimingMs,
 )
 from service.errors import ServiceError
-from service.geometry import HEIGHT, WIDTH
 from service.inference.prediction import Prediction
 from service.masks.formats import base64_png
 from service.masks.regions import Instance
@@ -76,8 +75,9 @@ def model_info(session: Session) -> ModelInfo:
     metadata = session.metadata
     return ModelInfo(
         **model_summary(session).model_dump(),
-        width=WIDTH,
-        height=HEIGHT,
+        width=metadata.width,
+        height=metadata.height,
+        pad=metadata.pad,
         classes=metadata.classes,
         profiles=metadata.profiles,
         split=SplitInfo(
@@ -126,8 +126,9 @@ def image_result(
         status=200,
         verdict=result.verdict.name,
         reason=result.verdict.reason,
-        width=WIDTH,
-        height=HEIGHT,
+        width=result.strip.shape[1],
+        height=result.strip.shape[0],
+        tiles=result.tiles if result.tiles > 1 else None,
         sha256=result.sha256,
         defect=bool(present) if result.inspected else None,
         defect_probability=round(max(present), 4) if present else None,

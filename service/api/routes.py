@@ -31,7 +31,7 @@ from service.api.schemas import Health, ModelInfo, PredictResponse, ReloadRespon
 from service.errors import ForbiddenError, ServiceError
 from service.http.api_keys import ApiKeys
 from service.http.authentication import KEY_HEADER
-from service.masks.overlay import class_caption, draw_overlay
+from service.masks.overlay import Layer, class_caption, draw_overlay
 from service.observability.metrics import Metrics
 
 UPLOAD_PATHS = ("/predict", "/overlay")
@@ -106,7 +106,7 @@ async def predict(request: Request) -> Response:
     responses={
         200: {
             "content": {"image/png": {}},
-            "description": "The strip with coloured masks and a legend.",
+            "description": "The image with coloured masks and a legend.",
         },
         **error_answers(408, 413, 415, 422, 429, 500, 503, 504),
     },
@@ -114,21 +114,25 @@ async def predict(request: Request) -> Response:
     openapi_extra=document.BODY,
 )
 async def overlay(request: Request) -> Response:
-    """Answer a PNG: the strip with coloured masks. Takes one image."""
+    """Answer a PNG: the image with coloured masks. Takes one image."""
     query = parse_query(request.query_params.multi_items(), OperatingPointQuery)
     deadline_ms = parse_deadline_ms(request.headers)
     _, done = await predict_uploads(request, query, deadline_ms, max_files=1)
     result = done.results[0]
     if isinstance(result, ServiceError):
         raise result
-    masks = {found.class_id: found.mask for found in result.classes if found.mask is not None}
-    captions = {
-        found.class_id: class_caption(found.class_id, kind.name, found.probability)
-        + ("" if found.present else " (absent)")
-        for kind, found in zip(done.session.metadata.classes, result.classes, strict=False)
-    }
+    kinds = done.session.metadata.classes
+    layers = [
+        Layer(
+            position,
+            class_caption(found.class_id, kinds[position].name, found.probability)
+            + ("" if found.present else " (absent)"),
+            found.mask,
+        )
+        for position, found in enumerate(result.classes)
+    ]
     image = await asyncio.get_running_loop().run_in_executor(
-        engine_of(request).threads, draw_overlay, result.strip, masks, captions, result.verdict.words
+        engine_of(request).threads, draw_overlay, result.strip, layers, result.verdict.words
     )
     timing = timing_ms(done.predictions, done.seconds)
     record_metrics(request, done, timing)

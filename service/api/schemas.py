@@ -4,7 +4,6 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.geometry import CLASS_COUNT
 from service.model.health import Fault
 from service.model.metadata import (
     Calibration,
@@ -53,7 +52,7 @@ class CocoRle(BaseModel):
 class MultiPolygon(BaseModel):
     """A mask as GeoJSON (RFC 7946): per polygon its outer ring, then its holes. Units are pixels.
 
-    `[0, 0]` is the upper left corner of the strip, x points to the right and y down.
+    `[0, 0]` is the upper left corner of the image, x points to the right and y down.
     """
 
     type: Literal["MultiPolygon"] = Field(description="GeoJSON's name of the geometry")
@@ -63,9 +62,9 @@ class MultiPolygon(BaseModel):
 
 
 class InstanceResult(BaseModel):
-    """One connected defect; pixels connect by their edges. The upper left corner of the strip is `0, 0`."""
+    """One connected defect; pixels connect by their edges. The upper left corner of the image is `0, 0`."""
 
-    class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4")
+    class_id: int = Field(ge=1, description="of the class, by the model file")
     score: float = Field(description="mean probability of its pixels")
     bbox: tuple[int, int, int, int] = Field(description="left, top, width, height")
     area: int = Field(description="pixels")
@@ -76,14 +75,16 @@ class InstanceResult(BaseModel):
 
 
 class ClassResult(BaseModel):
-    """One class of defect on one strip."""
+    """One class of defect on one image."""
 
-    class_id: int = Field(ge=1, le=CLASS_COUNT, description="1 to 4, as in Kaggle's data set")
+    class_id: int = Field(ge=1, description="of the class, by the model file: as in the labels")
     name: str = Field(description="of the class, by the model file")
     present: bool = Field(
-        description="whether the strip holds a defect of this class, by the profile's thresholds"
+        description="whether the image holds a defect of this class, by the profile's thresholds"
     )
-    probability: float = Field(description="probability that the strip holds a defect of this class")
+    probability: float = Field(
+        description="probability that the image holds a defect of this class; of several tiles, the highest"
+    )
     area: int = Field(description="pixels of the mask")
     area_mm2: float | None = optional(description="with mm_per_px")
     rle: str | None = optional(
@@ -119,11 +120,15 @@ class ImageResult(BaseModel):
     verdict: VerdictName = Field(
         description="`defect`: a class is present and likely. `suspect`: a class may be there, a person has "
         "to look: its probability lies in the review band, or it has no mask. `ok`: neither. "
-        "`not_inspected`: nothing is known, since the file was refused or does not show steel"
+        "`not_inspected`: nothing is known, since the file was refused or does not show steel, or no defect "
+        "is known and a tile of the image does not show steel"
     )
     reason: str = Field(description="of the verdict, in words: classes with probability and area")
-    width: int | None = optional(description="pixels")
-    height: int | None = optional(description="pixels")
+    width: int | None = optional(description="of the image, in pixels")
+    height: int | None = optional(description="of the image, in pixels")
+    tiles: int | None = optional(
+        description="number of overlapping parts in which the image was answered, if there are several"
+    )
     sha256: str | None = optional(description="hash of the file's bytes")
     defect: bool | None = Field(
         None, description="whether any class is present; null if the strip was not inspected"
@@ -132,16 +137,17 @@ class ImageResult(BaseModel):
         description="the highest probability of the classes that are present, if any is"
     )
     health: HealthResult | None = optional(
-        description="measures of the image; none with STEEL_HEALTH=off or a model without limits"
+        description="measures of the image, or of its tile that is most unlike the training strips; none "
+        "with STEEL_HEALTH=off or a model without limits"
     )
-    classes: list[ClassResult] | None = optional(description="all four classes, in order")
+    classes: list[ClassResult] | None = optional(description="all classes of the model, in order")
     png: str | None = optional(
-        description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit "
-        "`class_id - 1` of a pixel for its class",
+        description="with mask_format=png: the masks of all classes as a grey PNG in base64, bit `n` of a "
+        "pixel for the `n`-th class, counted from 0; of 8 bits for up to 8 classes, of 16 for up to 16",
     )
     maps: str | None = optional(
-        description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, 1600 wide, "
-        "the maps of the four classes one below the other; all 0 if all classes are ruled out",
+        description="with maps=true: 255 x probability of every pixel as a grey PNG in base64, as wide as "
+        "the image, the maps of the classes one below the other; all 0 if all classes are ruled out",
     )
     strip: str | None = optional(
         description="with strip=true: the grey pixels that the model gets, as a PNG in base64"
@@ -187,8 +193,9 @@ class SplitInfo(BaseModel):
 class ModelInfo(ModelSummary):
     """The metadata of the model file."""
 
-    width: int = Field(description="of a strip, in pixels")
-    height: int = Field(description="of a strip, in pixels")
+    width: int = Field(description="of a tile, the network's input, in pixels")
+    height: int = Field(description="of a tile, in pixels")
+    pad: bool = Field(description="whether smaller images are padded by mirroring, if a request does not say")
     classes: tuple[DefectClass, ...] = Field(description="of defects")
     profiles: tuple[Profile, ...] = Field(description="operating points, each with its scores")
     split: SplitInfo = Field(description="numbers of strips for training and measuring")

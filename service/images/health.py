@@ -10,7 +10,7 @@ from service.geometry import Strip
 _Signed = npt.NDArray[np.int16]
 
 _ROWS_APART = 32
-"""Eight lines across the strip; more lines change no measure by a hundredth of its limits' distance."""
+"""Eight lines of 256 rows; more lines change no measure by a hundredth of its limits' distance."""
 _BLACK = 16
 """Columns that are darker on average show no steel: the strip ends there."""
 _SATURATED = 250
@@ -38,11 +38,24 @@ class HealthMeasures(NamedTuple):
     pixels that belong together (von Neumann's ratio)."""
 
 
+def measure_black(strip: Strip) -> float:
+    """Return the share of columns of a picture, uint8 ``[height, width]``, that show no steel."""
+    return 1 - len(_steel_columns(strip[_rows(strip)])) / int(strip.shape[1])
+
+
+def _rows(strip: Strip) -> npt.NDArray[np.int64]:
+    return np.arange(_ROWS_APART // 2, len(strip) - 1, _ROWS_APART)
+
+
+def _steel_columns(lines: Strip) -> npt.NDArray[np.int64]:
+    return np.flatnonzero(lines.mean(axis=0) >= _BLACK)
+
+
 def measure_health(strip: Strip) -> HealthMeasures:
-    """Measure a strip, uint8 ``[256, 1600]``, on some of its rows."""
-    rows = np.arange(_ROWS_APART // 2, len(strip) - 1, _ROWS_APART)
+    """Measure a strip or a tile, uint8 ``[height, width]``, on some of its rows."""
+    rows = _rows(strip)
     lines = strip[rows]
-    steel = np.flatnonzero(lines.mean(axis=0) >= _BLACK)
+    steel = _steel_columns(lines)
     black = 1 - len(steel) / strip.shape[1]
     if len(steel) < _FEWEST_COLUMNS:
         return HealthMeasures(black, float(lines.mean()), 0.0, 0.0, 1.0, 0.0, 0.0)

@@ -103,6 +103,19 @@ def read_frame(jpeg: bytes) -> Frame:
     return Frame(0, 0, False, scans)
 
 
+def read_jpeg_size(jpeg: bytes) -> tuple[int, int]:
+    """Return width and height by the header of the first frame.
+
+    Raises:
+        InvalidImageError: if there is none, or too much in front of it.
+    """
+    for marker, begin, _ in _segments(jpeg):
+        if marker in _FRAMES and begin + 9 < len(jpeg):
+            height, width = jpeg[begin + 5 : begin + 7], jpeg[begin + 7 : begin + 9]
+            return int.from_bytes(width), int.from_bytes(height)
+    raise InvalidImageError("the JPEG has no frame")
+
+
 def without_extras(jpeg: bytes) -> bytes:
     """Leave out of the header what viewers pass over, and libjpeg-turbo's interface calls corrupt.
 

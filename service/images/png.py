@@ -19,6 +19,16 @@ _MAX_CHUNKS = 10_000
 """Pillow reads each with some 50 lines of Python. 4 MB of pixels in chunks of 1 KB are 4,000."""
 
 
+def read_png_size(png: bytes) -> tuple[int, int]:
+    """Return width and height by the header.
+
+    Raises:
+        struct.error: if the file ends before.
+    """
+    width, height = struct.unpack_from(">II", png, 16)
+    return width, height
+
+
 def check_chunks(png: bytes) -> None:
     """Check, before anything is decoded, that there are not too many chunks, colour profiles or pictures.
 

@@ -4,6 +4,7 @@ Structure and tags: TIFF 6.0, sections 2, 8, 15 and 19.
 """
 
 import struct
+from collections.abc import Iterator
 from typing import Literal
 
 from PIL import Image
@@ -12,8 +13,10 @@ from service.errors import InvalidImageError, wrong_pixels
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
+_WIDTH, _HEIGHT = 256, 257
+_SHORT, _LONG = 3, 4
 _MAX_PIECES = 10_000
-"""Strips or tiles. A row each is 256, a tile of 16x16 each 1600, times the planes."""
+"""Strips or tiles. A row each is 256 for a strip, a tile of 16x16 each 1600, times the planes."""
 
 
 def check_pieces(tiff: bytes) -> None:
@@ -22,15 +25,46 @@ def check_pieces(tiff: bytes) -> None:
     Raises:
         InvalidImageError: if it does, or its directory is not whole.
     """
-    order: Literal["little", "big"] = "little" if tiff.startswith(b"II") else "big"
+    for tag, _, count, _ in _tags(tiff):
+        if tag in (_STRIP_OFFSETS, _TILE_OFFSETS) and count > _MAX_PIECES:
+            raise InvalidImageError(f"expected a TIFF of at most {_MAX_PIECES} strips or tiles, got {count}")
+
+
+def read_tiff_size(tiff: bytes) -> tuple[int, int]:
+    """Return width and height by the first directory.
+
+    Raises:
+        InvalidImageError: if it does not have them, or is not whole.
+    """
+    order = _order(tiff)
+    # A short number stands in the first two bytes of the value, whatever the order of the bytes.
+    found = {
+        tag: int.from_bytes(value[:2] if kind == _SHORT else value, order)
+        for tag, kind, count, value in _tags(tiff)
+        if tag in (_WIDTH, _HEIGHT) and kind in (_SHORT, _LONG) and count == 1
+    }
+    if len(found) < 2:
+        raise InvalidImageError("the TIFF does not say its size")
+    return found[_WIDTH], found[_HEIGHT]
+
+
+def _order(tiff: bytes) -> Literal["little", "big"]:
+    return "little" if tiff.startswith(b"II") else "big"
+
+
+def _tags(tiff: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """Yield tag, type, count and the four bytes of the value, or of where it is, of the first directory.
+
+    Raises:
+        InvalidImageError: if the directory is not whole.
+    """
+    order = _order(tiff)
     at = int.from_bytes(tiff[4:8], order)
     size = 12 * int.from_bytes(tiff[at : at + 2], order)
     directory = tiff[at + 2 : at + 2 + size]
     if not 0 < size == len(directory):
         raise InvalidImageError("the TIFF cannot be decoded: its directory is not whole")
-    for tag, _, count in struct.iter_unpack("<HHI4x" if order == "little" else ">HHI4x", directory):
-        if tag in (_STRIP_OFFSETS, _TILE_OFFSETS) and count > _MAX_PIECES:
-            raise InvalidImageError(f"expected a TIFF of at most {_MAX_PIECES} strips or tiles, got {count}")
+    yield from struct.iter_unpack("<HHI4s" if order == "little" else ">HHI4s", directory)
 
 
 def check_tiff(image: Image.Image) -> None:

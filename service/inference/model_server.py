@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
-from service.errors import DeadlineExceededError, ServiceError, unexpected
-from service.images.decode import format_of
+from service.errors import DeadlineExceededError, PayloadTooLargeError, ServiceError, counted, unexpected
+from service.images.decode import Size, format_of, read_size
 from service.inference.batcher import Batcher
 from service.inference.pipelines import Pipeline, QueueOptions, start_pipeline
 from service.inference.prediction import Job, Prediction, PredictOptions
@@ -52,7 +52,8 @@ class ModelServer:
     ) -> list[Prediction | ServiceError]:
         """Predict image files, each to a prediction or its own error.
 
-        A file that is not an image by its first bytes is refused at once and takes no place in the queue.
+        A file that is not an image by its first bytes, or has more tiles than the queue has places, is
+        refused at once and takes no place in the queue.
 
         Args:
             files: the bytes of the files.
@@ -61,14 +62,24 @@ class ModelServer:
 
         Raises:
             QueueFullError: at once, if there is no room for all images, or no time.
+            PayloadTooLargeError: at once, if there never is room for all of them.
             UnavailableError: if the queue is closed.
         """
         refusals: list[ServiceError | None] = []
         jobs: list[Job] = []
+        total = 0
         for data in files:
-            refusals.append(_refusal(data))
+            size = read_size(data)
+            places = self.pipeline.rules.places(size)
+            refusals.append(self._refusal(data, size, places))
             if refusals[-1] is None:
-                jobs.append(Job(data, options))
+                jobs.append(Job(data, options, places))
+                total += places
+        if total > self.batcher.max_queue_size:
+            raise PayloadTooLargeError(
+                f"expected images of at most {counted(self.batcher.max_queue_size, 'tile')} in one request, "
+                f"as many as may wait (STEEL_MAX_QUEUE_SIZE), got {total}"
+            )
         futures = self.pipeline.put_all(jobs, deadline) if jobs else []
         try:
             await _all_done(futures, deadline)
@@ -77,6 +88,19 @@ class ModelServer:
                 _give_up(future)
         results = iter([_result(future) for future in futures])
         return [next(results) if refusal is None else refusal for refusal in refusals]
+
+    def _refusal(self, data: bytes, size: Size | None, places: int) -> ServiceError | None:
+        try:
+            format_of(data)
+        except ServiceError as error:
+            return error
+        most, tile = self.batcher.max_queue_size, self.pipeline.rules.tile
+        if places > most:
+            return PayloadTooLargeError(
+                f"expected an image of at most {counted(most, 'tile')} of {tile} pixels, as many as may wait "
+                f"(STEEL_MAX_QUEUE_SIZE), got {size}, {places} tiles"
+            )
+        return None
 
     @property
     def held(self) -> bool:
@@ -130,11 +154,3 @@ def _result(future: asyncio.Future[Prediction]) -> Prediction | ServiceError:
     if error is None:
         return future.result()
     return error if isinstance(error, ServiceError) else unexpected(error)
-
-
-def _refusal(data: bytes) -> ServiceError | None:
-    try:
-        format_of(data)
-    except ServiceError as error:
-        return error
-    return None

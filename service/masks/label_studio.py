@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.geometry import ColumnMask
-from service.masks.overlay import COLOURS
+from service.masks.palette import COLOURS
 from service.masks.rle import RleError
 
 _FROM, _TO = "defects", "strip"
@@ -40,10 +40,10 @@ def brush_region(class_id: int, name: str, probability: float, mask: ColumnMask)
 
 
 def labelling_interface(names: Mapping[int, str]) -> str:
-    """Return the labelling interface, XML, for classes by their ids."""
+    """Return the labelling interface, XML, for all classes of a model by their ids."""
     labels = [
-        f'    <Label value={quoteattr(name)} background="#{bytes(COLOURS[class_id]).hex()}"/>'
-        for class_id, name in sorted(names.items())
+        f'    <Label value={quoteattr(name)} background="#{bytes(COLOURS[position]).hex()}"/>'
+        for position, (_, name) in enumerate(sorted(names.items()))
     ]
     return "\n".join(
         [

@@ -16,7 +16,7 @@ Runs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One connected defect. Coordinates are pixels from the strip's upper left corner, x to the right."""
+    """One connected defect. Coordinates are pixels from the frame's upper left corner, x to the right."""
 
     class_id: int
     score: float
@@ -57,10 +57,7 @@ def instances(class_id: int, mask: ColumnMask, pixels: npt.NDArray[np.uint8]) ->
     """
     runs = _runs(mask)
     polygons, polygon_of_run = _connected(runs)
-    sums = np.zeros((pixels.shape[0], pixels.shape[1] + 1), dtype=np.int64)
-    np.cumsum(pixels, axis=1, out=sums[:, 1:])
-    x, top, bottom = runs
-    total = np.bincount(polygon_of_run, weights=sums[x, bottom] - sums[x, top], minlength=len(polygons))
+    total = np.bincount(polygon_of_run, weights=_sums(pixels, runs), minlength=len(polygons))
     found = []
     for polygon, probability in zip(polygons, total, strict=True):
         left, upper, right, lower = (int(edge) for edge in polygon.bounds)
@@ -75,6 +72,15 @@ def instances(class_id: int, mask: ColumnMask, pixels: npt.NDArray[np.uint8]) ->
             )
         )
     return sorted(found, key=lambda one: -one.area)
+
+
+def _sums(pixels: npt.NDArray[np.uint8], runs: Runs) -> npt.NDArray[np.int64]:
+    """Return the sum of the pixels of each run."""
+    x, top, bottom = runs
+    edges = np.stack([x, x], axis=1) * pixels.shape[1] + np.stack([top, bottom], axis=1)
+    flat = np.append(pixels.reshape(-1), np.uint8(0))  # the last run may end with the last pixel
+    sums: npt.NDArray[np.int64] = np.add.reduceat(flat, edges.reshape(-1), dtype=np.int64)[::2]
+    return sums
 
 
 def _runs(mask: ColumnMask) -> Runs:

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 from service.errors import ModelFileError
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
 from service.masks.rle import decode
 from service.model.postprocess import byte_threshold
 from service.model.providers import CPU, OPENVINO, GpuOptions
@@ -69,23 +68,24 @@ def prove(session: Session) -> None:
         ModelFileError: if the golden strip cannot be read, a class probability differs by more than 0.05,
             or more than 1 pixel in 1,000 of a mask differs: more than float16 and int8 arithmetic explain.
     """
-    golden = session.metadata.golden
-    point = session.metadata.profiles[0]
+    metadata = session.metadata
+    golden, point = metadata.golden, metadata.profiles[0]
+    height, width = metadata.height, metadata.width
     try:
         strip = golden.strip()
-        expected = [decode(code, height=HEIGHT, width=WIDTH) for code in golden.rle]
+        expected = [decode(code, height=height, width=width) for code in golden.rle]
     except (OSError, ValueError) as error:
         raise ModelFileError(f"the golden strip cannot be read: {error}") from error
-    if strip.shape != (HEIGHT, WIDTH):
+    if strip.shape != (height, width):
         raise ModelFileError(f"the golden strip cannot be read: its shape is {strip.shape}")
     classes, masks = session.infer([strip])[0]
-    for index in range(CLASS_COUNT):
+    for index, kind in enumerate(metadata.classes):
         difference = abs(float(classes[index]) - golden.class_probability[index])
         mask = masks[index] >= byte_threshold(point.threshold[index])
         agreement = float(np.mean(mask == expected[index]))
         # Written so that a NaN fails too.
         if not (difference <= 0.05 and agreement >= 0.999):
             raise ModelFileError(
-                f"the golden strip is answered wrongly for class {index + 1} on {session.provider}: "
+                f"the golden strip is answered wrongly for class {kind.id} on {session.provider}: "
                 f"probability differs by {difference:.3f}, {agreement:.4%} of the pixels agree"
             )

@@ -245,6 +245,11 @@ class ModelMetadata(_Frozen):
                 raise ValueError(f"expected {len(ids)} values in {field}, one per class, got {length}")
         return self
 
+    @property
+    def class_ids(self) -> tuple[int, ...]:
+        """The ids of the classes, in order."""
+        return tuple(kind.id for kind in self.classes)
+
     def profile(self, name: str) -> Profile | None:
         """Return the profile of this name, or None."""
         return next((profile for profile in self.profiles if profile.name == name), None)

@@ -13,7 +13,7 @@ import onnxruntime
 from pydantic import ValidationError
 
 from service.errors import DeviceLostError, ModelFileError
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 from service.model.cpu_quota import cpu_quota
 from service.model.io_binding import BoundRuns
 from service.model.metadata import METADATA_KEY, ModelMetadata
@@ -26,24 +26,21 @@ Device = KnownDevice | Literal["auto"]
 CPU_DEVICES = ("cpu", "openvino")
 """Devices on which strips run in parallel, not in batches."""
 
-_INPUT = ("image", "tensor(uint8)", [HEIGHT, WIDTH])
-_OUTPUTS = (
-    ("class_probability", "tensor(float)", [CLASS_COUNT]),
-    ("mask_probability", "tensor(uint8)", [CLASS_COUNT, WIDTH, HEIGHT]),
-)
+_INPUT = "image"
+_CLASSES, _MASKS = "class_probability", "mask_probability"
 
 
 class Probabilities(NamedTuple):
-    """The model's outputs for one strip."""
+    """The model's outputs for one tile."""
 
     classes: npt.NDArray[np.float32]
-    """float32 ``[4]``: probability that the strip holds a defect of the class."""
+    """float32 ``[classes]``: probability that the tile holds a defect of the class."""
     masks: npt.NDArray[np.uint8]
-    """uint8 ``[4, 1600, 256]``: 255 x probability of each pixel, column-major."""
+    """uint8 ``[classes, width, height]``: 255 x probability of each pixel, column-major."""
 
 
 class Session(Protocol):
-    """Infers the probabilities of strips."""
+    """Infers the probabilities of tiles: strips of the model's size."""
 
     @property
     def metadata(self) -> ModelMetadata:
@@ -130,10 +127,17 @@ class OrtSession:
         else:
             self._session = open_gpu(file, device, threads, self.batch_sizes[-1], options)
         self.provider: str = self._session.get_providers()[0]
-        self.metadata = _read_metadata(self._session, path)
-        _check_contract(self._session, path)
+        self.metadata = read_metadata(self._session, path)
+        _check_contract(self._session, self.metadata, path)
+        self._tile = (self.metadata.height, self.metadata.width)
         self._bound = (
-            bind(self._session, device="cuda", batch_sizes=self.batch_sizes, graphs=options.graphs)
+            bind(
+                self._session,
+                self.metadata,
+                device="cuda",
+                batch_sizes=self.batch_sizes,
+                graphs=options.graphs,
+            )
             if self.batches
             else None
         )
@@ -151,14 +155,14 @@ class OrtSession:
     def warm_up(self) -> None:
         """Run every batch size once, so that no request pays for the first run."""
         for size in self.batch_sizes:
-            self._run(np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8))
+            self._run(np.zeros((size, *self._tile), dtype=np.uint8))
 
     def _infer_batch(self, strips: Sequence[Strip]) -> list[Probabilities]:
         size = next(size for size in self.batch_sizes if size >= len(strips))
         if size == 1:
             images = strips[0][np.newaxis]
         else:
-            images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
+            images = np.zeros((size, *self._tile), dtype=np.uint8)
             for row, strip in enumerate(strips):
                 images[row] = strip
         classes, masks = self._run(images)
@@ -172,8 +176,7 @@ class OrtSession:
                 if _is_lost(error):
                     raise DeviceLostError(f"the GPU fails: {error}") from error
                 raise
-        names = [name for name, _, _ in _OUTPUTS]
-        return self._session.run(names, {_INPUT[0]: images})
+        return self._session.run([_CLASSES, _MASKS], {_INPUT: images})
 
 
 def _is_lost(error: Exception) -> bool:
@@ -185,18 +188,21 @@ def _is_lost(error: Exception) -> bool:
 
 
 def bind(
-    session: onnxruntime.InferenceSession, *, device: str, batch_sizes: Sequence[int], graphs: bool
+    session: onnxruntime.InferenceSession,
+    metadata: ModelMetadata,
+    *,
+    device: str,
+    batch_sizes: Sequence[int],
+    graphs: bool,
 ) -> BoundRuns:
     """Bind the contract's input and outputs to memory of a device; see ``BoundRuns``."""
+    classes, height, width = len(metadata.classes), metadata.height, metadata.width
     return BoundRuns(
         session,
         device=device,
-        input_name=_INPUT[0],
-        input_shape=(HEIGHT, WIDTH),
-        outputs={
-            "class_probability": ((CLASS_COUNT,), np.float32),
-            "mask_probability": ((CLASS_COUNT, WIDTH, HEIGHT), np.uint8),
-        },
+        input_name=_INPUT,
+        input_shape=(height, width),
+        outputs={_CLASSES: ((classes,), np.float32), _MASKS: ((classes, width, height), np.uint8)},
         batch_sizes=batch_sizes,
         graphs=graphs,
     )
@@ -210,7 +216,12 @@ def batch_sizes(largest: int) -> tuple[int, ...]:
     return tuple(sizes) if largest <= sizes[-1] else (*sizes, largest)
 
 
-def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:
+def read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMetadata:
+    """Read the metadata of a model file.
+
+    Raises:
+        ModelFileError: if it has none, or none that is understood.
+    """
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise ModelFileError(
@@ -222,11 +233,15 @@ def _read_metadata(session: onnxruntime.InferenceSession, path: Path) -> ModelMe
         raise ModelFileError(f"the metadata of {path} cannot be read: {error}") from error
 
 
-def _check_contract(session: onnxruntime.InferenceSession, path: Path) -> None:
+def _check_contract(session: onnxruntime.InferenceSession, metadata: ModelMetadata, path: Path) -> None:
+    classes, height, width = len(metadata.classes), metadata.height, metadata.width
     found = [
         [(node.name, node.type, list(node.shape[1:])) for node in nodes]
         for nodes in (session.get_inputs(), session.get_outputs())
     ]
-    expected = [[_INPUT], list(_OUTPUTS)]
+    expected = [
+        [(_INPUT, "tensor(uint8)", [height, width])],
+        [(_CLASSES, "tensor(float)", [classes]), (_MASKS, "tensor(uint8)", [classes, width, height])],
+    ]
     if found != expected:
-        raise ModelFileError(f"{path}: expected inputs and outputs {expected}, got {found}")
+        raise ModelFileError(f"{path}: expected inputs and outputs {expected} by its metadata, got {found}")

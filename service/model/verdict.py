@@ -34,6 +34,7 @@ def not_inspected(reason: str) -> Verdict:
 class Review(NamedTuple):
     """What a model says about its classes for a verdict."""
 
+    class_ids: tuple[int, ...]
     names: tuple[str, ...]
     bands: ReviewBands | None
     """See ``ModelMetadata.review_bands``."""
@@ -41,7 +42,8 @@ class Review(NamedTuple):
     @classmethod
     def by(cls, metadata: ModelMetadata) -> Self:
         """Return the review of a model's answers."""
-        return cls(tuple(kind.name for kind in metadata.classes), metadata.review_bands)
+        names = tuple(kind.name for kind in metadata.classes)
+        return cls(metadata.class_ids, names, metadata.review_bands)
 
     def bands_at(self, point: OperatingPoint) -> list[ReviewBand]:
         """Return the band of each class, widened to hold its class threshold."""
@@ -76,9 +78,9 @@ def judge(classes: Sequence[ClassMask], review: Review, point: OperatingPoint) -
         return Verdict("defect", "; ".join(defects))
     if suspects:
         return Verdict("suspect", "; ".join(suspects))
-    likeliest = max(classes, key=lambda found: found.probability)
-    name = review.names[likeliest.class_id - 1]
-    return Verdict("ok", f"likeliest defect: {name} {_per_cent(likeliest.probability)}")
+    likeliest = max(range(len(classes)), key=lambda index: classes[index].probability)
+    probability = _per_cent(classes[likeliest].probability)
+    return Verdict("ok", f"likeliest defect: {review.names[likeliest]} {probability}")
 
 
 def _per_cent(probability: float) -> str:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from service.app import create_app
 from service.geometry import Strip
-from service.images.decode import decode
+from service.images.decode import Size, decode
 from service.model.session import OrtSession, Probabilities
 from service.settings import Settings
 from tests.support.images import encoded, png
@@ -89,9 +89,9 @@ async def test_422_a_wrong_deadline(client: httpx.AsyncClient, deadline: str) ->
     check(response, 422, "invalid-parameter", "X-Deadline-Ms")
 
 
-async def test_422_a_wrong_size(client: httpx.AsyncClient) -> None:
+async def test_422_an_image_that_is_too_small(client: httpx.AsyncClient) -> None:
     small = encoded(Image.new("L", (800, 600)), "PNG")
-    detail = "expected an image of 1600x256 pixels, got a PNG of 800x600"
+    detail = "expected an image of at least 1600x256 pixels, got a PNG of 800x600; pad=true"
     check(await client.post("/predict", content=small, headers=PNG), 422, "invalid-image", detail)
     files = {"file": ("a.png", small, "image/png")}
     check(await client.post("/predict", files=files), 422, "invalid-image", detail)
@@ -253,10 +253,10 @@ async def test_what_is_no_image_takes_no_room(gated: GatedSession) -> None:
 async def test_a_bug_with_one_file_fails_that_file_alone(
     client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(data: bytes, *, max_pixels: int, bits: int | None) -> Strip:
+    def breaks(data: bytes, *, max_pixels: int, bits: int | None, least: Size | None) -> Strip:
         if data == b"BM bad":
             raise MemoryError("secret")
-        return decode(data, max_pixels=max_pixels, bits=bits)
+        return decode(data, max_pixels=max_pixels, bits=bits, least=least)
 
     monkeypatch.setattr("service.inference.prediction.decode", breaks)
     files = [("file", (name, data, "image/png")) for name, data in (("a", STRIP), ("b", b"BM bad"))]

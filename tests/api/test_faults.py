@@ -191,7 +191,8 @@ async def test_a_gpu_that_disappears_turns_readiness_off(
 ) -> None:
     """A session with buffers bound as on a GPU, whose run then fails with CUDA's words."""
     session, fatal = OrtSession(tiny_model), list[Exception]()
-    bound = bind(open_cpu(read_model(tiny_model), 1), device="cpu", batch_sizes=(1,), graphs=False)
+    plain = open_cpu(read_model(tiny_model), 1)
+    bound = bind(plain, session.metadata, device="cpu", batch_sizes=(1,), graphs=False)
     session._bound, session.max_parallel_runs, session.batches = bound, 1, True
     async with running_app(create_app(Settings(), session=session, on_fatal=fatal.append)) as client:
 

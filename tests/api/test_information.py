@@ -119,6 +119,7 @@ async def test_openapi_documents_every_parameter_error_and_body(client: httpx.As
         "min_area",
         "mask_format",
         "bits",
+        "pad",
         "instances",
         "maps",
         "strip",

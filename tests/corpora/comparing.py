@@ -1,16 +1,11 @@
 """Grey values by OpenCV's decoders, to compare ours with."""
 
-import io
-
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pytest
-from PIL import Image
 
 from service.errors import ServiceError
-from service.geometry import Strip
-from service.images import decode
+from service.images.decode import decode
 
 Grey = npt.NDArray[np.uint8]
 """``[height, width]``."""
@@ -18,21 +13,17 @@ Grey = npt.NDArray[np.uint8]
 _MAX_PIXELS = 20_000_000
 
 
-def outcome(data: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
+def outcome(data: bytes) -> str:
     """Decode a picture of any size; say whether both decoders agree, or who refuses it.
 
     Returns:
         "agrees", "differs by N", "both refuse", "OpenCV refuses" or "refused: REASON".
     """
     theirs = by_opencv(data)
-    height, width = theirs.shape if theirs is not None else _size(data)
-    with monkeypatch.context() as patch:
-        patch.setattr(decode, "WIDTH", width)
-        patch.setattr(decode, "HEIGHT", height)
-        try:
-            ours: Strip = decode.decode(data, max_pixels=_MAX_PIXELS, bits=16)
-        except ServiceError as error:
-            return "both refuse" if theirs is None else f"refused: {error}"
+    try:
+        ours = decode(data, max_pixels=_MAX_PIXELS, bits=16)
+    except ServiceError as error:
+        return "both refuse" if theirs is None else f"refused: {error}"
     if theirs is None:
         return "OpenCV refuses"
     difference = int(np.abs(ours.astype(np.int16) - theirs).max())
@@ -52,12 +43,3 @@ def by_opencv(data: bytes) -> Grey | None:
     if pixels is None:
         return None
     return (pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)).astype(np.uint8)
-
-
-def _size(data: bytes) -> tuple[int, int]:
-    """Return height and width by the header, 1 and 1 if it cannot be read."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.height, image.width
-    except Exception:  # whatever Pillow raises for files that are no pictures
-        return 1, 1

@@ -17,12 +17,12 @@ PILLOW = ROOT / ".corpora" / "Tests" / "images"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
-def outcomes(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def outcomes(folder: Path, package: str) -> dict[str, str]:
     """Return the outcome of each picture, by its path in the folder."""
     if not folder.is_dir():
         pytest.skip(f"no pictures in {folder}: {package}")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    return {str(file.relative_to(folder)): outcome(file.read_bytes(), monkeypatch) for file in files}
+    return {str(file.relative_to(folder)): outcome(file.read_bytes()) for file in files}
 
 
 def unexpected(found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
@@ -41,8 +41,8 @@ def unexpected(found: dict[str, str], wanted: dict[str, str]) -> dict[str, str]:
     return wrong | dict.fromkeys(wanted.keys() - needed, "no file needs it")
 
 
-def test_png_suite(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = outcomes(PNG_SUITE, "apt-get install libsixel-examples", monkeypatch)
+def test_png_suite() -> None:
+    found = outcomes(PNG_SUITE, "apt-get install libsixel-examples")
     assert len(found) == 174
     for name, result in found.items():
         colour, bits = re.fullmatch(r".*(\d)[a-z](\d\d)\.png", name).groups()  # type: ignore[union-attr]
@@ -54,14 +54,14 @@ def test_png_suite(monkeypatch: pytest.MonkeyPatch) -> None:
             assert result == "agrees", name
 
 
-def test_pictures_of_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = outcomes(GO, "apt-get install golang-golang-x-image-dev", monkeypatch)
+def test_pictures_of_go() -> None:
+    found = outcomes(GO, "apt-get install golang-golang-x-image-dev")
     assert len(found) > 60
     assert unexpected(found, GO_EXCEPTIONS) == {}
 
 
-def test_pictures_of_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = outcomes(PILLOW, "make .corpora/.installed", monkeypatch)
+def test_pictures_of_pillow() -> None:
+    found = outcomes(PILLOW, "make .corpora/.installed")
     assert len(found) > 600
     assert unexpected(found, PILLOW_EXCEPTIONS) == {}
 

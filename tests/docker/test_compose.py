@@ -34,7 +34,9 @@ def container() -> Iterator[str]:
 def test_the_answer_is_that_of_the_model(container: str) -> None:
     session = OrtSession(find_model(ROOT / "models/steel-unet-resnet18-fast"))
     probabilities = session.infer([decode(EXAMPLE, max_pixels=409_600)])[0]
-    expected = apply_operating_point(probabilities.classes, probabilities.masks, session.metadata.profiles[0])
+    expected = apply_operating_point(
+        probabilities.classes, probabilities.masks, session.metadata.profiles[0], session.metadata.class_ids
+    )
     answer = httpx.post(f"{URL}/predict", content=EXAMPLE, headers=PNG, timeout=60).json()
     assert answer["model"]["sha256"] == session.sha256
     classes = answer["images"][0]["classes"]

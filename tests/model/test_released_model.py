@@ -69,7 +69,7 @@ async def test_the_service_gives_the_masks_that_evaluate_uses(
     masks = 0
     for strip in read_kaggle(severstal)[:30]:
         answer = session.infer([read_image(strip.path)])[0]
-        expected = apply_operating_point(answer.classes, answer.masks, point)
+        expected = apply_operating_point(answer.classes, answer.masks, point, session.metadata.class_ids)
         response = await client.post(
             "/predict", content=strip.path.read_bytes(), headers={"Content-Type": "image/jpeg"}
         )

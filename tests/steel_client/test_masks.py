@@ -55,7 +55,7 @@ def test_random_masks_come_back(seed: int, density: float, grain: int) -> None:
     np.testing.assert_array_equal(masks.decode_coco(coco["counts"], **SIZE), mask.T)
     np.testing.assert_array_equal(masks.decode_coco(plain["counts"], **SIZE), mask.T)
     np.testing.assert_array_equal(masks.decode_polygons(outline(mask)["coordinates"], **SIZE), mask.T)
-    picture = formats.png([None, mask, ~mask])
+    picture = formats.png([None, mask, ~mask], mask.shape)
     for bit, expected in enumerate((np.zeros_like(mask), mask, ~mask)):
         np.testing.assert_array_equal(masks.decode_bit(picture, bit, **SIZE), expected.T)
 

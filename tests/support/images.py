@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image
 
 from service.geometry import Strip
-from service.images.decode import decode
+from service.images.decode import Size, decode
 
 MAX_PIXELS = 16_000_000
+STRIP = Size(1600, 256)
 
 
 def png(strip: Strip) -> bytes:
@@ -35,6 +36,6 @@ def grey_image(width: int = 1600, height: int = 256, value: int = 90) -> Image.I
     return Image.fromarray(np.full((height, width), value, dtype=np.uint8))
 
 
-def read(data: bytes, bits: int | None = None) -> Strip:
-    """Decode an image file."""
-    return decode(data, max_pixels=MAX_PIXELS, bits=bits)
+def read(data: bytes, bits: int | None = None, least: Size | None = STRIP) -> Strip:
+    """Decode an image file, of at least a strip's size by default."""
+    return decode(data, max_pixels=MAX_PIXELS, bits=bits, least=least)

@@ -5,8 +5,10 @@ from typing import Any
 from service.api.uploads import RAW_TYPES
 
 DESCRIPTION = """
-Finds surface defects on photographs of steel strip (1600 x 256 pixels) and answers a mask and a
-probability for each of four classes of defect.
+Finds surface defects on photographs of steel strip and answers a mask and a probability for each class
+of defect. `GET /model` says which classes the model knows, and the size of its tile; the shipped models
+have four classes and tiles of 1600 x 256 pixels. A larger image is answered in overlapping tiles, and its
+masks are of the whole image.
 
 Try it: open **POST /predict**, press *Try it out*, choose an image file and press *Execute*.
 
@@ -16,7 +18,7 @@ top to bottom, then left to right. In Python:
 ```python
 import numpy as np
 
-def decode(rle, height=256, width=1600):
+def decode(rle, height=256, width=1600):  # of the image
     numbers = np.array(rle.split(), dtype=int)
     mask = np.zeros(height * width, dtype=bool)
     for start, length in zip(numbers[::2], numbers[1::2]):
@@ -69,8 +71,8 @@ BODY: dict[str, Any] = {
                             "type": "array",
                             "minItems": 1,
                             "items": {"type": "string", "format": "binary"},
-                            "description": "one image or several, 1600 wide and 256 high: JPEG, PNG, BMP, "
-                            "TIFF or WebP, 8-bit grey or RGB, or 16-bit grey",
+                            "description": "one image or several, of the model's tile size or larger: JPEG, "
+                            "PNG, BMP, TIFF or WebP, 8-bit grey or RGB, or 16-bit grey",
                         }
                     },
                 }
@@ -82,11 +84,11 @@ BODY: dict[str, Any] = {
 
 
 def _per_class(one: str, four: str) -> dict[str, dict[str, str]]:
-    """Examples of a parameter with a value for all classes, or one for each."""
+    """Examples of a parameter with a value for all classes, or one for each of a shipped model's."""
     return {
         "none": {"summary": "as the profile says", "value": ""},
         "one": {"summary": "the same for every class", "value": one},
-        "four": {"summary": "one per class", "value": four},
+        "four": {"summary": "one per class, for a model of four", "value": four},
     }
 
 

@@ -31,9 +31,9 @@ _DESCRIPTIONS = {
     404: "No model of this name or version serves.",
     408: "The body did not arrive in time.",
     409: "Another reload is running.",
-    413: "Too many bytes, files or pixels.",
+    413: "Too many bytes, files, pixels or tiles.",
     415: "Not a supported image type or content coding.",
-    422: "A parameter is wrong, or an image cannot be decoded or has the wrong size.",
+    422: "A parameter is wrong, or an image cannot be decoded or is too small.",
     429: "The queue is full; `Retry-After` says in how many seconds there should be room.",
     500: "Anything else; the service's log has the reason under the request id.",
     503: "Not ready yet, or shutting down; see `Retry-After`.",
@@ -56,6 +56,13 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
         PayloadTooLargeError("expected at most 16000000 pixels, got a PNG of 16000x2560 = 40960000"),
     ),
     (
+        "too many tiles",
+        PayloadTooLargeError(
+            "expected an image of at most 64 tiles of 1600x256 pixels, as many as may wait "
+            "(STEEL_MAX_QUEUE_SIZE), got 8192x2816, 84 tiles"
+        ),
+    ),
+    (
         "no image",
         UnsupportedMediaTypeError(
             "expected an image of type JPEG, PNG, BMP, TIFF, WEBP, got a file that begins with the bytes "
@@ -67,8 +74,8 @@ _EXAMPLES: tuple[tuple[str, ServiceError], ...] = (
         UnsupportedMediaTypeError("expected a Content-Encoding of gzip, deflate or none, got 'br'"),
     ),
     (
-        "wrong size",
-        InvalidImageError("expected an image of 1600x256 pixels, got a PNG of 800x600"),
+        "too small",
+        InvalidImageError("expected an image of at least 1600x256 pixels, got a PNG of 800x600"),
     ),
     ("truncated", InvalidImageError("the JPEG cannot be decoded: Premature end of JPEG file")),
     (

@@ -8,7 +8,7 @@ from service.api.dataplane import engine_of
 from service.api.openapi.problems import error_answers
 from service.api.v2.routes import MODEL_PATH, NO_SUCH_MODEL, PLATFORM, VERSION_PATH, served
 from service.api.v2.schemas import ConfigTensor, IndexEntry, ModelConfig, TensorMetadata
-from service.api.v2.tensors import INPUT, OUTPUTS
+from service.api.v2.tensors import INPUT, outputs_of
 from service.errors import NotSupportedError
 from service.model.metadata import ModelMetadata
 
@@ -67,7 +67,7 @@ def _config(metadata: ModelMetadata) -> ModelConfig:
         platform=PLATFORM,
         max_batch_size=0,
         input=(_config_tensor(INPUT),),
-        output=tuple(_config_tensor(tensor) for tensor in OUTPUTS),
+        output=tuple(_config_tensor(tensor) for tensor in outputs_of(len(metadata.classes))),
     )
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from service.api.uploads import UploadLimits
 from service.api.v2.schemas import InferRequest, RequestInput, RequestOutput, TensorMetadata
-from service.api.v2.tensors import INPUT, OUTPUTS, from_base64, shown, split_bytes, wrong
+from service.api.v2.tensors import INPUT, from_base64, shown, split_bytes, wrong
 from service.errors import PayloadTooLargeError, counted
 
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
@@ -18,7 +18,7 @@ JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 _MAX_JSON_VALUES = 256
 """Most JSON values in a request besides its images: a value of two bytes takes many times that in memory."""
 _MAX_PARAMETER_CHARACTERS = 256
-_POINT_PARAMETERS = ("profile", "class_threshold", "threshold", "min_area", "bits")
+_POINT_PARAMETERS = ("profile", "class_threshold", "threshold", "min_area", "bits", "pad")
 _KNOWN_PARAMETERS = {*_POINT_PARAMETERS, "timeout", "binary_data_output"}
 _IGNORED_PARAMETERS = {"priority", "sequence_id", "sequence_start", "sequence_end", "content_type"}
 """Accepted and ignored: clients of other servers send them; strips have no sequence and no priority."""
@@ -42,13 +42,16 @@ class ParsedRequest:
     """The requested tensors, and whether as binary data."""
 
 
-def read_request(body: bytes, json_bytes: int | None, limits: UploadLimits) -> ParsedRequest:
+def read_request(
+    body: bytes, json_bytes: int | None, limits: UploadLimits, outputs: Sequence[TensorMetadata]
+) -> ParsedRequest:
     """Read the body of an infer request.
 
     Args:
         body: JSON, followed by binary data.
         json_bytes: length of the JSON; None if there is nothing else.
         limits: of the files.
+        outputs: of the model.
 
     Raises:
         InvalidParameterError: if it does not follow the protocol, or requests an unsupported feature.
@@ -70,7 +73,9 @@ def read_request(body: bytes, json_bytes: int | None, limits: UploadLimits) -> P
         _files(request.inputs[0], binary, limits),
         {name: _point_text(name, parameters[name]) for name in _POINT_PARAMETERS if name in parameters},
         _seconds(parameters.get("timeout", 0)),
-        _requested(request.outputs, _flag(parameters, "binary_data_output", "parameters", default=False)),
+        _requested(
+            request.outputs, outputs, _flag(parameters, "binary_data_output", "parameters", default=False)
+        ),
     )
 
 
@@ -146,6 +151,8 @@ def _check_parameters(parameters: dict[str, Any], where: str) -> None:
 
 def _point_text(name: str, value: object) -> str:
     """Return a parameter as text, as a query has it."""
+    if name == "pad" and isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise wrong(f"parameters.{name}", "expected text or a number")
     text = str(value)  # of 4,300 digits at most: the JSON parser refuses longer integers, as Python does
@@ -164,15 +171,17 @@ def _whole(where: str, value: object) -> int:
     return value
 
 
-def _requested(outputs: Sequence[RequestOutput] | None, binary: bool) -> list[tuple[TensorMetadata, bool]]:
-    if not outputs:
-        return [(tensor, binary) for tensor in OUTPUTS]
-    known = {tensor.name: tensor for tensor in OUTPUTS}
+def _requested(
+    requested: Sequence[RequestOutput] | None, outputs: Sequence[TensorMetadata], binary: bool
+) -> list[tuple[TensorMetadata, bool]]:
+    if not requested:
+        return [(tensor, binary) for tensor in outputs]
+    known = {tensor.name: tensor for tensor in outputs}
     found = []
-    for index, output in enumerate(outputs):
+    for index, output in enumerate(requested):
         where = f"outputs[{index}]"
         if output.name not in known:
-            names = ", ".join(tensor.name for tensor in OUTPUTS)
+            names = ", ".join(tensor.name for tensor in outputs)
             raise wrong(f"{where}.name", f"expected one of {names}, each once, got {shown(output.name)!r}")
         _check_parameters(output.parameters, where)
         binary_data = _flag(output.parameters, "binary_data", f"{where}.parameters", default=binary)

@@ -36,12 +36,12 @@ from service.api.v2.schemas import (
     ServerMetadata,
     ServerReady,
 )
-from service.api.v2.tensors import INPUT, OUTPUTS, Tensor, Values, write_response
-from service.errors import NotFoundError, NotInspectedError, ServiceError
+from service.api.v2.tensors import INPUT, Tensor, Values, outputs_of, write_response
+from service.errors import InvalidParameterError, NotFoundError, NotInspectedError, ServiceError
 from service.http.content_coding import CODING_HEADER, accepted_coding, compress
-from service.inference.prediction import Prediction
+from service.inference.prediction import Prediction, PredictOptions
 from service.masks.formats import class_bits
-from service.model.metadata import ModelMetadata
+from service.model.metadata import ModelMetadata, Profile
 
 T = TypeVar("T")
 
@@ -133,7 +133,8 @@ async def v2_infer(
     """Answer masks and probabilities of image files, elements of the BYTES tensor `image`.
 
     In JSON they are in base64; as binary data they are the files themselves. If one image fails, the request
-    fails with that image's status; a strip that does not show steel fails with 422.
+    fails with that image's status; a strip that does not show steel fails with 422. The tensor `mask` needs
+    images of one size.
     """
     return await _infer(request, name, None, deadline_ms, json_bytes)
 
@@ -157,10 +158,10 @@ async def _infer(
     with engine_of(request).hold() as server:
         metadata = server.session.metadata
         _check_model(metadata, name, version)
-        parsed = await _read(request, deadline, json_bytes)
+        parsed = await _read(request, metadata, deadline, json_bytes)
         if parsed.seconds is not None:
             deadline = min(deadline, began + parsed.seconds)
-        point, options = _query(parsed).options(metadata, settings_of(request))
+        point, options = _options(request, metadata, parsed)
         if any(tensor.name == "rle" for tensor, _ in parsed.outputs):
             options = replace(options, mask_format="rle")
         done = await predict_files(request, server, parsed.files, point, options, deadline)
@@ -169,6 +170,7 @@ async def _infer(
                 report_failures(request, done.failures[1:])
                 record_metrics(request, done, timing_ms(done.predictions, done.seconds))
                 raise failure.about(f"{INPUT.name}[{index}]") from failure
+        _check_sizes(parsed, done)
         # Still held: a draining service must not end before the answer is written.
         coding = accepted_coding(",".join(request.headers.getlist("accept-encoding")))
         answer, length = await _on_thread(
@@ -182,6 +184,16 @@ async def _infer(
         headers[JSON_LENGTH_HEADER] = str(length)
     record_metrics(request, done, timing)
     return Response(answer, media_type="application/json" if length is None else _OCTETS, headers=headers)
+
+
+def _check_sizes(parsed: ParsedRequest, done: FileResults) -> None:
+    """Check that masks of all images fit into one tensor, if it is requested."""
+    sizes = sorted({one.strip.shape[::-1] for one in done.predictions})
+    if len(sizes) > 1 and any(tensor.name == "mask" for tensor, _ in parsed.outputs):
+        found = ", ".join(f"{width}x{height}" for width, height in sizes)
+        raise InvalidParameterError(
+            "outputs", f"outputs: expected images of one size for the tensor mask, got {found}"
+        )
 
 
 def _failure_of(result: Prediction | ServiceError) -> ServiceError | None:
@@ -203,14 +215,17 @@ def _write(
     return answer if coding is None else compress(answer, coding), length
 
 
-async def _read(request: Request, deadline: float, json_bytes: int | None) -> ParsedRequest:
+async def _read(
+    request: Request, metadata: ModelMetadata, deadline: float, json_bytes: int | None
+) -> ParsedRequest:
     async def chunks() -> bytes:
         return b"".join([chunk async for chunk in request.stream()])
 
     body = await receive(request, deadline, chunks())
     settings = settings_of(request)
     limits = UploadLimits(settings.max_files, settings.max_file_bytes)
-    return await _on_thread(request, lambda: read_request(body, json_bytes, limits))
+    outputs = outputs_of(len(metadata.classes))
+    return await _on_thread(request, lambda: read_request(body, json_bytes, limits, outputs))
 
 
 async def _on_thread(request: Request, work: Callable[[], T]) -> T:
@@ -218,13 +233,18 @@ async def _on_thread(request: Request, work: Callable[[], T]) -> T:
     return await asyncio.get_running_loop().run_in_executor(engine_of(request).threads, work)
 
 
-def _query(parsed: ParsedRequest) -> OperatingPointQuery:
+def _options(
+    request: Request, metadata: ModelMetadata, parsed: ParsedRequest
+) -> tuple[Profile, PredictOptions]:
     """Validate the parameters about masks as /predict does."""
     try:
-        return OperatingPointQuery.model_validate(parsed.point)
+        query = OperatingPointQuery.model_validate(parsed.point)
+        return query.options(metadata, settings_of(request))
     except ValidationError as error:
         errors = error.errors()
         raise invalid_parameter(errors, f"parameters.{errors[0]['loc'][-1]}") from error
+    except InvalidParameterError as error:
+        raise InvalidParameterError(f"parameters.{error.name}", f"parameters.{error.detail}") from error
 
 
 def served(request: Request, name: str, version: str | None = None) -> ModelMetadata:
@@ -253,7 +273,7 @@ def _tensors(metadata: ModelMetadata) -> ModelTensors:
         versions=(metadata.version,),
         platform=PLATFORM,
         inputs=(INPUT,),
-        outputs=OUTPUTS,
+        outputs=outputs_of(len(metadata.classes)),
     )
 
 
@@ -266,7 +286,9 @@ def _present(predictions: Sequence[Prediction]) -> Values:
 
 
 def _masks(predictions: Sequence[Prediction]) -> Values:
-    return np.stack([class_bits([found.mask for found in one.classes]) for one in predictions])
+    return np.stack(
+        [class_bits([found.mask for found in one.classes], one.strip.shape[::-1]) for one in predictions]
+    )
 
 
 def _codes(predictions: Sequence[Prediction]) -> Values:
@@ -289,4 +311,4 @@ _VALUES: dict[str, Callable[[Sequence[Prediction]], Values]] = {
     "verdict": _verdicts,
     "reason": _reasons,
 }
-"""Makes the values of each output; names as in ``OUTPUTS``."""
+"""Makes the values of each output; names as in ``outputs_of``."""

@@ -56,7 +56,7 @@ class InferRequest(_RequestModel):
     id: str | None = Field(None, max_length=256, description="returned in the answer")
     parameters: Parameters = Field(
         {},
-        description="`profile`, `class_threshold`, `threshold`, `min_area` and `bits` as the query "
+        description="`profile`, `class_threshold`, `threshold`, `min_area`, `bits` and `pad` as the query "
         "parameters of `/predict`; `timeout` in microseconds; `binary_data_output`: whether outputs shall "
         "follow the JSON",
         examples=[{"profile": "inspection"}],
@@ -70,7 +70,9 @@ class TensorMetadata(BaseModel):
 
     name: str = Field(description="of the tensor")
     datatype: str = Field(description="as the protocol names it; BYTES are files or text")
-    shape: tuple[int, ...] = Field(description="-1 stands for the number of images")
+    shape: tuple[int, ...] = Field(
+        description="-1 stands for the number of images, and in a mask for their height and width"
+    )
 
 
 class ModelTensors(BaseModel):
@@ -135,7 +137,9 @@ class ConfigTensor(BaseModel):
 
     name: str = Field(description="of the tensor")
     data_type: str = Field(description="as Triton names it; TYPE_STRING are files or text")
-    dims: tuple[int, ...] = Field(description="-1 stands for the number of images")
+    dims: tuple[int, ...] = Field(
+        description="-1 stands for the number of images, and in a mask for their height and width"
+    )
 
 
 class ModelConfig(BaseModel):

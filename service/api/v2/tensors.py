@@ -15,21 +15,26 @@ import numpy.typing as npt
 
 from service.api.v2.schemas import TensorMetadata
 from service.errors import InvalidParameterError, PayloadTooLargeError
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
+from service.masks.formats import bits_type
 
 INPUT = TensorMetadata(name="image", datatype="BYTES", shape=(-1,))
-OUTPUTS = (
-    TensorMetadata(name="class_probability", datatype="FP32", shape=(-1, CLASS_COUNT)),
-    TensorMetadata(name="present", datatype="BOOL", shape=(-1, CLASS_COUNT)),
-    TensorMetadata(name="mask", datatype="UINT8", shape=(-1, HEIGHT, WIDTH)),
-    TensorMetadata(name="rle", datatype="BYTES", shape=(-1, CLASS_COUNT)),
-    TensorMetadata(name="verdict", datatype="BYTES", shape=(-1,)),
-    TensorMetadata(name="reason", datatype="BYTES", shape=(-1,)),
-)
 
 _LENGTH = struct.Struct("<I")
 _NUMBERS = np.array([f"{value:3}," for value in range(256)], dtype="S4")
 """The JSON of each byte, all of one width: indexing encodes an image in a twentieth of json's time."""
+
+
+def outputs_of(classes: int) -> tuple[TensorMetadata, ...]:
+    """Return the outputs of a model with so many classes; height and width of a mask are the image's."""
+    bits = 8 * bits_type(classes).itemsize
+    return (
+        TensorMetadata(name="class_probability", datatype="FP32", shape=(-1, classes)),
+        TensorMetadata(name="present", datatype="BOOL", shape=(-1, classes)),
+        TensorMetadata(name="mask", datatype=f"UINT{bits}", shape=(-1, -1, -1)),
+        TensorMetadata(name="rle", datatype="BYTES", shape=(-1, classes)),
+        TensorMetadata(name="verdict", datatype="BYTES", shape=(-1,)),
+        TensorMetadata(name="reason", datatype="BYTES", shape=(-1,)),
+    )
 
 
 Values = npt.NDArray[Any] | Sequence[bytes]
@@ -135,10 +140,11 @@ def write_response(
     outputs: list[bytes] = []
     tail: list[bytes] = []
     for metadata, values, binary in tensors:
+        shape = values.shape[1:] if isinstance(values, np.ndarray) else metadata.shape[1:]
         fields: dict[str, object] = {
             "name": metadata.name,
             "datatype": metadata.datatype,
-            "shape": [count, *metadata.shape[1:]],
+            "shape": [count, *shape],
         }
         if binary:
             tail.append(_binary(values))

@@ -31,5 +31,7 @@ def test_curves_count_what_segment_finds(tiny_session: OrtSession) -> None:
     assert set(curves.intersection[0, 0, 1:].tolist()) == {100}
     assert curves.predicted[0, 0, 0] == 256 * 1600
     answer = tiny_session.infer([Truth().load()[0]])[0]
-    found = apply_operating_point(answer.classes, answer.masks, tiny_session.metadata.profiles[0])
+    found = apply_operating_point(
+        answer.classes, answer.masks, tiny_session.metadata.profiles[0], tiny_session.metadata.class_ids
+    )
     assert found[0].area == curves.predicted[0, 0, 128]

@@ -24,7 +24,7 @@ lists = st.lists(numbers, max_size=6).map(",".join) | st.text(max_size=40)
 @given(lists)
 def test_thresholds_are_four_fractions_or_an_error(text: str) -> None:
     try:
-        values = parse_thresholds(text)
+        values = parse_thresholds(text, 4)
     except ValueError as error:
         assert "each from 0 to 1" in str(error)
         return
@@ -35,7 +35,7 @@ def test_thresholds_are_four_fractions_or_an_error(text: str) -> None:
 @given(lists)
 def test_areas_are_four_whole_numbers_or_an_error(text: str) -> None:
     try:
-        values = parse_areas(text)
+        values = parse_areas(text, 4)
     except ValueError as error:
         assert "whole number of pixels" in str(error)
         return
@@ -56,14 +56,14 @@ def test_the_size_of_a_pixel_is_two_lengths_or_an_error(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["0.25", "0.25,0.25,0.25,0.25"])
 def test_one_value_stands_for_all_four(text: str) -> None:
-    assert parse_thresholds(text) == (0.25,) * 4
+    assert parse_thresholds(text, 4) == (0.25,) * 4
 
 
 def test_one_value_or_four() -> None:
-    assert parse_thresholds("0.5") == (0.5, 0.5, 0.5, 0.5)
-    assert parse_thresholds("0, 1,.25,1e-1") == (0, 1, 0.25, 0.1)
-    assert parse_areas("300") == (300, 300, 300, 300)
-    assert parse_areas("1, 2,3,4") == (1, 2, 3, 4)
+    assert parse_thresholds("0.5", 4) == (0.5, 0.5, 0.5, 0.5)
+    assert parse_thresholds("0, 1,.25,1e-1", 4) == (0, 1, 0.25, 0.1)
+    assert parse_areas("300", 4) == (300, 300, 300, 300)
+    assert parse_areas("1, 2,3,4", 4) == (1, 2, 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -71,13 +71,13 @@ def test_one_value_or_four() -> None:
 )
 def test_wrong_thresholds(text: str) -> None:
     with pytest.raises(ValueError, match="expected one value or 4 separated by commas"):
-        parse_thresholds(text)
+        parse_thresholds(text, 4)
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5", "-1", "1,2", "99999999", "²"])
 def test_wrong_areas(text: str) -> None:
     with pytest.raises(ValueError, match="expected one value or 4 separated by commas"):
-        parse_areas(text)
+        parse_areas(text, 4)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,44 @@ def test_a_repeated_parameter_of_one_value_is_refused(name: str) -> None:
         parse_query([(name, "true"), (name, "true")], PredictQuery)
 
 
-def test_two_thresholds_are_neither_one_nor_four() -> None:
-    with pytest.raises(InvalidParameterError, match="expected one value or 4 separated by commas"):
-        parse_query([("threshold", "0.5"), ("threshold", "0.4")], PredictQuery)
+@pytest.mark.parametrize(
+    ("classes", "name", "text", "expected"),
+    [
+        (4, "threshold", "0.5,0.4", "one value or 4 separated by commas, each from 0 to 1, got '0.5,0.4'"),
+        (3, "class_threshold", "0.5,0.4,0.3,0.2", "one value or 3 separated by commas"),
+        (1, "min_area", "5,5", "one value, each a whole number"),
+        (32, "min_area", "5,5", "one value or 32 separated by commas"),
+    ],
+)
+def test_the_number_of_values_is_that_of_the_model(classes: int, name: str, text: str, expected: str) -> None:
+    metadata = tiny_metadata(values=range(7, 7 * classes + 1, 7))
+    query = parse_query([(name, text)], PredictQuery)
+    with pytest.raises(InvalidParameterError, match=f"^{name}: expected {expected}") as caught:
+        query.options(metadata, Settings())
+    assert caught.value.name == name
+
+
+def test_every_class_of_a_model_gets_a_value() -> None:
+    metadata = tiny_metadata(values=(10, 20, 30))
+    query = parse_query([("threshold", "0.5,0.4,0.3"), ("min_area", "7")], PredictQuery)
+    point, _ = query.options(metadata, Settings())
+    assert (point.threshold, point.min_area) == ((0.5, 0.4, 0.3), (7, 7, 7))
+
+
+def test_a_png_holds_no_more_classes_than_it_has_bits() -> None:
+    query = parse_query([("mask_format", "png")], PredictQuery)
+    query.options(tiny_metadata(values=range(1, 17)), Settings())
+    with pytest.raises(InvalidParameterError, match=r"mask_format: expected another .*: the model has 17"):
+        query.options(tiny_metadata(values=range(1, 18)), Settings())
+
+
+def test_the_model_says_whether_small_images_are_padded_and_the_request_may_differ() -> None:
+    for default in (False, True):
+        metadata = tiny_metadata(pad=default)
+        assert parse_query([], PredictQuery).options(metadata, Settings())[1].pad is default
+        for text in ("true", "false"):
+            options = parse_query([("pad", text)], PredictQuery).options(metadata, Settings())[1]
+            assert options.pad is (text == "true")
 
 
 def test_the_operating_point_of_a_request() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from service.errors import InvalidImageError, PayloadTooLargeError, UnsupportedMediaTypeError
+from service.images.decode import Size, read_size
 from tests.support.images import encoded, grey_image, png, read
 
 RAMP = np.tile(np.arange(1600, dtype=np.uint16) % 256, (256, 1)).astype(np.uint8)
@@ -62,10 +63,45 @@ def test_an_empty_file_is_refused() -> None:
         read(b"")
 
 
-def test_a_wrong_size_is_refused_with_what_came_and_what_is_wanted() -> None:
-    message = "expected an image of 1600x256 pixels, got a PNG of 800x600"
+def test_an_image_that_is_too_small_is_refused_with_what_came_and_what_is_wanted() -> None:
+    message = "expected an image of at least 1600x256 pixels, got a PNG of 800x600; pad=true"
     with pytest.raises(InvalidImageError, match=message):
         read(encoded(grey_image(800, 600), "PNG"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (200, 200), (1600, 257), (4096, 1024)])
+def test_images_have_any_size(kind: str, width: int, height: int) -> None:
+    ramp = (np.arange(width * height) % 251).astype(np.uint8).reshape(height, width)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(Image.fromarray(ramp), kind, **options)
+    assert read_size(data) == Size(width, height)
+    strip = read(data, least=None)
+    assert strip.shape == (height, width)
+    if kind != "JPEG":
+        np.testing.assert_array_equal(strip, ramp)
+
+
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+def test_a_large_image_of_16_bits_is_scaled_as_a_small_one(byte_order: str) -> None:
+    values = (np.arange(600 * 300) % 65_536).astype(f"{byte_order}u2").reshape(600, 300)
+    expected = (values.astype(np.int64) * 255 + 32_767) // 65_535
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(values), "TIFF"), least=None), expected)
+
+
+def test_the_size_of_what_is_no_image_is_unknown() -> None:
+    for data in (b"", b"%PDF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00\x08\x00\x00\x00", b"BM"):
+        assert read_size(data) is None
+
+
+@given(st.sampled_from(["PNG", "JPEG", "BMP", "TIFF", "WEBP"]), st.data())
+def test_the_size_of_a_damaged_image_is_unknown_or_read(kind: str, data: st.DataObject) -> None:
+    whole = encoded(grey_image(40, 30), kind)
+    damaged = bytearray(whole)
+    for place in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=4)):
+        damaged[place] ^= data.draw(st.integers(1, 255))
+    size = read_size(bytes(damaged))
+    assert size is None or (size.width >= 0 and size.height >= 0)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF", "WEBP"])

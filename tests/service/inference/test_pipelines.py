@@ -10,25 +10,28 @@ import pytest
 from service.errors import InferenceError, InvalidImageError
 from service.geometry import Strip
 from service.inference.batcher import Batcher
-from service.inference.pipelines import Pipeline, StagedPipeline
+from service.inference.pipelines import DirectPipeline, Pipeline, StagedPipeline
 from service.inference.prediction import (
     ImageRules,
     Inferred,
+    InferredTile,
     Job,
     Prediction,
     PredictOptions,
-    infer,
+    Tile,
+    infer_mixed,
+    run_batch,
     run_jobs,
 )
 from service.model.postprocess import ClassMask
 from service.model.session import OrtSession
 from service.model.verdict import Review
 from tests.support.images import png
-from tests.support.tiny_model import block_rle, block_strip
+from tests.support.tiny_model import block_rle, block_strip, tiny_metadata
 
 pytestmark = pytest.mark.anyio
 
-RULES = ImageRules(max_pixels=1_000_000, health=None)
+RULES = ImageRules.of(tiny_metadata(), max_pixels=1_000_000, check_health=False)
 
 
 def job(session: OrtSession, left: int) -> Job:
@@ -48,22 +51,21 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
 ) -> None:
     jobs = [job(tiny_session, 10), Job(b"\xff\xd8\xff no strip", job(tiny_session, 0).options)]
     jobs += [job(tiny_session, left) for left in (30, 50)]
+    review = Review.by(tiny_session.metadata)
     with ThreadPoolExecutor(2) as threads:
         if kind == "staged":
-            staged: Batcher[Strip, Inferred] = Batcher(
-                lambda strips: infer(tiny_session, strips),
+            staged: Batcher[Strip | Tile, Inferred | InferredTile] = Batcher(
+                lambda strips: infer_mixed(tiny_session, strips),
                 threads,
                 max_batch_size=4,
                 batch_timeout=0,
                 max_queue_size=8,
             )
             async with staged:
-                found = await answers(
-                    StagedPipeline(staged, threads, RULES, Review.by(tiny_session.metadata)), jobs
-                )
+                found = await answers(StagedPipeline(staged, threads, RULES, review), jobs)
         else:
-            whole: Batcher[Job, Prediction] = Batcher(
-                lambda batch: run_jobs(tiny_session, batch, RULES),
+            whole: Batcher[Job | Tile, Prediction | InferredTile] = Batcher(
+                lambda batch: run_batch(tiny_session, batch, RULES),
                 threads,
                 max_parallel_runs=2,
                 max_batch_size=4,
@@ -71,7 +73,7 @@ async def test_a_broken_file_fails_alone_and_the_others_get_their_own_masks(
                 max_queue_size=8,
             )
             async with whole:
-                found = await answers(whole, jobs)
+                found = await answers(DirectPipeline(whole, threads, RULES, review), jobs)
     assert isinstance(found.pop(1), InvalidImageError)
     for one, left in zip(found, (10, 30, 50), strict=True):
         assert isinstance(one, Prediction)
@@ -89,7 +91,7 @@ def test_a_batch_of_broken_files_never_reaches_the_model(tiny_session: OrtSessio
 def test_a_bug_behind_the_model_is_one_files_misfortune(
     tiny_session: OrtSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(_classes: object, masks: np.ndarray, _point: object) -> list[object]:
+    def breaks(_classes: object, masks: np.ndarray, *_: object) -> list[object]:
         if masks[0, 30, 5]:
             raise MemoryError("no room")
         return [ClassMask(number, 0.0, False, 0, None) for number in (1, 2, 3, 4)]

@@ -21,7 +21,7 @@ from tests.support.masks import HEIGHT, WIDTH, drawn, masks
 
 def write(mask: ColumnMask | None, mask_format: str) -> dict[str, Any]:
     codec = CODECS.get(mask_format)
-    return {} if codec is None else {codec.field: codec.encode(mask)}
+    return {} if codec is None else {codec.field: codec.encode(mask, (WIDTH, HEIGHT))}
 
 
 def from_polygon(polygon: dict[str, Any]) -> ColumnMask:
@@ -63,13 +63,18 @@ def test_a_ring_has_a_hole_and_corners_only() -> None:
     assert outer[0] == outer[-1]
 
 
-@given(st.lists(masks, min_size=4, max_size=4))
-@settings(max_examples=10, deadline=None)
-def test_a_png_holds_a_bit_per_class(found: list[ColumnMask]) -> None:
-    code = png([mask if mask.any() else None for mask in found])
+@pytest.mark.parametrize(
+    ("classes", "dtype"), [(1, "uint8"), (4, "uint8"), (8, "uint8"), (9, "uint16"), (16, "uint16")]
+)
+@given(st.data())
+@settings(max_examples=5, deadline=None)
+def test_a_png_holds_a_bit_per_class(classes: int, dtype: str, data: st.DataObject) -> None:
+    found = data.draw(st.lists(masks, min_size=classes, max_size=classes))
+    code = png([mask if mask.any() else None for mask in found], (WIDTH, HEIGHT))
     image = cv2.imdecode(np.frombuffer(base64.b64decode(code), dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     assert image is not None
     assert image.shape == (HEIGHT, WIDTH)
+    assert image.dtype == dtype
     for number, mask in enumerate(found):
         np.testing.assert_array_equal(np.right_shift(image, number) & 1, mask.T)
 

@@ -9,11 +9,12 @@ from service.model.io_binding import BoundRuns
 from service.model.providers import open_cpu
 from service.model.repository import read_model
 from service.model.session import bind
-from tests.support.tiny_model import block_strip
+from tests.support.tiny_model import block_strip, tiny_metadata
 
 
 def bound_runs(path: Path, sizes: tuple[int, ...]) -> BoundRuns:
-    return bind(open_cpu(read_model(path), threads=1), device="cpu", batch_sizes=sizes, graphs=False)
+    session = open_cpu(read_model(path), threads=1)
+    return bind(session, tiny_metadata(), device="cpu", batch_sizes=sizes, graphs=False)
 
 
 def test_bound_runs_answer_as_plain_ones_and_answers_outlive_the_next_run(tiny_model: Path) -> None:

@@ -20,7 +20,7 @@ def verdict_of(
 ) -> Verdict:
     listed = [found(number, *one) for number, one in enumerate(classes, 1)]
     listed += [found(number, 0.01, 0) for number in range(len(listed) + 1, 5)]
-    return judge(listed, Review(NAMES, bands), point)
+    return judge(listed, Review((1, 2, 3, 4), NAMES, bands), point)
 
 
 def test_a_likely_class_with_a_mask_is_a_defect() -> None:

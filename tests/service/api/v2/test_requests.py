@@ -12,11 +12,12 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 
 from service.api.uploads import UploadLimits
 from service.api.v2.requests import read_request
-from service.api.v2.tensors import OUTPUTS
+from service.api.v2.tensors import outputs_of
 from service.errors import InvalidParameterError, PayloadTooLargeError
 from tests.support.tensors import FILES, objects
 
 LIMITS = UploadLimits(files=8, file_bytes=100)
+OUTPUTS = outputs_of(7)
 
 
 @given(FILES, st.booleans(), st.booleans(), st.sampled_from([one.name for one in OUTPUTS]))
@@ -26,7 +27,7 @@ def test_requests_of_the_client_are_read(files: list[bytes], column: bool, binar
     tensor.set_data_from_numpy(values)
     outputs = [InferRequestedOutput(name, binary_data=binary)]
     body, length = InferenceServerClient.generate_request_body([tensor], outputs=outputs, request_id="7")
-    asked = read_request(body, length, LIMITS)
+    asked = read_request(body, length, LIMITS, OUTPUTS)
     assert (asked.id, asked.files) == ("7", files)
     assert [(wanted.name, as_binary) for wanted, as_binary in asked.outputs] == [(name, binary)]
 
@@ -35,7 +36,7 @@ def test_requests_of_the_client_are_read(files: list[bytes], column: bool, binar
 def test_files_come_back_from_base64(files: list[bytes]) -> None:
     data = [base64.b64encode(file).decode() for file in files]
     tensor = {"name": "image", "datatype": "BYTES", "shape": [len(files)], "data": data}
-    assert read_request(json.dumps({"inputs": [tensor]}).encode(), None, LIMITS).files == files
+    assert read_request(json.dumps({"inputs": [tensor]}).encode(), None, LIMITS, OUTPUTS).files == files
 
 
 JSON = st.recursive(
@@ -54,7 +55,7 @@ def test_any_json_is_a_request_or_refused(request: dict[str, Any], tensor: dict[
     body = json.dumps({"inputs": [good | tensor]} | request).encode()
     for length in (None, len(body), len(body) // 2):
         with contextlib.suppress(InvalidParameterError, PayloadTooLargeError):
-            assert len(read_request(body, length, LIMITS).files) >= 1
+            assert len(read_request(body, length, LIMITS, OUTPUTS).files) >= 1
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,6 @@ def test_parameters_have_a_type_and_a_length(value: str, name: str) -> None:
     image = {"name": "image", "datatype": "BYTES", "shape": [1], "data": ["/9j/"]}
     body = f'{{"inputs": [{json.dumps(image)}], "parameters": {{"min_area": {value}}}}}'
     with pytest.raises(InvalidParameterError) as caught:
-        read_request(body.encode(), None, LIMITS)
+        read_request(body.encode(), None, LIMITS, OUTPUTS)
     assert caught.value.name == name
     assert len(caught.value.detail) < 200

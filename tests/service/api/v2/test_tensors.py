@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tritonclient.http import InferResult
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
-from service.api.v2.tensors import OUTPUTS, Tensor, Values, join_bytes, split_bytes, write_response
+from service.api.v2.tensors import Tensor, Values, join_bytes, outputs_of, split_bytes, write_response
 from service.errors import InvalidParameterError, PayloadTooLargeError
 from tests.support.tensors import FILES, objects
 
@@ -30,23 +30,26 @@ def test_any_bytes_are_elements_or_refused(data: bytes, count: int) -> None:
     assert join_bytes(found) == data
 
 
-def values_of(count: int, seed: int) -> dict[str, Values]:
-    random = np.random.default_rng(seed)
+def values_of(count: int, classes: int, kind: type[np.unsignedinteger]) -> dict[str, Values]:
+    random = np.random.default_rng(count)
     return {
-        "class_probability": random.random((count, 4), dtype=np.float32),
-        "present": random.random((count, 4)) < 0.5,
-        "mask": random.integers(0, 256, (count, 256, 1600), dtype=np.uint8),
+        "class_probability": random.random((count, classes), dtype=np.float32),
+        "present": random.random((count, classes)) < 0.5,
+        "mask": random.integers(0, np.iinfo(kind).max, (count, 100, 300), dtype=kind),
         "verdict": [b"ok", b"suspect"][:count],
         "reason": ["größer".encode(), b"b"][:count],
-        "rle": [b"" if number % 2 else b"1 20 300 4" for number in range(4 * count)],
+        "rle": [b"" if number % 2 else b"1 20 300 4" for number in range(classes * count)],
     }
 
 
 @pytest.mark.parametrize("binary", [False, True])
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_client_reads_every_value_of_an_answer(binary: bool, count: int) -> None:
-    values = values_of(count, seed=count)
-    tensors = [Tensor(one, values[one.name], binary) for one in OUTPUTS]
+@pytest.mark.parametrize(("classes", "kind"), [(1, np.uint8), (8, np.uint8), (9, np.uint16), (32, np.uint32)])
+def test_the_client_reads_every_value_of_an_answer(
+    binary: bool, count: int, classes: int, kind: type[np.unsignedinteger]
+) -> None:
+    values = values_of(count, classes, kind)
+    tensors = [Tensor(one, values[one.name], binary) for one in outputs_of(classes)]
     body, length = write_response(("tiny", "1"), 'an "id" ä', tensors, count)
     result = InferResult.from_response_body(body, header_length=length)
     assert result.get_response()["id"] == 'an "id" ä'
