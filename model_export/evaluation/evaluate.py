@@ -15,12 +15,11 @@ from model_export.data.pixels import StripIds, split_ids, unseen_strips
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError, OptionError, check_least
 from model_export.evaluation.calibrate import expected_calibration_error
-from model_export.evaluation.mill import CLEAN_SHARE, mill_weights
+from model_export.evaluation.mill import ClassBalance, choose_balance, describe_thousand, mill_weights
 from model_export.evaluation.out_of_fold import OutOfFoldResults, open_fold_sessions, predict_out_of_fold
 from model_export.evaluation.overlaps import measure_overlaps_at
-from model_export.evaluation.torch_session import SupportsInfer
-from model_export.metrics import class_scores, format_table, mean_or_none, rejection_at_recall
-from service.model.metadata import ClassScore, ModelMetadata, OperatingPoint, Profile
+from model_export.metrics import Overlap, class_scores, format_table, mean_or_none, rejection_at_recall
+from service.model.metadata import ModelMetadata, Profile
 from service.model.repository import find_model
 from service.model.session import OrtSession
 
@@ -46,6 +45,11 @@ class EvaluateConfig:
     all: every strip, which says nothing about new ones."""
     out_of_fold: bool = False
     """Score every strip of --data with the model of the fold that did not train on it."""
+    balance: Path | None = None
+    """Table of the mill's balance of classes (columns Classes,Strips), at which scores are estimated;
+    default: balance.csv in --data, if it lies there, else the balance of the strips that are scored."""
+    clean_share: float | None = None
+    """Share of clean strips at the mill, instead of --balance."""
     skip_bad: bool = False
     """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
     bits: BitsOption = None
@@ -73,22 +77,42 @@ def evaluate(config: EvaluateConfig) -> None:
     profiles = _profiles(config, metadata)
     print(f"model    {metadata.name} {metadata.version}, sha256 {session.sha256[:12]}, {session.provider}")
     print(f"strips   {description}")
-    scores = score_points(session, strips, profiles)
+    balance = _balance(config, strips, metadata)
+    overlaps = measure_overlaps_at(session, strips, profiles)
     names = [kind.name for kind in metadata.classes]
-    for profile, result in zip(profiles, scores, strict=True):
+    for profile, found in zip(profiles, overlaps, strict=True):
         print(f"\nprofile  {profile.name}: {profile.description}")
         print(
             f"         class threshold {profile.class_threshold}, threshold {profile.threshold}, "
             f"minimum area {profile.min_area}"
         )
-        print(format_table(result, names))
+        print(format_table(class_scores(found), names))
+        print_at_balance(strips, found, balance, names)
 
 
-def score_points(
-    session: SupportsInfer, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
-) -> list[tuple[ClassScore, ...]]:
-    """Score operating points on strips; each strip is loaded and run once."""
-    return [class_scores(found) for found in measure_overlaps_at(session, strips, points)]
+def _balance(
+    config: EvaluateConfig, strips: Sequence[LabelledStrip], metadata: ModelMetadata
+) -> ClassBalance:
+    return choose_balance(
+        strips,
+        [kind.id for kind in metadata.classes],
+        data=config.data,
+        file=config.balance,
+        clean_share=config.clean_share,
+    )
+
+
+def print_at_balance(
+    strips: Sequence[LabelledStrip],
+    overlaps: Sequence[Sequence[Overlap]],
+    balance: ClassBalance,
+    names: Sequence[str],
+) -> None:
+    """Print scores at a balance: a table, if it is the mill's, and what becomes of 1,000 strips."""
+    if balance.is_known:
+        print(f"\nweighted to {balance.source}:")
+        print(format_table(class_scores(overlaps, mill_weights(strips, balance)[0]), names))
+    print(describe_thousand(strips, overlaps, balance))
 
 
 def _profiles(config: EvaluateConfig, metadata: ModelMetadata) -> list[Profile]:
@@ -106,7 +130,9 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     metadata = sessions[0].metadata
     profiles = _profiles(config, metadata)
     strips = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
+    _balance(config, strips, metadata)  # a mistake in it shows before the strips are predicted
     found = predict_out_of_fold(sessions, strips)
+    balance = _balance(config, found.strips, metadata)
     names = [kind.name for kind in metadata.classes]
     print(f"model    {metadata.name} {metadata.version}, its {len(sessions)} folds")
     print(
@@ -116,6 +142,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     for profile in profiles:
         print(f"\nprofile  {profile.name}: {profile.description}")
         print_out_of_fold(found, profile.name, names)
+        print_at_balance(found.strips, found.overlaps[profile.name], balance, names)
     gap = expected_calibration_error(found.curves.probability, found.curves.true > 0)
     print(f"\ncalibration: the expected calibration error of class probabilities over ten bins is {gap:.3f}")
     clean = int((~found.defective).sum())
@@ -131,7 +158,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
 
 
 def print_out_of_fold(found: OutOfFoldResults, profile: str, names: Sequence[str]) -> None:
-    """Print the scores of one profile: on these strips, per fold, and weighted to the mill's balance."""
+    """Print the scores of one profile, on these strips and per fold."""
     overlaps = found.overlaps[profile]
     print(format_table(class_scores(overlaps), names))
     by_fold = [
@@ -146,12 +173,6 @@ def print_out_of_fold(found: OutOfFoldResults, profile: str, names: Sequence[str
     for kind, chosen in (("defective", found.defective), ("clean", ~found.defective)):
         reported = [any(one.predicted for one in strip) for strip in compress(overlaps, chosen)]
         print(f"{sum(reported)} of the {len(reported)} {kind} strips are reported")
-    weights, covered = mill_weights(found.strips)
-    print(
-        f"\nweighted to the mill's balance ({CLEAN_SHARE:.0%} of its strips are clean; combinations of "
-        f"classes that make up {covered:.1%} of them are here):"
-    )
-    print(format_table(class_scores(overlaps, weights), names))
 
 
 def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[LabelledStrip], str]:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
-from model_export.evaluation.mill import BALANCE
+from model_export.evaluation.mill import ClassBalance
 from model_export.metrics import LOCATED, Overlap, rejection_at_recall
 from model_export.report.held_out import HeldOutResults
 from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
@@ -36,17 +36,23 @@ def colour(class_id: int) -> str:
     return "#{:02x}{:02x}{:02x}".format(*COLOURS[class_id - 1])
 
 
-def class_distribution(strips: Sequence[LabelledStrip], names: Names) -> Figure:
-    """Draw the share of strips per combination of classes, beside its share at the mill."""
+def class_distribution(strips: Sequence[LabelledStrip], names: Names, balance: ClassBalance) -> Figure:
+    """Draw the share of strips per combination of classes, beside its share at the mill if that is known."""
     counts = Counter(strip.classes for strip in strips)
     kinds = sorted(counts, key=lambda kind: (len(kind), sorted(kind)))
-    mill = sum(BALANCE.values())
     figure, (ax,) = _figure(1, height=3.2)
     place = np.arange(len(kinds))
     ours = [counts[kind] / len(strips) for kind in kinds]
-    theirs = [BALANCE.get(kind, 0) / mill for kind in kinds]
-    bars = ax.bar(place - 0.2, ours, 0.4, color=[_kind_colour(kind) for kind in kinds], label="this data")
-    ax.bar(place + 0.2, theirs, 0.4, color=FAINT, label="Severstal's full training set")
+    bars = ax.bar(
+        place - 0.2 * balance.is_known,
+        ours,
+        0.4,
+        color=[_kind_colour(kind) for kind in kinds],
+        label="this data",
+    )
+    if balance.is_known:
+        theirs = [balance.share(kind) for kind in kinds]
+        ax.bar(place + 0.2, theirs, 0.4, color=FAINT, label=balance.source)
     ax.bar_label(bars, [str(counts[kind]) for kind in kinds], padding=2, color=INK)
     ax.set_xticks(place, [_kind_name(kind, names) for kind in kinds])
     ax.yaxis.set_major_formatter("{x:.0%}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from model_export.data.options import BitsOption
 from model_export.errors import DataError
+from model_export.evaluation.mill import ClassBalance, choose_balance, describe_thousand
 from model_export.metrics import wilson_interval
 from model_export.report import sections
 from model_export.report.held_out import HeldOutResults, evaluate_held_out
@@ -30,6 +31,11 @@ class ReportConfig:
     """Folder of train or cross-validate, whose metrics.csv give the training curves."""
     profile: str = "inspection"
     """The operating point to report on."""
+    balance: Path | None = None
+    """Table of the mill's balance of classes (columns Classes,Strips); default: balance.csv in --data, if it
+    lies there, else the balance of the strips that are shown."""
+    clean_share: float | None = None
+    """Share of clean strips at the mill, instead of --balance."""
     skip_bad: bool = False
     """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
     bits: BitsOption = None
@@ -52,13 +58,20 @@ def report(config: ReportConfig) -> Path:
         skip_bad=config.skip_bad,
     )
     metadata = results.metadata
+    balance = choose_balance(
+        results.strips,
+        [kind.id for kind in metadata.classes],
+        data=config.data,
+        file=config.balance,
+        clean_share=config.clean_share,
+    )
     names = [kind.name for kind in metadata.classes]
     page = Page(
         title=f"{metadata.name} {metadata.version}: training data and predictions",
-        facts=_facts(results, metadata),
+        facts=_facts(results, metadata, balance),
         rows=score_rows(results.overlaps, names),
         sections=[
-            sections.data_section(results, names),
+            sections.data_section(results, names, balance),
             *([sections.training_section(metrics)] if metrics else []),
             sections.labels_section(results, names),
             sections.thresholds_section(results, names),
@@ -81,13 +94,14 @@ def _find_metrics(folder: Path) -> list[Path]:
     return paths
 
 
-def _facts(results: HeldOutResults, metadata: ModelMetadata) -> dict[str, str]:
+def _facts(results: HeldOutResults, metadata: ModelMetadata, balance: ClassBalance) -> dict[str, str]:
     profile = results.point(0)
     return {
         "Shown": results.description,
         "Profile": f"{profile.name}: {profile.description}",
         "Trained on": metadata.provenance.training_data,
         "Clean strips": _clean(results),
+        "At the mill": describe_thousand(results.strips, results.overlaps, balance),
         "Exported": metadata.provenance.created,
     }
 

@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.evaluation.mill import ClassBalance
 from model_export.report import charts, pictures
 from model_export.report.held_out import HeldOutResults
 from model_export.report.label_errors import suspect_labels
@@ -21,7 +22,7 @@ Names = Sequence[str]
 """Names of the classes 1 to 4."""
 
 
-def data_section(results: HeldOutResults, names: Names) -> Section:
+def data_section(results: HeldOutResults, names: Names, balance: ClassBalance) -> Section:
     """Show the distribution, size and position of the defects."""
     total = np.zeros((CLASS_COUNT, 16, 100))
     for strip in tqdm(results.strips, "positions", unit="strip", dynamic_ncols=True):
@@ -35,8 +36,9 @@ def data_section(results: HeldOutResults, names: Names) -> Section:
         [
             chart_picture(
                 "classes",
-                "Strips per combination of classes, with their number; grey: the share in production.",
-                charts.class_distribution(results.strips, names),
+                "Strips per combination of classes, with their number"
+                + (f"; grey: the share at {balance.source}." if balance.is_known else "."),
+                charts.class_distribution(results.strips, names, balance),
             ),
             chart_picture(
                 "areas",

@@ -183,7 +183,7 @@ def test_evaluate_prints_the_table_out_of_fold(
     text = " ".join(capsys.readouterr().out.split())  # the lines wrap where the length of the path says
     assert "10 of the 10 in" in text
     assert text.count("Dice+ from fold to fold") == 2
-    assert "weighted to the mill's balance" in text
+    assert "at the balance of these strips (20% clean), not the mill's" in text
     assert "calibration: the expected calibration error" in text
     assert "98 % of the 8 defective strips pass" in text
 

@@ -192,9 +192,11 @@ def test_a_report_out_of_fold_describes_the_whole_model(tmp_path: Path) -> None:
         )
         path = tmp_path / "m" / "1" / f"{name}.onnx"
         write_model(path, tiny_graph(), described.model_dump_json())
-    page = report(
-        ReportConfig(data=tmp_path / "data", model=tmp_path / "m", out=tmp_path / "out")
-    ).read_text()
+    config = ReportConfig(data=tmp_path / "data", model=tmp_path / "m", out=tmp_path / "out")
+    assert "not the mill&#39;s, which is unknown" in report(config).read_text()
+    page = report(replace(config, clean_share=0.9)).read_text()
+    assert "grey: the share at --clean-share 0.9, the defective strips mixed as here." in page
+    assert "(90.0% clean" in page
     assert "<dd>all 6 strips</dd>" in page
     assert "of 1,000 clean strips" in page
     assert "Labels to look at again" in page
