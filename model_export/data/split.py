@@ -1,6 +1,5 @@
 """Split into training, validation and test that keeps the strips of one coil together."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm import tqdm
 
+from model_export.data.groups import best_correlation, join_pairs, similar_pairs
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.tables import read_table
 from model_export.errors import DataError
@@ -24,9 +24,11 @@ _FALSE_LINKS = 0.1
 """False links to strips of other coils per strip, on average: far below 1, where chance links would join
 all strips into one group."""
 _LEAST_SIMILARITY = 0.45
+_COMPARED = 2048
+"""Strips that are compared with all others to choose the threshold."""
 
-Profiles = npt.NDArray[np.float64]
-"""float64 ``[strips, 200]``, rows of unit length."""
+Profiles = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+"""Floating-point ``[strips, 200]``, rows of unit length."""
 
 
 def streak_profile(strip: Strip) -> npt.NDArray[np.float64]:
@@ -52,64 +54,44 @@ def _blur(values: npt.NDArray[np.float64], sigma: float = 4.0) -> npt.NDArray[np
     return np.convolve(values, kernel, mode="same")
 
 
-def similarity(profiles: Profiles, others: Profiles) -> npt.NDArray[np.float64]:
+def similarity(profiles: Profiles, others: Profiles) -> npt.NDArray[np.float32]:
     """Return the correlation of all pairs of profiles at their best shift, ``[profiles, others]``."""
-    best = np.full((len(profiles), len(others)), -1.0)
-    for shift in range(-_MAX_SHIFT, _MAX_SHIFT + 1):
-        shifted = np.roll(others, shift, axis=1)
-        if shift > 0:
-            shifted[:, :shift] = 0
-        elif shift < 0:
-            shifted[:, shift:] = 0
-        np.maximum(best, profiles @ shifted.T, out=best)
-    return best
+    return best_correlation(profiles.astype(np.float32), others.astype(np.float32), _MAX_SHIFT)
 
 
 def link_threshold(profiles: Profiles) -> float:
     """Choose the similarity above which two strips count as one coil.
 
     A profile resembles the *mirrored* profile of another strip only by chance; above the threshold there
-    are at most ``_FALSE_LINKS`` such pairs per strip.
+    are at most ``_FALSE_LINKS`` such pairs per strip. Of many strips an even choice is compared with all.
     """
     bins = np.linspace(-1, 1, 2001)
     counts = np.zeros(len(bins) - 1, dtype=np.int64)
-    for rows in _blocks(len(profiles)):
-        chance = similarity(profiles[rows], profiles[:, ::-1])
-        chance[np.arange(len(chance)), np.arange(rows.start, rows.stop)] = -1  # a strip and its own mirror
+    chosen = np.unique(np.linspace(0, len(profiles) - 1, min(len(profiles), _COMPARED)).astype(np.int64))
+    mirrored: Profiles = profiles[:, ::-1]
+    for numbers in np.array_split(chosen, -(-len(chosen) // 512)):
+        chance = similarity(profiles[numbers], mirrored)
+        chance[np.arange(len(numbers)), numbers] = -1  # a strip and its own mirror
         counts += np.histogram(chance, bins)[0]
-    above = np.cumsum(counts[::-1])[::-1] / len(profiles)
+    above = np.cumsum(counts[::-1])[::-1] / len(chosen)
     enough = np.flatnonzero(above <= _FALSE_LINKS)
     return max(_LEAST_SIMILARITY, float(bins[enough[0]]) if enough.size else 1.0)
 
 
-def _blocks(count: int, size: int = 512) -> list[slice]:
-    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+def group_profiles(profiles: Profiles) -> list[list[int]]:
+    """Return groups of indices of profiles, ``[strips, 200]``, that are alike (single linkage)."""
+    rows = profiles.astype(np.float32)
+    pairs = similar_pairs(rows, link_threshold(profiles), "comparing strips", _MAX_SHIFT)
+    return join_pairs(len(profiles), pairs)
 
 
 def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
-    """Return groups of indices of strips that look like photographs of one coil (single linkage)."""
-    profiles = np.stack(
-        [
-            streak_profile(strip.load()[0])
-            for strip in tqdm(strips, "comparing strips", unit="strip", leave=False, dynamic_ncols=True)
-        ]
-    )
-    threshold = link_threshold(profiles)
-    parents = list(range(len(strips)))
-
-    def root(index: int) -> int:
-        while parents[index] != index:
-            parents[index] = parents[parents[index]]
-            index = parents[index]
-        return index
-
-    for rows in _blocks(len(profiles)):
-        for first, second in np.argwhere(similarity(profiles[rows], profiles) > threshold).tolist():
-            parents[root(second)] = root(first + rows.start)
-    groups: dict[int, list[int]] = defaultdict(list)
-    for index in range(len(strips)):
-        groups[root(index)].append(index)
-    return sorted(groups.values())
+    """Return groups of indices of strips that look like photographs of one coil."""
+    profiles = [
+        streak_profile(strip.load()[0])
+        for strip in tqdm(strips, "reading strips", unit="strip", leave=False, dynamic_ncols=True)
+    ]
+    return group_profiles(np.stack(profiles))
 
 
 def assign_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[list[int]]:
