@@ -1,5 +1,6 @@
 """Regions of masks: outlines as polygons, and connected defects."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ from service.geometry import ColumnMask
 Polygons = npt.NDArray[np.object_]
 Runs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]
 """Column, first row and the row after the last, of each run of pixels within one column."""
+
+Box = tuple[int, int, int, int]
+"""First column and row, and the column and row after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,28 @@ def instances(class_id: int, mask: ColumnMask, pixels: npt.NDArray[np.uint8]) ->
     return sorted(found, key=lambda one: -one.area)
 
 
+def drop_unreached(mask: ColumnMask, boxes: Sequence[Box]) -> None:
+    """Clear the connected parts of a mask, bool ``[width, height]``, that have no pixel in a box."""
+    x, top, bottom = _runs(mask)
+    starts, ends = x * mask.shape[1] + top, x * mask.shape[1] + bottom
+    reached = np.zeros(len(x), dtype=np.bool_)
+    for left, upper, right, lower in boxes:
+        reached |= (x >= left) & (x < right) & (top < lower) & (bottom > upper)
+    frontier = np.flatnonzero(reached)
+    while frontier.size:
+        # The runs of the columns before and after that share a row with one of the frontier.
+        beside = []
+        for step in (-mask.shape[1], mask.shape[1]):
+            first = np.searchsorted(ends, starts[frontier] + step, side="right")
+            count = np.searchsorted(starts, ends[frontier] + step, side="left") - first
+            beside.append(np.repeat(first - np.cumsum(count) + count, count) + np.arange(count.sum()))
+        neighbours = np.unique(np.concatenate(beside))
+        frontier = neighbours[~reached[neighbours]]
+        reached[frontier] = True
+    for run in np.flatnonzero(~reached):
+        mask[x[run], top[run] : bottom[run]] = False
+
+
 def _sums(pixels: npt.NDArray[np.uint8], runs: Runs) -> npt.NDArray[np.int64]:
     """Return the sum of the pixels of each run."""
     x, top, bottom = runs
@@ -84,12 +110,15 @@ def _sums(pixels: npt.NDArray[np.uint8], runs: Runs) -> npt.NDArray[np.int64]:
 
 
 def _runs(mask: ColumnMask) -> Runs:
-    padded = np.zeros((mask.shape[0], mask.shape[1] + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    steps = np.diff(padded, axis=1)
-    x, top = np.nonzero(steps == 1)
-    _, bottom = np.nonzero(steps == -1)
-    return x, top, bottom
+    # A row of background ends each column, so that pixels change where a run begins and ends, by turns.
+    padded = np.zeros((mask.shape[0], mask.shape[1] + 1), dtype=np.bool_)
+    padded[:, :-1] = mask
+    pixels = padded.reshape(-1)
+    edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+    if mask.size and mask[0, 0]:
+        edges = np.append(0, edges)
+    x, top = np.divmod(edges[::2], padded.shape[1])
+    return x, top, edges[1::2] - x * padded.shape[1]
 
 
 def _connected(runs: Runs) -> tuple[Polygons, npt.NDArray[np.int64]]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.geometry import ColumnMask
+from service.masks.regions import Box, drop_unreached
 from service.model.metadata import OperatingPoint
 from service.model.tiles import Map, TilePlan, blend, combine_classes
 
@@ -36,7 +37,7 @@ class TileAnswer(NamedTuple):
     classes: npt.NDArray[np.float32]
     """float32 ``[classes]``: probability that the tile holds a defect of the class."""
     maps: Mapping[int, Map]
-    """Map of each class that reaches its class threshold on the tile, by its position."""
+    """Map of each class that has a pixel above its threshold, by its position."""
 
 
 def apply_operating_point(
@@ -84,7 +85,7 @@ def tile_answer(
     classes: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8], point: OperatingPoint
 ) -> TileAnswer:
     """Keep of a tile's probabilities what can count in its frame; see ``apply_to_frame``."""
-    counts = classes >= np.array(point.class_threshold)
+    counts = masks.max(axis=(1, 2)) >= [max(1, byte_threshold(one)) for one in point.threshold]
     # Copies: a view would keep the maps of the whole batch.
     return TileAnswer(classes.copy(), {int(index): masks[index].copy() for index in np.flatnonzero(counts)})
 
@@ -98,9 +99,11 @@ def apply_to_frame(
 ) -> Iterator[tuple[ClassMask, Map]]:
     """Join the tiles of a frame; yield for each class its mask and its map, uint8 ``[width, height]``.
 
-    The probability of a class is the highest of the tiles. A tile takes part in the map of a class where the
-    class reaches ``class_threshold`` on it. A pixel of the thresholded map counts if its class has at least
-    ``min_area`` pixels in an area of about a tile's size around it.
+    The probability of a class is the highest of the tiles. Its mask lies on the tiles on which it reaches
+    ``class_threshold``, and goes on beyond them as far as it is connected, on their neighbours: no defect is
+    cut at a tile's border where it gets weaker. A pixel counts if its class has at least ``min_area`` pixels
+    in an area of about a tile's size around it. The map is 0 where the pixel threshold is reached and the
+    pixel does not count.
 
     One class at a time, since the maps of a large frame are large.
 
@@ -111,17 +114,48 @@ def apply_to_frame(
         point: thresholds and areas.
         class_ids: of the classes, in order.
     """
-    answers = [tile for tile in tiles if tile is not None]
-    highest = combine_classes(np.stack([tile.classes for tile in answers]))
+    least = np.array(point.class_threshold)
+    missing = np.full(len(class_ids), -1, dtype=np.float32)
+    probabilities = np.stack([missing if tile is None else tile.classes for tile in tiles])
+    highest = combine_classes(probabilities)
+    reached = probabilities >= least
+    takes_part = _with_neighbours(reached, plan)
     for index, class_id in enumerate(class_ids):
-        joined = blend(plan, [None if tile is None else tile.maps.get(index) for tile in tiles])
+        joined = blend(
+            plan,
+            [
+                tile.maps.get(index) if tile is not None and takes_part[number, index] else None
+                for number, tile in enumerate(tiles)
+            ],
+        )
         joined = joined[: shape[0], : shape[1]]
         found = _class_mask(class_id, index, float(highest[index]), joined, point)
         if found.mask is not None:
+            if (reached[:, index] != takes_part[:, index]).any():
+                drop_unreached(found.mask, _boxes(reached[:, index], plan))
             _drop_scattered(found.mask, point.min_area[index], plan)
             area = int(np.count_nonzero(found.mask))
-            found = ClassMask(class_id, found.probability, area > 0, area, found.mask if area else None)
+            if area < found.area:
+                joined[(joined >= byte_threshold(point.threshold[index])) & ~found.mask] = 0
+                found = ClassMask(class_id, found.probability, area > 0, area, found.mask if area else None)
         yield found, joined
+
+
+def _boxes(chosen: npt.NDArray[np.bool_], plan: TilePlan) -> list[Box]:
+    return [
+        (left, top, left + plan.tile_width, top + plan.tile_height)
+        for (top, left), one in zip(plan.positions, chosen, strict=True)
+        if one
+    ]
+
+
+def _with_neighbours(reached: npt.NDArray[np.bool_], plan: TilePlan) -> npt.NDArray[np.bool_]:
+    """Return which tiles, bool ``[tiles, classes]``, are reached or beside one that is, corners included."""
+    grid = np.pad(reached.reshape(len(plan.tops), len(plan.lefts), -1), ((1, 1), (1, 1), (0, 0)))
+    near = np.zeros((len(plan.tops), len(plan.lefts), reached.shape[1]), dtype=np.bool_)
+    for row, column in itertools.product(range(3), range(3)):
+        near |= grid[row : row + len(plan.tops), column : column + len(plan.lefts)]
+    return near.reshape(reached.shape)
 
 
 def _drop_scattered(mask: ColumnMask, min_area: int, plan: TilePlan) -> None:
@@ -132,7 +166,9 @@ def _drop_scattered(mask: ColumnMask, min_area: int, plan: TilePlan) -> None:
     """
     columns = np.arange(0, mask.shape[0], _BLOCK)
     rows = np.arange(0, mask.shape[1], _BLOCK)
-    blocks = np.add.reduceat(np.add.reduceat(mask, columns, axis=0, dtype=np.int32), rows, axis=1)
+    # Sums of up to 32 pixels fit into bytes, which numpy adds fastest.
+    bands = [mask[column : column + _BLOCK].view(np.uint8).sum(axis=0, dtype=np.uint8) for column in columns]
+    blocks = np.add.reduceat(np.stack(bands), rows, axis=1, dtype=np.int32)
     across = min(len(columns), plan.tile_width // _BLOCK + 1)
     down = min(len(rows), plan.tile_height // _BLOCK + 1)
     enough = (_window_sums(blocks, across, down) >= min_area).astype(np.int32)

@@ -124,8 +124,10 @@ def blend(plan: TilePlan, maps: Sequence[Map | None]) -> Map:
                         inside_y = slice(y - plan.tops[row], y_end - plan.tops[row])
                         parts.append(one[inside_x, inside_y])
                         weights.append(np.outer(across[column][inside_x], down[row][inside_y]))
-            if parts:
-                frame[x:x_end, y:y_end] = parts[0] if len(parts) == 1 else _average(parts, weights)
+            if len(parts) == 1:
+                frame[x:x_end, y:y_end] = parts[0]
+            elif any(part.any() for part in parts):
+                frame[x:x_end, y:y_end] = _average(parts, weights)
     return frame
 
 
