@@ -153,10 +153,13 @@ def blend_maps(
 
 def _average(parts: Sequence[Map], weights: Sequence[npt.NDArray[np.float32]]) -> Map:
     total = np.zeros(parts[0].shape, dtype=np.float32)
+    weighed, all_weights = np.empty_like(total), np.zeros_like(total)
     for part, weight in zip(parts, weights, strict=True):
-        total += weight * part
-    average: Map = (total / sum(weights) + np.float32(0.5)).astype(np.uint8)
-    return average
+        total += np.multiply(part, weight, out=weighed)
+        all_weights += weight
+    total /= all_weights
+    total += 0.5
+    return total.astype(np.uint8)
 
 
 def _ramps(starts: Sequence[int], tile: int) -> list[npt.NDArray[np.float32]]:

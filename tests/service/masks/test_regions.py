@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.geometry import ColumnMask
-from service.masks.regions import instances
+from service.masks.regions import Box, drop_unreached, instances
 from tests.support.masks import masks
 
 
@@ -29,3 +29,21 @@ def test_instances_are_opencvs_connected_components(mask: ColumnMask, seed: int)
         assert ours == pytest.approx(theirs)
     assert [one.area for one in found] == sorted((one.area for one in found), reverse=True)
     assert {one.class_id for one in found} <= {2}
+
+
+boxes = st.lists(
+    st.tuples(st.integers(0, 1599), st.integers(0, 255), st.integers(1, 300), st.integers(1, 100)), max_size=3
+)
+
+
+@given(masks, boxes)
+@settings(max_examples=30, deadline=None)
+def test_parts_that_a_box_touches_are_kept_whole(mask: ColumnMask, drawn: list[Box]) -> None:
+    chosen = [(left, top, left + width, top + height) for left, top, width, height in drawn]
+    _, labels = cv2.connectedComponents(mask.T.astype(np.uint8), connectivity=4)
+    touched = {
+        int(label) for left, top, right, low in chosen for label in np.unique(labels[top:low, left:right])
+    }
+    expected = np.isin(labels, [*(touched - {0})]).T
+    drop_unreached(mask, chosen)
+    np.testing.assert_array_equal(mask, expected)
