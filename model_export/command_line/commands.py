@@ -12,6 +12,7 @@ from model_export.evaluation.compare import CompareConfig, compare
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.submit import SubmitConfig, submit
 from model_export.evaluation.suggest import SuggestConfig, suggest
+from model_export.labels.check import CheckConfig, check
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.onnx_export.retune import TuneConfig, retune
 from model_export.report.command import ReportConfig, report
@@ -22,6 +23,7 @@ from model_export.training.starting_point import StartingPointConfig, starting_p
 from model_export.training.train import train
 
 COMMANDS: Mapping[str, tuple[type, Callable[[Any], object]]] = {
+    "check": (CheckConfig, check),
     "draw": (DrawConfig, draw),
     "fetch-weights": (FetchConfig, fetch_weights),
     "tile-neu": (TileConfig, tile_neu),

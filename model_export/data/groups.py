@@ -22,14 +22,15 @@ def similar_pairs(
         title: of the progress bar.
         shifts: columns by which two rows may be shifted against each other; the best shift counts.
     """
-    blocks = range(0, len(rows), _BLOCK)
-    for start in tqdm(blocks, title, unit="block", leave=False, dynamic_ncols=True):
-        some = rows[start : start + _BLOCK]
-        best = best_correlation(some, rows[start:], shifts)
-        # Each pair once: below the diagonal of its own block are pairs that stand above it too.
-        first, second = np.nonzero(np.triu(best > threshold, k=1))
-        for one, other in zip(first.tolist(), second.tolist(), strict=True):
-            yield start + one, start + other, float(best[one, other])
+    with tqdm(total=len(rows), desc=title, unit="strip", leave=False, dynamic_ncols=True) as progress:
+        for start in range(0, len(rows), _BLOCK):
+            some = rows[start : start + _BLOCK]
+            best = best_correlation(some, rows[start:], shifts)
+            # Each pair once: below the diagonal of its own block are pairs that stand above it too.
+            first, second = np.nonzero(np.triu(best > threshold, k=1))
+            for one, other in zip(first.tolist(), second.tolist(), strict=True):
+                yield start + one, start + other, float(best[one, other])
+            progress.update(len(some))
 
 
 def best_correlation(

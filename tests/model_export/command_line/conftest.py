@@ -1,5 +1,6 @@
 """The command line, called in this process."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
             code = end.code or 0
         out, messages = capsys.readouterr()
         lines = messages.replace("\r", "\n").splitlines()
-        return Ended(code, out, [line for line in lines if line.strip() and "strip/s" not in line])
+        return Ended(
+            code, out, [line for line in lines if line.strip() and not re.search(r"(strip|image)/s", line)]
+        )
 
     return run
