@@ -102,7 +102,7 @@ def measure(options: GpuBench) -> Iterator[Measurement]:
 
 
 def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
-    graph = trace_to_onnx(network)
+    graph = trace_to_onnx(network, (HEIGHT, WIDTH))
     paths = {"fp32": folder / "fp32.onnx", "fp16": folder / "fp16.onnx"}
     onnx.save(graph, paths["fp32"])
     onnx.save(to_float16(graph), paths["fp16"])

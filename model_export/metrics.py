@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassScore
 
 LOCATED = 0.1
@@ -100,16 +99,18 @@ def class_score(
 
 
 def class_scores(
-    overlaps: Sequence[Sequence[Overlap]], weights: Sequence[float] | None = None
+    overlaps: Sequence[Sequence[Overlap]], class_ids: Sequence[int], weights: Sequence[float] | None = None
 ) -> tuple[ClassScore, ...]:
     """Score every class.
 
     Args:
         overlaps: per strip, an entry per class.
+        class_ids: of the classes.
         weights: weight of each strip; None weighs all equally.
     """
     return tuple(
-        class_score(index + 1, [strip[index] for strip in overlaps], weights) for index in range(CLASS_COUNT)
+        class_score(class_id, [strip[index] for strip in overlaps], weights)
+        for index, class_id in enumerate(class_ids)
     )
 
 
@@ -170,14 +171,15 @@ _COLUMNS = {
 def format_table(scores: Sequence[ClassScore], names: Sequence[str]) -> str:
     """Format scores as a table with a line per class and their mean; '-' where a score is undefined."""
     titles = "".join(f"{title:>{_width(title)}}" for title in _COLUMNS.values())
-    lines = [f"{'class':<18}{'strips':>8}{'with':>6}{titles}"]
-    for score, name in zip(scores, names, strict=True):
-        label = f"{score.class_id} {name}"
+    labels = [f"{score.class_id} {name}" for score, name in zip(scores, names, strict=True)]
+    width = max(18, *(len(label) + 1 for label in labels))
+    lines = [f"{'class':<{width}}{'strips':>8}{'with':>6}{titles}"]
+    for score, label in zip(scores, labels, strict=True):
         strips = score.strips_with + score.strips_without
         values = [getattr(score, column) for column in _COLUMNS]
-        lines.append(f"{label:<18}{strips:>8}{score.strips_with:>6}{_cells(values)}")
+        lines.append(f"{label:<{width}}{strips:>8}{score.strips_with:>6}{_cells(values)}")
     means = [mean_or_none([getattr(score, column) for score in scores]) for column in _COLUMNS]
-    lines.append(f"{'mean':<32}{_cells(means)}")
+    lines.append(f"{'mean':<{width + 14}}{_cells(means)}")
     lines.append(
         "Dice: mean over all strips as Kaggle defines it (two empty masks count 1); 'if empty': the same\n"
         "score for 'no defect anywhere'; Dice+, IoU+: means over the strips with the class; recall: share\n"

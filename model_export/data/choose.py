@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
-from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.labelled_strip import CLEAN, LabelledStrip
 
 Strip = TypeVar("Strip", bound=LabelledStrip)
 
@@ -15,10 +15,10 @@ def spread_by_class(strips: Sequence[Strip], count: int) -> list[Strip]:
     A strip with several classes counts as its rarest. Within a class the choice is even over the list, so
     that neither names nor the order of photographs decide.
     """
-    frequency = Counter(class_id for strip in strips for class_id in strip.classes or {0})
+    frequency = Counter(kind for strip in strips for kind in strip.classes or {CLEAN})
     cells: dict[int, list[int]] = {}
     for index, strip in enumerate(strips):
-        cells.setdefault(min(strip.classes or {0}, key=lambda kind: frequency[kind]), []).append(index)
+        cells.setdefault(min(strip.classes or {CLEAN}, key=lambda kind: frequency[kind]), []).append(index)
     shares = dict.fromkeys(sorted(cells), 0)
     left = min(count, len(strips))
     while left > 0:

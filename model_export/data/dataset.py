@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.labelled_strip import CLEAN, LabelledStrip, Masks
 from model_export.data.soft_targets import SoftTarget, SoftTargets, UnlabelledStrip
+from model_export.data.tile import Shape, pad_planes
 from model_export.errors import DataError
-from service.geometry import CLASS_COUNT
+from service.model.tiles import mirror
 
 
 class SampleIndex(NamedTuple):
@@ -21,7 +22,7 @@ class SampleIndex(NamedTuple):
     strip: int
     """Index in the data set."""
     focus: int
-    """Class id, 1..4; 0 for a crop without defects, if the strip has room for one."""
+    """Position of the class; ``CLEAN`` for a crop without defects, if the strip has room for one."""
 
 
 class Sample(NamedTuple):
@@ -30,11 +31,11 @@ class Sample(NamedTuple):
     image: Tensor
     """uint8 ``[1, height, width]``."""
     masks: Tensor
-    """uint8 ``[4, height, width]``, 0 or 1."""
+    """uint8 ``[classes, height, width]``, 0 or 1."""
     soft_masks: Tensor
-    """uint8 ``[4, height, width]``: 255 x the teachers' probability, even; ``[0, ...]`` without them."""
+    """uint8 ``[classes, height, width]``: 255 x the teachers' probability; ``[0, ...]`` without them."""
     soft_classes: Tensor
-    """float32 ``[4]``: the teachers' probability that the sample shows the class; 0 without them."""
+    """float32 ``[classes]``: the teachers' probability that the sample shows the class; 0 without them."""
     weights: Tensor
     """float32 ``[2]``: weights of the truth and of the teachers in the loss."""
 
@@ -52,7 +53,8 @@ class StripDataset(Dataset[Sample]):
 
     Args:
         strips: source of the samples.
-        crop_width: columns of a sample; None returns whole strips.
+        crop: rows and columns of a sample, which larger strips are cropped to and smaller ones padded to by
+            mirroring; None returns whole strips.
         transform: applied to image and masks together.
         targets: outputs of teachers to learn besides the truth; unlabelled strips have no other.
         teacher_share: weight of the teachers for labelled strips that they were asked about.
@@ -61,13 +63,13 @@ class StripDataset(Dataset[Sample]):
     def __init__(
         self,
         strips: Sequence[LabelledStrip],
-        crop_width: int | None = None,
+        crop: Shape | None = None,
         transform: Transform | None = None,
         targets: SoftTargets | None = None,
         teacher_share: float = 0.0,
     ) -> None:
         self.strips = strips
-        self.crop_width = crop_width
+        self.crop = crop
         self.transform = transform
         self.targets = targets
         self.teacher_share = teacher_share
@@ -76,26 +78,30 @@ class StripDataset(Dataset[Sample]):
         return len(self.strips)
 
     def __getitem__(self, index: SampleIndex | int) -> Sample:
-        number, focus = index if isinstance(index, tuple) else (index, 0)
+        number, focus = index if isinstance(index, tuple) else (index, CLEAN)
         source = self.strips[number]
         strip, masks = source.load()
         found = None if self.targets is None else self.targets.find(strip)
+        soft = None if found is None else found.enlarge(strip.shape)
         unlabelled = isinstance(source, UnlabelledStrip)
         share = 1.0 if unlabelled else 0.0 if found is None else self.teacher_share
-        columns = slice(0, strip.shape[1])
-        if self.crop_width is not None:
-            columns = crop_columns(masks, self.crop_width, focus)
+        rows, columns = slice(None), slice(None)
+        if self.crop is not None:
+            height, width = self.crop
+            strip, masks = mirror(strip, height, width), pad_planes(masks, height, width)
+            soft = None if soft is None else pad_planes(soft, height, width)
+            rows, columns = choose_window(masks, self.crop, focus)
         # Truth and teachers share a byte, so that half as many planes are moved: to the nearest pixel, which
         # leaves bytes as they are.
-        planes = masks[:, :, columns].astype(np.uint8) * (0 if unlabelled else _TRUTH)
-        if found is not None:
-            planes |= found.enlarge()[:, :, columns] // 2
-        image = torch.tensor(np.ascontiguousarray(strip[:, columns])).unsqueeze(0)
+        planes = masks[:, rows, columns].astype(np.uint8) * (0 if unlabelled else _TRUTH)
+        if soft is not None:
+            planes |= soft[:, rows, columns] // 2
+        image = torch.tensor(np.ascontiguousarray(strip[rows, columns])).unsqueeze(0)
         moved = torch.from_numpy(np.ascontiguousarray(planes))
         if self.transform is not None:
             image, moved = self.transform(image, moved)
-        soft_masks = moved[: 0 if self.targets is None else CLASS_COUNT] % _TRUTH * 2
-        soft_classes = torch.zeros(CLASS_COUNT) if found is None else _shown(found, soft_masks)
+        soft_masks = moved[: 0 if self.targets is None else len(moved)] % _TRUTH * 2
+        soft_classes = torch.zeros(len(masks)) if found is None else _shown(found, soft_masks)
         weights = torch.tensor([1 - share, share])
         return Sample(image, moved // _TRUTH, soft_masks, soft_classes, weights)
 
@@ -108,22 +114,59 @@ def _shown(target: SoftTarget, soft_masks: Tensor) -> Tensor:
     return torch.from_numpy(target.classes).float() * kept
 
 
-def crop_columns(masks: Masks, width: int, focus: int) -> slice:
-    """Choose the columns of a crop around a random defect column of class ``focus``.
+_TRIES = 20
+"""Windows of a large strip among which one without defects is looked for."""
 
-    Without a focus the crop holds no defect if the strip has room for one; otherwise it is anywhere.
+
+def choose_window(masks: Masks, shape: Shape, focus: int) -> tuple[slice, slice]:
+    """Choose rows and columns of a crop around a random defect pixel of class ``focus``.
+
+    With ``CLEAN`` the crop holds no defect if the strip has room for one; otherwise it is anywhere.
+
+    Args:
+        masks: bool ``[classes, height, width]``, not smaller than the crop.
+        shape: rows and columns of the crop.
+        focus: position of the class, or ``CLEAN``.
     """
+    height, width = shape
+    if masks.shape[1] == height:
+        return slice(0, height), crop_columns(masks, width, focus)
+    pixels = np.flatnonzero(masks[focus]) if focus != CLEAN else np.empty(0, dtype=np.int64)
+    if pixels.size:
+        row, column = divmod(int(pixels[int(torch.randint(pixels.size, ()))]), masks.shape[2])
+        return _around(row, height, masks.shape[1]), _around(column, width, masks.shape[2])
+    for _ in range(_TRIES):
+        top = int(torch.randint(masks.shape[1] - height + 1, ()))
+        left = int(torch.randint(masks.shape[2] - width + 1, ()))
+        window = slice(top, top + height), slice(left, left + width)
+        if focus != CLEAN or not masks[:, window[0], window[1]].any():
+            break
+    return window
+
+
+def crop_columns(masks: Masks, width: int, focus: int) -> slice:
+    """Choose the columns of a crop around a random defect column; see ``choose_window``."""
     full = masks.shape[2]
-    columns = np.flatnonzero(masks[focus - 1].any(axis=0)) if focus else np.empty(0, dtype=np.int64)
+    columns = np.flatnonzero(masks[focus].any(axis=0)) if focus != CLEAN else np.empty(0, dtype=np.int64)
     if columns.size:
-        jitter = int(torch.randint(-width // 3, width // 3 + 1, ()))
+        jitter = _jitter(width)
         centre = int(columns[int(torch.randint(columns.size, ()))]) + jitter
         left = min(max(centre - width // 2, 0), full - width)
     else:
-        lefts = _clean_crops(masks, width) if not focus else np.empty(0, dtype=np.int64)
+        lefts = _clean_crops(masks, width) if focus == CLEAN else np.empty(0, dtype=np.int64)
         choices = lefts if lefts.size else np.arange(full - width + 1)
         left = int(choices[int(torch.randint(choices.size, ()))])
     return slice(left, left + width)
+
+
+def _around(pixel: int, length: int, full: int) -> slice:
+    """Return a window of a length that holds a pixel near its middle."""
+    start = min(max(pixel + _jitter(length) - length // 2, 0), full - length)
+    return slice(start, start + length)
+
+
+def _jitter(length: int) -> int:
+    return int(torch.randint(-length // 3, length // 3 + 1, ()))
 
 
 def _clean_crops(masks: Masks, width: int) -> npt.NDArray[np.int64]:
@@ -163,8 +206,8 @@ class BalancedSampler(Sampler[SampleIndex]):
         for indices, share in groups:
             cells: dict[int, list[int]] = {}
             for index in indices:
-                for class_id in strips[index].classes or {0}:
-                    cells.setdefault(class_id, []).append(index)
+                for kind in strips[index].classes or {CLEAN}:
+                    cells.setdefault(kind, []).append(index)
             if cells and share > 0:
                 self.groups.append((sorted(cells.items()), share))
         if not self.groups:
@@ -182,7 +225,7 @@ class BalancedSampler(Sampler[SampleIndex]):
         shares = np.array([share for _, share in self.groups])
         for number in range(self.length * self.world_size):
             cells = self.groups[int(rng.choice(len(shares), p=shares / shares.sum()))][0]
-            class_id, indices = cells[int(rng.integers(len(cells)))]
-            index = SampleIndex(indices[int(rng.integers(len(indices)))], class_id)
+            kind, indices = cells[int(rng.integers(len(cells)))]
+            index = SampleIndex(indices[int(rng.integers(len(indices)))], kind)
             if number % self.world_size == self.rank:
                 yield index

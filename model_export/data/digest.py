@@ -9,7 +9,7 @@ from service.geometry import Strip
 
 
 def strip_digest(strip: Strip) -> str:
-    """Return 32 hexadecimal digits of the SHA-256 of the pixels of a strip, uint8 ``[256, 1600]``."""
+    """Return 32 hexadecimal digits of the SHA-256 of the pixels of a strip, uint8 ``[height, width]``."""
     return hashlib.sha256(strip.tobytes()).hexdigest()[:32]
 
 

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from model_export.data.kaggle import pixel_problem, read_kaggle, read_labels, write_labels
 from model_export.data.label_tools import TURNED, find_image, read_export
-from model_export.data.labelled_strip import CLASS_NAMES
 from model_export.data.options import BitsOption
+from model_export.data.severstal import CLASSES
 from model_export.errors import DataError
 from service.errors import counted
 from service.files import locked_folder, whole_file
@@ -29,7 +29,7 @@ class ImportConfig:
     out: Path
     """Folder for train.csv and train_images/. Strips already in it get the corrected labels; other strips
     stay."""
-    class_names: tuple[str, ...] = CLASS_NAMES
+    class_names: tuple[str, ...] = tuple(kind.name for kind in CLASSES)
     """Names of the classes 1 to 4 in the tool."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16. The files are copied as they

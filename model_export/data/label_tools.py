@@ -10,8 +10,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import pycocotools.mask
 
+from model_export.data.severstal import CLASSES, HEIGHT, WIDTH
 from model_export.errors import DataError
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, ColumnMask
+from service.geometry import ColumnMask
 from service.masks import label_studio, rle
 
 TURNED = (
@@ -70,7 +71,7 @@ class _StripMasks:
         if label not in self._names:
             raise DataError(
                 f"{self.name}: expected a label of {', '.join(map(repr, self._names))}, got {label!r}; "
-                f"--class-names sets the names of the classes 1 to {CLASS_COUNT}"
+                f"--class-names sets the names of the classes 1 to {len(CLASSES)}"
             )
         class_id = self._names.index(label) + 1
         self._masks[class_id] = self._masks.get(class_id, np.zeros_like(mask)) | mask
@@ -85,7 +86,7 @@ class _StripMasks:
     def codes(self) -> list[str]:
         """Four run-length codes."""
         nothing = np.zeros((WIDTH, HEIGHT), dtype=np.bool_)
-        return [rle.encode(self._masks.get(number, nothing)) for number in range(1, CLASS_COUNT + 1)]
+        return [rle.encode(self._masks.get(number, nothing)) for number in range(1, len(CLASSES) + 1)]
 
 
 def _label_studio(tasks: list[dict[str, Any]], class_names: Sequence[str]) -> CorrectedLabels:

@@ -1,4 +1,4 @@
-"""The interface of a labelled strip, and the names of its classes."""
+"""The interface of a labelled strip."""
 
 from typing import Protocol
 
@@ -8,14 +8,14 @@ import numpy.typing as npt
 from service.geometry import Strip
 
 Masks = npt.NDArray[np.bool_]
-"""bool ``[4, 256, 1600]``: one mask per class, row-major like the image."""
+"""bool ``[classes, height, width]``: one mask per class, row-major like the image."""
 
-CLASS_NAMES = ("pitting", "vertical line", "scratch", "patch")
-"""Default names of the classes 1 to 4, by appearance. Severstal did not name them."""
+CLEAN = -1
+"""Where strips are sorted by class: those without any."""
 
 
 class LabelledStrip(Protocol):
-    """A strip and its true masks, read only when ``load`` is called."""
+    """An image of any size and its true masks, read only when ``load`` is called."""
 
     @property
     def name(self) -> str:
@@ -24,9 +24,9 @@ class LabelledStrip(Protocol):
 
     @property
     def classes(self) -> frozenset[int]:
-        """Ids, 1..4, of the classes on the strip; known without opening the image."""
+        """Positions, from 0, of the classes on the strip; known without opening the image."""
         ...
 
     def load(self) -> tuple[Strip, Masks]:
-        """Read the strip, uint8 ``[256, 1600]``, and its masks."""
+        """Read the strip, uint8 ``[height, width]``, and its masks, bool ``[classes, height, width]``."""
         ...

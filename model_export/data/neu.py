@@ -8,13 +8,15 @@ from PIL import Image
 
 from model_export.data.kaggle import write_kaggle
 from model_export.data.labelled_strip import Masks
+from model_export.data.severstal import CLASSES, HEIGHT, WIDTH
 from model_export.errors import DataError
 from service.errors import counted
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 
 _SIDE = 200
-_CLASSES = {1: 1, 2: 4, 3: 3}
-"""NEU_Seg's labels of inclusions, patches and scratches to the class that looks most like them."""
+_CLASSES = {1: 0, 2: 3, 3: 2}
+"""NEU_Seg's labels of inclusions, patches and scratches to the position of Severstal's class that looks most
+like them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class TiledStrip:
 
     @property
     def classes(self) -> frozenset[int]:
-        """Ids, 1..4, of the classes on the strip; opens the masks."""
+        """Positions of the classes on the strip; opens the masks."""
         return frozenset(
             _CLASSES[value] for path in self.masks for value in np.unique(_read(path)).tolist() if value
         )
@@ -51,9 +53,9 @@ class TiledStrip:
         """Read the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
         strip = _tile(self.images)
         indices = _tile(self.masks)
-        masks = np.zeros((CLASS_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
-        for value, class_id in _CLASSES.items():
-            masks[class_id - 1] = indices == value
+        masks = np.zeros((len(CLASSES), HEIGHT, WIDTH), dtype=np.bool_)
+        for value, position in _CLASSES.items():
+            masks[position] = indices == value
         return strip, masks
 
 

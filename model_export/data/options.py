@@ -1,4 +1,4 @@
-"""The option ``--bits`` of commands that open images."""
+"""Options that several commands have."""
 
 from typing import Annotated
 
@@ -17,3 +17,6 @@ BitsOption = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
+
+TileOption = Annotated[tuple[int, int] | None, tyro.conf.arg(metavar="HEIGHT WIDTH")]
+"""Rows and columns of a tile."""

@@ -8,7 +8,9 @@ import torch
 from PIL import Image, ImageFilter
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.tile import Shape, pad_planes
 from service.geometry import Strip
+from service.model.tiles import mirror
 
 _COARSE = 4
 """Factor by which strips are reduced to average the surroundings of a pixel."""
@@ -37,11 +39,11 @@ class PastedStrip:
 
     @property
     def classes(self) -> frozenset[int]:
-        """Ids, 1..4, of the classes on the donor."""
+        """Positions of the classes on the donor."""
         return self.donor.classes
 
     def load(self) -> tuple[Strip, Masks]:
-        """Make a strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
+        """Make a strip of the host's size, and its masks."""
         host = self.hosts[int(torch.randint(len(self.hosts), ()))].load()[0]
         strip, masks = self.donor.load()
         if torch.rand(()) < 0.5:
@@ -49,7 +51,17 @@ class PastedStrip:
         if torch.rand(()) < 0.5:
             strip, masks = strip[::-1], masks[:, ::-1]
         shift = int(torch.randint(strip.shape[1], ()))
-        return paste(host, np.roll(strip, shift, axis=1), np.roll(masks, shift, axis=2))
+        strip, masks = _fit(np.roll(strip, shift, axis=1), np.roll(masks, shift, axis=2), host.shape)
+        return paste(host, strip, masks)
+
+
+def _fit(strip: Strip, masks: Masks, shape: Shape) -> tuple[Strip, Masks]:
+    """Mirror and crop a strip to a size."""
+    height, width = shape
+    return (
+        mirror(strip, height, width)[:height, :width],
+        pad_planes(masks, height, width)[:, :height, :width],
+    )
 
 
 def paste(host: Strip, strip: Strip, masks: Masks) -> tuple[Strip, Masks]:
@@ -58,15 +70,15 @@ def paste(host: Strip, strip: Strip, masks: Masks) -> tuple[Strip, Masks]:
     The defect keeps its contrast against its own strip and takes the brightness of the host.
 
     Args:
-        host: uint8 ``[256, 1600]``.
-        strip: uint8 ``[256, 1600]``.
-        masks: of the strip, bool ``[4, 256, 1600]``.
+        host: uint8 ``[height, width]``.
+        strip: of the same size.
+        masks: of the strip, bool ``[classes, height, width]``.
 
     Returns:
         The blended strip and the masks that are left.
     """
     size = (host.shape[1], host.shape[0])
-    coarse = (size[0] // _COARSE, size[1] // _COARSE)
+    coarse = (max(1, size[0] // _COARSE), max(1, size[1] // _COARSE))
     mean = Image.fromarray(host).resize(coarse, Image.Resampling.BOX).resize(size, Image.Resampling.BILINEAR)
     steel = np.asarray(mean) >= _BLACK
     masks = masks & steel

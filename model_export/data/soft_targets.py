@@ -12,34 +12,41 @@ import numpy.typing as npt
 from model_export.data.digest import strip_digest
 from model_export.data.kaggle import read_image
 from model_export.data.labelled_strip import Masks
+from model_export.data.tile import Shape
 from model_export.errors import DataError
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, BitDepth, Strip
+from service.geometry import BitDepth, Strip
 
 REDUCTION = 4
 """Factor by which soft masks are smaller than the strip, on each side; decoders answer no finer."""
-MASK_SHAPE = (CLASS_COUNT, HEIGHT // REDUCTION, WIDTH // REDUCTION)
 
 _INDEX, _MASKS, _CLASSES = "index.json", "masks.npy", "classes.npy"
+
+
+def reduced(shape: Shape) -> Shape:
+    """Return rows and columns of the soft masks of a strip of so many rows and columns."""
+    height, width = shape
+    return -(-height // REDUCTION), -(-width // REDUCTION)
 
 
 class SoftTarget(NamedTuple):
     """What the teachers see on one strip."""
 
     masks: npt.NDArray[np.uint8]
-    """uint8 ``[4, 64, 400]``: 255 x mean probability of a square of pixels."""
+    """uint8 ``[classes, *reduced(shape)]``: 255 x mean probability of a square of pixels."""
     classes: npt.NDArray[np.float32]
-    """float32 ``[4]``: mean probability that the strip holds a defect of the class."""
+    """float32 ``[classes]``: mean probability that the strip holds a defect of the class."""
 
-    def enlarge(self) -> npt.NDArray[np.uint8]:
-        """Return the masks at the resolution of the strip, uint8 ``[4, 256, 1600]``."""
-        return self.masks.repeat(REDUCTION, axis=1).repeat(REDUCTION, axis=2)
+    def enlarge(self, shape: Shape) -> npt.NDArray[np.uint8]:
+        """Return the masks at the resolution of the strip, uint8 ``[classes, height, width]``."""
+        large = self.masks.repeat(REDUCTION, axis=1).repeat(REDUCTION, axis=2)
+        return large[:, : shape[0], : shape[1]]
 
 
 class SoftTargets:
     """The soft targets of many strips, read from the folder that ``write_soft_targets`` wrote.
 
     Raises:
-        DataError: if there are none.
+        DataError: if there are none, or another version wrote them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,9 +55,14 @@ class SoftTargets:
         index = json.loads((folder / _INDEX).read_text())
         self.seen = frozenset(index["seen"])
         """Digests of the strips that shaped the teachers."""
+        if "shapes" not in index:
+            raise DataError(f"{folder} was written by another version: soft-targets writes it anew")
         self._rows = {digest: row for row, digest in enumerate(index["strips"])}
         self._masks = np.load(folder / _MASKS, mmap_mode="r")
         self._classes = np.load(folder / _CLASSES)
+        self._shapes: list[Shape] = [(height, width) for height, width in index["shapes"]]
+        sizes = self._classes.shape[1] * np.array(self._shapes).prod(axis=1, dtype=np.int64)
+        self._starts = np.concatenate([[0], sizes.cumsum()])
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._rows
@@ -58,7 +70,10 @@ class SoftTargets:
     def find(self, strip: Strip) -> SoftTarget | None:
         """Return what the teachers see on a strip; None if they were not asked."""
         row = self._rows.get(strip_digest(strip))
-        return None if row is None else SoftTarget(np.asarray(self._masks[row]), self._classes[row])
+        if row is None:
+            return None
+        pixels = np.asarray(self._masks[self._starts[row] : self._starts[row + 1]])
+        return SoftTarget(pixels.reshape(-1, *self._shapes[row]), self._classes[row])
 
 
 def write_soft_targets(
@@ -73,9 +88,15 @@ def write_soft_targets(
         teachers: their names, for people.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / _MASKS, np.stack([target.masks for target in targets.values()]))
+    # One after the other, since strips may differ in size.
+    np.save(folder / _MASKS, np.concatenate([target.masks.reshape(-1) for target in targets.values()]))
     np.save(folder / _CLASSES, np.stack([target.classes for target in targets.values()]))
-    index = {"strips": list(targets), "seen": sorted(seen), "teachers": list(teachers)}
+    index = {
+        "strips": list(targets),
+        "shapes": [target.masks.shape[1:] for target in targets.values()],
+        "seen": sorted(seen),
+        "teachers": list(teachers),
+    }
     (folder / _INDEX).write_text(json.dumps(index))
 
 
@@ -95,9 +116,10 @@ class UnlabelledStrip:
 
     @property
     def classes(self) -> frozenset[int]:
-        """Ids, 1..4, of the classes that the teachers think more likely than not; they balance samples."""
-        return frozenset(index + 1 for index in range(CLASS_COUNT) if self.target.classes[index] >= 0.5)
+        """Positions of the classes that the teachers think more likely than not; they balance samples."""
+        return frozenset(np.flatnonzero(self.target.classes >= 0.5).tolist())
 
     def load(self) -> tuple[Strip, Masks]:
         """Read the strip, and the guessed masks, which only place crops."""
-        return read_image(self.path, self.bits), self.target.enlarge() >= 128
+        image = read_image(self.path, self.bits)
+        return image, self.target.enlarge(image.shape) >= 128

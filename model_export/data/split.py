@@ -9,13 +9,16 @@ from PIL import Image
 from tqdm import tqdm
 
 from model_export.data.groups import best_correlation, join_pairs, similar_pairs
-from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.labelled_strip import CLEAN, LabelledStrip
 from model_export.data.tables import read_table
 from model_export.errors import DataError
-from service.geometry import CLASS_COUNT, Strip
+from service.errors import counted
+from service.geometry import Strip
 from service.model.metadata import Split
 
 STRATEGY = "groups of strips with alike streak profiles, dealt out to folds by class"
+
+OWN_GROUPS = "groups of the data set's own, dealt out to folds by class"
 
 COLUMNS = 200
 _MAX_SHIFT = 4
@@ -94,28 +97,37 @@ def group_strips(strips: Sequence[LabelledStrip]) -> list[list[int]]:
     return group_profiles(np.stack(profiles))
 
 
-def assign_folds(strips: Sequence[LabelledStrip], folds: int, seed: int) -> list[list[int]]:
+def assign_folds(
+    strips: Sequence[LabelledStrip], folds: int, seed: int, groups: Sequence[Sequence[int]] | None = None
+) -> list[list[int]]:
     """Assign groups to folds so that every class, and clean strips, spread evenly.
 
     Groups with rare classes come first; each goes to the fold that has least of the group's classes. The
     fold with the largest group comes last.
 
+    Args:
+        strips: to assign.
+        folds: number of folds.
+        seed: of the order.
+        groups: indices of strips that belong together; None finds them by ``group_strips``.
+
     Returns:
         Sorted indices of the strips of each fold.
     """
-    groups = group_strips(strips)
-    kinds = [sorted(strip.classes) or [0] for strip in strips]
-    totals = np.bincount([kind for found in kinds for kind in found], minlength=CLASS_COUNT + 1)
+    if groups is None:
+        groups = group_strips(strips)
+    kinds = [[kind - CLEAN for kind in sorted(strip.classes) or [CLEAN]] for strip in strips]
+    totals = np.bincount([kind for found in kinds for kind in found])
     weights = 1 / np.maximum(totals, 1)
     contents = np.array(
         [
-            np.bincount([kind for i in group for kind in kinds[i]], minlength=CLASS_COUNT + 1) * weights
+            np.bincount([kind for i in group for kind in kinds[i]], minlength=len(totals)) * weights
             for group in groups
         ]
     )
     order = np.random.default_rng(seed).permutation(len(groups))
     order = order[np.argsort(-contents[order].max(axis=1), kind="stable")]
-    held = np.zeros((folds, CLASS_COUNT + 1))
+    held = np.zeros((folds, len(totals)))
     assigned: list[list[int]] = [[] for _ in range(folds)]
     for group in order.tolist():
         cost = ((held + contents[group]) ** 2 - held**2).sum(axis=1)
@@ -158,6 +170,7 @@ def split_fold(
     fold: int,
     seed: int,
     assigned: Sequence[Sequence[int]] | None = None,
+    groups: Sequence[Sequence[int]] | None = None,
 ) -> Split:
     """Use one fold, from 1, for the test and all others for training; fold 0 trains on all strips.
 
@@ -167,18 +180,23 @@ def split_fold(
         fold: the fold that is the test.
         seed: of ``assign_folds``.
         assigned: indices of the strips of each fold, instead of those of ``assign_folds``.
+        groups: for ``assign_folds``.
 
     Raises:
         ValueError: if there is no such fold, or no strip for it.
     """
     if folds < 2 or not 0 <= fold <= folds:
         raise ValueError(f"expected a fold of 0 to {folds} and at least 2 folds, got fold {fold} of {folds}")
-    dealt = assigned or (assign_folds(strips, folds, seed) if fold else ())
+    dealt = assigned or (assign_folds(strips, folds, seed, groups) if fold else ())
     test = set(dealt[fold - 1]) if fold else set()
     if fold and not test:
-        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; set fewer with --folds")
+        raise ValueError(_too_few(strips, folds))
+    if not fold:
+        strategy = "all strips train"
+    else:
+        strategy = "folds from a file" if assigned is not None else STRATEGY if groups is None else OWN_GROUPS
     return Split(
-        strategy="all strips train" if not fold else STRATEGY if assigned is None else "folds from a file",
+        strategy=strategy,
         seed=seed,
         test=tuple(strips[index].name for index in sorted(test)),
         validation=(),
@@ -186,7 +204,9 @@ def split_fold(
     )
 
 
-def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Split:
+def split_strips(
+    strips: Sequence[LabelledStrip], folds: int, seed: int, groups: Sequence[Sequence[int]] | None = None
+) -> Split:
     """Use the first fold for the test, the second for validation and the rest for training.
 
     Raises:
@@ -194,18 +214,26 @@ def split_strips(strips: Sequence[LabelledStrip], folds: int, seed: int) -> Spli
     """
     if folds < 3:
         raise ValueError(f"a split into training, validation and test needs 3 folds or more, got {folds}")
-    assigned = assign_folds(strips, folds, seed)
+    assigned = assign_folds(strips, folds, seed, groups)
 
     def names(indices: Sequence[int]) -> tuple[str, ...]:
         return tuple(strips[index].name for index in sorted(indices))
 
     empty = [name for name, fold in zip(("test", "validation"), assigned, strict=False) if not fold]
     if empty:
-        raise ValueError(f"{len(strips)} strips do not fill {folds} folds; set fewer with --folds")
+        raise ValueError(_too_few(strips, folds))
     return Split(
-        strategy=STRATEGY,
+        strategy=STRATEGY if groups is None else OWN_GROUPS,
         seed=seed,
         test=names(assigned[0]),
         validation=names(assigned[1]),
         train=names([index for fold in assigned[2:] for index in fold]),
+    )
+
+
+def _too_few(strips: Sequence[LabelledStrip], folds: int) -> str:
+    verb = "does" if len(strips) == 1 else "do"
+    return (
+        f"{counted(len(strips), 'strip')} {verb} not fill {folds} folds; set fewer with "
+        "--folds, or train on all with --fold 0"
     )

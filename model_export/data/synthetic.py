@@ -1,17 +1,22 @@
-"""Drawn strips with four kinds of defect and exact masks, so that everything runs without a data set."""
+"""Drawn strips of Severstal's kinds and size with exact masks, so that everything runs without a data set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from model_export.data.labelled_strip import Masks
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
+from model_export.data.labelled_strip import CLEAN, Masks
+from model_export.data.severstal import CLASSES, HEIGHT, WIDTH
+from model_export.data.tile import Shape
+from service.geometry import Strip
 from service.masks import rle
+
+_COUNT = len(CLASSES)
 
 Canvas = npt.NDArray[np.float64]
 Region = npt.NDArray[np.bool_]
@@ -27,6 +32,7 @@ class DrawnStrip:
 
     seed: int
     number: int
+    shape: ClassVar[Shape] = (HEIGHT, WIDTH)
 
     @property
     def name(self) -> str:
@@ -35,13 +41,13 @@ class DrawnStrip:
 
     @cached_property
     def classes(self) -> frozenset[int]:
-        """Ids, 1..4, of the classes on the strip."""
-        first = self.number % (CLASS_COUNT + 1)
-        if first == 0:
+        """Positions of the classes on the strip."""
+        first = self.number % (_COUNT + 1) - 1
+        if first == CLEAN:
             return frozenset()
         if self.number % 3:
             return frozenset({first})
-        return frozenset({first, first % CLASS_COUNT + 1})
+        return frozenset({first, (first + 1) % _COUNT})
 
     def load(self) -> tuple[Strip, Masks]:
         """Draw the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
@@ -65,8 +71,8 @@ class ShapedStrip:
 
     @property
     def classes(self) -> frozenset[int]:
-        """Ids, 1..4, of the classes on the strip."""
-        return frozenset(index + 1 for index, code in enumerate(self.rles) if code)
+        """Positions of the classes on the strip."""
+        return frozenset(index for index, code in enumerate(self.rles) if code)
 
     def load(self) -> tuple[Strip, Masks]:
         """Draw the strip, uint8 ``[256, 1600]``, and its masks, bool ``[4, 256, 1600]``."""
@@ -83,21 +89,21 @@ def draw_strip(rng: np.random.Generator, classes: frozenset[int]) -> tuple[Strip
     """Draw a strip with defects of the given classes and their exact masks."""
     left, right = _edges(rng)
     canvas = _steel(rng)
-    masks = np.zeros((CLASS_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
-    for class_id in sorted(classes):
+    masks = np.zeros((_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
+    for position in sorted(classes):
         for _ in range(int(rng.integers(1, 4))):
-            region = _SHAPES[class_id](rng, int(rng.integers(left + 60, right - 60)))
-            _SURFACES[class_id](rng, canvas, region)
-            masks[class_id - 1] |= region
+            region = _SHAPES[position](rng, int(rng.integers(left + 60, right - 60)))
+            _SURFACES[position](rng, canvas, region)
+            masks[position] |= region
     return _finish(rng, canvas, masks, left, right)
 
 
 def draw_shapes(rng: np.random.Generator, masks: Masks) -> tuple[Strip, Masks]:
     """Draw a strip whose defects fill given masks."""
     canvas = _steel(rng)
-    for index in range(CLASS_COUNT):
-        if masks[index].any():
-            _SURFACES[index + 1](rng, canvas, masks[index])
+    for mask, draw_surface in zip(masks, _SURFACES, strict=True):
+        if mask.any():
+            draw_surface(rng, canvas, mask)
     return _finish(rng, canvas, masks, 0, WIDTH)
 
 
@@ -212,15 +218,15 @@ def _patch(rng: np.random.Generator, canvas: Canvas, region: Region) -> None:
     canvas[region] += rng.uniform(18, 30) * rough[region] - rng.uniform(15, 35)
 
 
-_SHAPES: dict[int, Callable[[np.random.Generator, float], Region]] = {
-    1: _pitting_shape,
-    2: _vertical_line_shape,
-    3: _scratch_shape,
-    4: _patch_shape,
-}
-_SURFACES: dict[int, Callable[[np.random.Generator, Canvas, Region], None]] = {
-    1: _pitting,
-    2: _vertical_line,
-    3: _scratch,
-    4: _patch,
-}
+_SHAPES: tuple[Callable[[np.random.Generator, float], Region], ...] = (
+    _pitting_shape,
+    _vertical_line_shape,
+    _scratch_shape,
+    _patch_shape,
+)
+_SURFACES: tuple[Callable[[np.random.Generator, Canvas, Region], None], ...] = (
+    _pitting,
+    _vertical_line,
+    _scratch,
+    _patch,
+)

@@ -9,11 +9,11 @@ from torch import nn
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
-from service.geometry import CLASS_COUNT
+from model_export.data.tile import Tile, cut_frame
 from service.model.metadata import Calibration, ReviewBand, ReviewBands
 
 Logits = npt.NDArray[np.float64]
-"""float64 ``[strips, 4]``."""
+"""float64 ``[strips, classes]``."""
 
 _MISSED = 0.02
 """Most strips with a class among those that are called free of it."""
@@ -21,14 +21,19 @@ _TEMPERATURES = np.exp(np.linspace(np.log(0.25), np.log(8), 241))
 
 
 @torch.inference_mode()
-def compute_class_logits(network: nn.Module, strips: Sequence[LabelledStrip]) -> tuple[Logits, Logits]:
-    """Run the classifier head on strips; return its logits and the truth as 0 and 1."""
-    logits = np.zeros((len(strips), CLASS_COUNT))
-    truth = np.zeros((len(strips), CLASS_COUNT))
+def compute_class_logits(
+    network: nn.Module, strips: Sequence[LabelledStrip], tile: Tile, classes: int
+) -> tuple[Logits, Logits]:
+    """Run the classifier head on strips; return its logits and the truth as 0 and 1.
+
+    The logit of a strip of several tiles is the highest of them, as the service takes it.
+    """
+    logits = np.zeros((len(strips), classes))
+    truth = np.zeros((len(strips), classes))
     for row, strip in enumerate(tqdm(strips, "calibrating", unit="strip", dynamic_ncols=True)):
-        image = torch.tensor(strip.load()[0]).float()[None, None]
-        logits[row] = network(image)[1][0].double().numpy()
-        truth[row, [class_id - 1 for class_id in strip.classes]] = 1
+        images = [torch.tensor(one).float()[None, None] for one in cut_frame(strip.load()[0], tile).tiles]
+        logits[row] = np.max([network(image)[1][0].double().numpy() for image in images], axis=0)
+        truth[row, list(strip.classes)] = 1
     return logits, truth
 
 
@@ -59,7 +64,7 @@ def choose_temperature(
     It pays if temperatures fitted on the other parts lower the cross-entropy on a part.
 
     Args:
-        logits: float64 ``[strips, 4]``.
+        logits: float64 ``[strips, classes]``.
         truth: of the same shape.
         parts: int64 ``[strips]``: number of the part of each strip.
     """
@@ -93,13 +98,12 @@ def review_bands(probability: Logits, truth: npt.NDArray[np.bool_]) -> ReviewBan
     least half do (a step of isotonic regression). Where no strip lies between, both are the second.
 
     Args:
-        probability: float64 ``[strips, 4]``, of strips that did not train the model.
-        truth: bool ``[strips, 4]``.
+        probability: float64 ``[strips, classes]``, of strips that did not train the model.
+        truth: bool ``[strips, classes]``.
     """
-    first, second, third, fourth = (
-        _review_band(probability[:, index], truth[:, index]) for index in range(CLASS_COUNT)
+    return tuple(
+        _review_band(probability[:, index], truth[:, index]) for index in range(probability.shape[1])
     )
-    return first, second, third, fourth
 
 
 def _review_band(probability: npt.NDArray[np.float64], truth: npt.NDArray[np.bool_]) -> ReviewBand:

@@ -15,13 +15,12 @@ from model_export.metrics import roc_auc
 from model_export.network.steel_network import ServedNetwork
 from model_export.training.checkpoint import load_checkpoint, restore_network
 from model_export.training.sources import list_strips, select_strips
-from service.geometry import CLASS_COUNT
 
 _FIXED = 77
 """Byte of the threshold 0.3, which was never tuned."""
 
 Dice = npt.NDArray[np.float64]
-"""float64 ``[strips, 4]``: Dice where the strip holds the class, nan elsewhere."""
+"""float64 ``[strips, classes]``: Dice where the strip holds the class, nan elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,9 @@ def score_run(folder: Path, data: Path | None) -> RunScore:
         if not held_out:
             continue
         network = ServedNetwork(restore_network(state))
-        parts.append(measure_curves(TorchSession(network), held_out, f"{folder.name}/{path.parent.name}"))
+        parts.append(
+            measure_curves(TorchSession(network), held_out, state.tile, f"{folder.name}/{path.parent.name}")
+        )
         keys += [f"{state.config.seed} {strip.name}" for strip in held_out]
     curves = ThresholdCurves.join(parts)
     dice = curves.dice()
@@ -110,7 +111,7 @@ def score_run(folder: Path, data: Path | None) -> RunScore:
     return RunScore(
         keys=tuple(keys),
         fixed=dice[:, :, _FIXED],
-        best=np.stack([dice[:, index, best[index]] for index in range(CLASS_COUNT)], axis=1),
+        best=np.stack([dice[:, index, best[index]] for index in range(dice.shape[1])], axis=1),
         gate=roc_auc(curves.probability.max(axis=1), curves.true.any(axis=1)),
     )
 
@@ -131,7 +132,7 @@ def paired_change(first: RunScore, second: RunScore) -> tuple[float, float]:
     difference = second.best[[rows[key] for key in first.keys]] - first.best
     counts = np.count_nonzero(~np.isnan(difference), axis=0)
     variances = np.nanvar(difference, axis=0, ddof=1) / counts
-    return _mean(difference), float(np.sqrt(variances.sum()) / CLASS_COUNT)
+    return _mean(difference), float(np.sqrt(np.nansum(variances)) / np.count_nonzero(counts))
 
 
 def _mean(dice: Dice) -> float:

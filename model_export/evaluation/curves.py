@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.tile import Tile
+from model_export.evaluation.frames import FramePrediction
 from model_export.evaluation.overlaps import predict_strips
 from model_export.evaluation.torch_session import SupportsInfer
-from service.geometry import CLASS_COUNT
-from service.model.session import Probabilities
 
 LEVELS = 256
 Counts = npt.NDArray[np.int64]
@@ -23,13 +23,13 @@ class ThresholdCurves:
 
     names: tuple[str, ...]
     probability: npt.NDArray[np.float64]
-    """float64 ``[strips, 4]``: image-level probability."""
+    """float64 ``[strips, classes]``: image-level probability."""
     true: Counts
-    """``[strips, 4]``: pixels of the truth."""
+    """``[strips, classes]``: pixels of the truth."""
     predicted: Counts
-    """``[strips, 4, 256]``: pixels at or above each byte threshold."""
+    """``[strips, classes, 256]``: pixels at or above each byte threshold."""
     intersection: Counts
-    """``[strips, 4, 256]``: the true ones among these pixels."""
+    """``[strips, classes, 256]``: the true ones among these pixels."""
 
     @classmethod
     def join(cls, parts: Sequence["ThresholdCurves"]) -> "ThresholdCurves":
@@ -53,7 +53,7 @@ class ThresholdCurves:
         )
 
     def dice(self) -> npt.NDArray[np.float64]:
-        """Return Dice at each byte threshold, ``[strips, 4, 256]``; nan where the strip lacks the class."""
+        """Return Dice at each byte threshold, ``[strips, classes, 256]``; nan without the class."""
         true = self.true[:, :, None]
         return np.where(true > 0, 2 * self.intersection / np.maximum(self.predicted + true, 1), np.nan)
 
@@ -64,24 +64,26 @@ def count_at_or_above(bytes_: npt.NDArray[np.uint8]) -> Counts:
     return np.cumsum(counts[::-1])[::-1]
 
 
-def count_pixels(name: str, truth: Masks, prediction: Probabilities) -> ThresholdCurves:
+def count_pixels(name: str, truth: Masks, prediction: FramePrediction) -> ThresholdCurves:
     """Count the pixels of one strip."""
-    true = np.zeros((1, CLASS_COUNT), dtype=np.int64)
-    predicted = np.zeros((1, CLASS_COUNT, LEVELS), dtype=np.int64)
-    both = np.zeros((1, CLASS_COUNT, LEVELS), dtype=np.int64)
-    for index in range(CLASS_COUNT):
+    whole = prediction.whole()
+    count = len(truth)
+    true = np.zeros((1, count), dtype=np.int64)
+    predicted = np.zeros((1, count, LEVELS), dtype=np.int64)
+    both = np.zeros((1, count, LEVELS), dtype=np.int64)
+    for index in range(count):
         columns = truth[index].T
         true[0, index] = np.count_nonzero(columns)
-        predicted[0, index] = count_at_or_above(prediction.masks[index])
-        both[0, index] = count_at_or_above(prediction.masks[index][columns])
-    return ThresholdCurves((name,), prediction.classes[None].astype(np.float64), true, predicted, both)
+        predicted[0, index] = count_at_or_above(whole.masks[index])
+        both[0, index] = count_at_or_above(whole.masks[index][columns])
+    return ThresholdCurves((name,), whole.classes[None].astype(np.float64), true, predicted, both)
 
 
 def measure_curves(
-    session: SupportsInfer, strips: Sequence[LabelledStrip], title: str = "measuring"
+    session: SupportsInfer, strips: Sequence[LabelledStrip], tile: Tile, title: str = "measuring"
 ) -> ThresholdCurves:
     """Run strips one at a time and count their pixels."""
-    predictions = predict_strips(session, strips, title)
+    predictions = predict_strips(session, strips, tile, title)
     return ThresholdCurves.join(
         [count_pixels(strip.name, *prediction) for strip, prediction in zip(strips, predictions, strict=True)]
     )

@@ -8,16 +8,20 @@ from typing import Literal
 
 import numpy as np
 
+from model_export.data import severstal
+from model_export.data.classes import check_same
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
 from model_export.data.pixels import StripIds, split_ids, unseen_strips
 from model_export.data.synthetic import drawn_strips
+from model_export.data.tile import Tile
 from model_export.errors import DataError, OptionError, check_least
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import ClassBalance, choose_balance, describe_thousand, mill_weights
 from model_export.evaluation.out_of_fold import OutOfFoldResults, open_fold_sessions, predict_out_of_fold
-from model_export.evaluation.overlaps import measure_overlaps_at
+from model_export.evaluation.overlaps import overlaps_of, predict_strips
+from model_export.evaluation.pooled import background_overlap, format_pooled
 from model_export.metrics import Overlap, class_scores, format_table, mean_or_none, rejection_at_recall
 from service.model.metadata import ModelMetadata, Profile
 from service.model.repository import find_model
@@ -51,7 +55,7 @@ class EvaluateConfig:
     clean_share: float | None = None
     """Share of clean strips at the mill, instead of --balance."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    """Leave out, and print, images that are missing, unreadable or of other bits, instead of stopping."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
     threads: int | None = None
@@ -78,16 +82,23 @@ def evaluate(config: EvaluateConfig) -> None:
     print(f"model    {metadata.name} {metadata.version}, sha256 {session.sha256[:12]}, {session.provider}")
     print(f"strips   {description}")
     balance = _balance(config, strips, metadata)
-    overlaps = measure_overlaps_at(session, strips, profiles)
     names = [kind.name for kind in metadata.classes]
-    for profile, found in zip(profiles, overlaps, strict=True):
+    overlaps: list[list[list[Overlap]]] = [[] for _ in profiles]
+    background: list[list[Overlap]] = [[] for _ in profiles]
+    for truth, prediction in predict_strips(session, strips, Tile.of(metadata)):
+        for profile, own, behind in zip(profiles, overlaps, background, strict=True):
+            found = prediction.at(profile, metadata.class_ids)
+            own.append(overlaps_of(found, truth))
+            behind.append(background_overlap(found, truth))
+    for profile, own, behind in zip(profiles, overlaps, background, strict=True):
         print(f"\nprofile  {profile.name}: {profile.description}")
         print(
             f"         class threshold {profile.class_threshold}, threshold {profile.threshold}, "
             f"minimum area {profile.min_area}"
         )
-        print(format_table(class_scores(found), names))
-        print_at_balance(strips, found, balance, names)
+        print(format_table(class_scores(own, metadata.class_ids), names))
+        print(format_pooled(own, behind, metadata.class_ids))
+        print_at_balance(strips, own, balance, metadata)
 
 
 def _balance(
@@ -95,7 +106,7 @@ def _balance(
 ) -> ClassBalance:
     return choose_balance(
         strips,
-        [kind.id for kind in metadata.classes],
+        metadata.class_ids,
         data=config.data,
         file=config.balance,
         clean_share=config.clean_share,
@@ -106,12 +117,14 @@ def print_at_balance(
     strips: Sequence[LabelledStrip],
     overlaps: Sequence[Sequence[Overlap]],
     balance: ClassBalance,
-    names: Sequence[str],
+    metadata: ModelMetadata,
 ) -> None:
     """Print scores at a balance: a table, if it is the mill's, and what becomes of 1,000 strips."""
     if balance.is_known:
         print(f"\nweighted to {balance.source}:")
-        print(format_table(class_scores(overlaps, mill_weights(strips, balance)[0]), names))
+        weights = mill_weights(strips, balance)[0]
+        names = [kind.name for kind in metadata.classes]
+        print(format_table(class_scores(overlaps, metadata.class_ids, weights), names))
     print(describe_thousand(strips, overlaps, balance))
 
 
@@ -129,6 +142,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     sessions = open_fold_sessions(find_model(config.model), config.threads)
     metadata = sessions[0].metadata
     profiles = _profiles(config, metadata)
+    check_same(metadata.classes, config.data, str(config.model))
     strips = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     _balance(config, strips, metadata)  # a mistake in it shows before the strips are predicted
     found = predict_out_of_fold(sessions, strips)
@@ -142,7 +156,7 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
     for profile in profiles:
         print(f"\nprofile  {profile.name}: {profile.description}")
         print_out_of_fold(found, profile.name, names)
-        print_at_balance(found.strips, found.overlaps[profile.name], balance, names)
+        print_at_balance(found.strips, found.overlaps[profile.name], balance, metadata)
     gap = expected_calibration_error(found.curves.probability, found.curves.true > 0)
     print(f"\ncalibration: the expected calibration error of class probabilities over ten bins is {gap:.3f}")
     clean = int((~found.defective).sum())
@@ -160,12 +174,11 @@ def _evaluate_folds(config: EvaluateConfig) -> None:
 def print_out_of_fold(found: OutOfFoldResults, profile: str, names: Sequence[str]) -> None:
     """Print the scores of one profile, on these strips and per fold."""
     overlaps = found.overlaps[profile]
-    print(format_table(class_scores(overlaps), names))
-    by_fold = [
-        mean_or_none([score.dice_positive for score in class_scores(found.of_fold(profile, int(fold)))])
-        or 0.0
-        for fold in np.unique(found.fold)
+    print(format_table(class_scores(overlaps, found.class_ids), names))
+    each = [
+        class_scores(found.of_fold(profile, int(fold)), found.class_ids) for fold in np.unique(found.fold)
     ]
+    by_fold = [mean_or_none([score.dice_positive for score in scores]) or 0.0 for scores in each]
     print(
         f"Dice+ from fold to fold: {', '.join(f'{value:.3f}' for value in by_fold)} "
         f"(mean {np.mean(by_fold):.3f}, standard deviation {np.std(by_fold, ddof=1):.3f})"
@@ -177,7 +190,9 @@ def print_out_of_fold(found: OutOfFoldResults, profile: str, names: Sequence[str
 
 def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[LabelledStrip], str]:
     if config.data is None:
+        check_drawn(metadata)
         return drawn_strips(config.drawn, HELD_OUT_SEED), f"{config.drawn} drawn strips, never trained on"
+    check_same(metadata.classes, config.data, str(config.model))
     strips: Sequence[LabelledStrip] = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"
@@ -197,3 +212,15 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
     if not chosen:
         raise DataError(f"{config.data} holds no strip to score: {description}")
     return chosen, description
+
+
+def check_drawn(metadata: ModelMetadata) -> None:
+    """Check that a model can be scored on drawn strips.
+
+    Raises:
+        DataError: if it knows other classes than they show.
+    """
+    if metadata.class_ids != tuple(kind.id for kind in severstal.CLASSES):
+        raise DataError(
+            "drawn strips show Severstal's classes, and this model knows others: name --data FOLDER"
+        )

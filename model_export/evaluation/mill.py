@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ BALANCE_FILE = "balance.csv"
 """Beside the labels of a data set."""
 
 Kind = frozenset[int]
-"""Ids of the classes on a strip; empty if it is clean."""
+"""Positions of the classes on a strip; empty if it is clean."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ClassBalance:
 
 def choose_balance(
     strips: Sequence[LabelledStrip],
-    class_ids: Collection[int],
+    class_ids: Sequence[int],
     *,
     data: Path | None,
     file: Path | None,
@@ -83,7 +83,7 @@ def _at_clean_share(counts: Mapping[Kind, int], clean_share: float) -> ClassBala
     return ClassBalance(shares | {frozenset(): clean_share}, source)
 
 
-def read_balance(path: Path, class_ids: Collection[int]) -> dict[Kind, float]:
+def read_balance(path: Path, class_ids: Sequence[int]) -> dict[Kind, float]:
     """Read a table with the columns Classes, ids with blanks between them, and Strips, a number or a share.
 
     A row without classes is that of the clean strips.
@@ -99,7 +99,7 @@ def read_balance(path: Path, class_ids: Collection[int]) -> dict[Kind, float]:
         if unknown:
             known = " ".join(map(str, class_ids))
             raise DataError(f"{path}, line {line}: expected ids of classes ({known}), got {unknown[0]!r}")
-        kind = frozenset(map(int, ids))
+        kind = frozenset(class_ids.index(int(one)) for one in ids)
         if kind in found:
             raise DataError(
                 f"{path}, line {line}: {row['Classes'] or 'clean strips'}: expected once, got again"

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.pixels import StripIds, split_ids
+from model_export.data.tile import Tile
 from model_export.errors import DataError
 from model_export.evaluation.curves import ThresholdCurves, count_pixels
 from model_export.evaluation.overlaps import measure_overlaps, predict_strips
@@ -32,6 +33,9 @@ class OutOfFoldResults:
     """Pixel counts and class probabilities of each strip."""
     overlaps: dict[str, list[list[Overlap]]]
     """By profile: per strip, an entry per class."""
+
+    class_ids: tuple[int, ...]
+    """Of the models."""
 
     @property
     def defective(self) -> npt.NDArray[np.bool_]:
@@ -72,13 +76,16 @@ def predict_out_of_fold(sessions: Sequence[OrtSession], strips: Sequence[Labelle
     chosen: list[LabelledStrip] = []
     folds: list[int] = []
     curves: list[ThresholdCurves] = []
+    class_ids = sessions[0].metadata.class_ids
     profiles = [profile.name for profile in sessions[0].metadata.profiles]
     overlaps: dict[str, list[list[Overlap]]] = {name: [] for name in profiles}
     ids = StripIds(strips)
     for number, (session, test) in enumerate(zip(sessions, tests, strict=True), 1):
         known = ids.like(session.metadata.split)
         own = [strip for strip, one in zip(strips, known, strict=True) if one in test]
-        predictions = predict_strips(session, own, f"fold {number} of {len(sessions)}")
+        predictions = predict_strips(
+            session, own, Tile.of(session.metadata), f"fold {number} of {len(sessions)}"
+        )
         for strip, (truth, prediction) in zip(own, predictions, strict=True):
             curves.append(count_pixels(strip.name, truth, prediction))
             for profile in session.metadata.profiles:
@@ -87,7 +94,7 @@ def predict_out_of_fold(sessions: Sequence[OrtSession], strips: Sequence[Labelle
         folds += [number] * len(own)
     if not chosen:
         raise DataError("no fold of the model held out any of these strips")
-    return OutOfFoldResults(chosen, np.array(folds), ThresholdCurves.join(curves), overlaps)
+    return OutOfFoldResults(chosen, np.array(folds), ThresholdCurves.join(curves), overlaps, class_ids)
 
 
 def test_strip_ids(metadata: ModelMetadata) -> frozenset[str]:

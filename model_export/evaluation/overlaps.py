@@ -6,26 +6,31 @@ import numpy as np
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.tile import Tile
+from model_export.evaluation.frames import FramePrediction, predict_image
 from model_export.evaluation.instances import count_instances
 from model_export.evaluation.torch_session import SupportsInfer
 from model_export.metrics import Overlap
 from service.model.metadata import OperatingPoint
-from service.model.postprocess import apply_operating_point
-from service.model.session import Probabilities
+from service.model.postprocess import ClassMask
 
 
 def predict_strips(
-    session: SupportsInfer, strips: Sequence[LabelledStrip], title: str = "scoring"
-) -> Iterator[tuple[Masks, Probabilities]]:
-    """Run strips one at a time; yield the true masks and the probabilities of each."""
+    session: SupportsInfer, strips: Sequence[LabelledStrip], tile: Tile, title: str = "scoring"
+) -> Iterator[tuple[Masks, FramePrediction]]:
+    """Run strips one at a time; yield the true masks and the answer of each."""
     for strip in tqdm(strips, title, unit="strip", dynamic_ncols=True):
         image, truth = strip.load()
-        yield truth, session.infer([image])[0]
+        yield truth, predict_image(session, image, tile, strip.name)
 
 
-def measure_overlaps(prediction: Probabilities, truth: Masks, point: OperatingPoint) -> list[Overlap]:
+def measure_overlaps(prediction: FramePrediction, truth: Masks, point: OperatingPoint) -> list[Overlap]:
     """Return the overlap of predicted and true masks of one strip, per class."""
-    found = apply_operating_point(prediction.classes, prediction.masks, point, range(1, len(truth) + 1))
+    return overlaps_of(prediction.at(point, range(len(truth))), truth)
+
+
+def overlaps_of(found: Sequence[ClassMask], truth: Masks) -> list[Overlap]:
+    """Return the overlap of an answer with the true masks of a strip, per class."""
     return [
         Overlap(
             predicted=one.area,
@@ -38,11 +43,11 @@ def measure_overlaps(prediction: Probabilities, truth: Masks, point: OperatingPo
 
 
 def measure_overlaps_at(
-    session: SupportsInfer, strips: Sequence[LabelledStrip], points: Sequence[OperatingPoint]
+    session: SupportsInfer, strips: Sequence[LabelledStrip], tile: Tile, points: Sequence[OperatingPoint]
 ) -> list[list[list[Overlap]]]:
     """Return the overlaps at every operating point, per strip and class; each strip is run once."""
     found: list[list[list[Overlap]]] = [[] for _ in points]
-    for truth, prediction in predict_strips(session, strips):
+    for truth, prediction in predict_strips(session, strips, tile):
         for point, collected in zip(points, found, strict=True):
             collected.append(measure_overlaps(prediction, truth, point))
     return found

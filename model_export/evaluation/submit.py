@@ -7,19 +7,20 @@ from tqdm import tqdm
 
 from model_export.data.kaggle import list_images, read_image
 from model_export.data.options import BitsOption
+from model_export.data.tile import Tile
 from model_export.errors import DataError, check_least
+from model_export.evaluation.frames import predict_image
 from service.errors import counted
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 from service.masks.submission import write_submission
-from service.model.postprocess import apply_operating_point
 from service.model.repository import find_model
 from service.model.session import OrtSession
 
 
 @dataclass(frozen=True)
 class SubmitConfig:
-    """Write Kaggle's submission.csv for a folder of images: four rows per image."""
+    """Write Kaggle's submission.csv for a folder of images: a row for each class of each image."""
 
     images: Path
     """Folder of images, e.g. test_images."""
@@ -54,12 +55,11 @@ def submit(config: SubmitConfig) -> None:
     point = session.metadata.profile(config.profile)
     if point is None:
         raise DataError(f"the model has no profile {config.profile!r}")
+    tile = Tile.of(session.metadata)
     rows: list[tuple[str, int, str]] = []
     for path in tqdm(paths, "predicting", unit="strip", dynamic_ncols=True):
-        probabilities = session.infer([read_image(path, config.bits)])[0]
-        for found in apply_operating_point(
-            probabilities.classes, probabilities.masks, point, session.metadata.class_ids
-        ):
+        prediction = predict_image(session, read_image(path, config.bits), tile, path.name)
+        for found in prediction.at(point, session.metadata.class_ids):
             rows.append((path.name, found.class_id, "" if found.mask is None else rle.encode(found.mask)))
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_submission(config.out, rows, old_form=config.old_form)

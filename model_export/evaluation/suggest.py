@@ -18,13 +18,16 @@ from model_export.data.kaggle import list_images, read_image
 from model_export.data.options import BitsOption
 from model_export.data.pixels import split_ids
 from model_export.data.split import Profiles, similarity, streak_profile
+from model_export.data.tile import Tile, cut_frame
 from model_export.errors import DataError, check_least
 from model_export.evaluation.disagreement import disagreement
+from model_export.evaluation.frames import predict_image
 from model_export.evaluation.out_of_fold import open_fold_sessions
+from service.geometry import Strip
 from service.masks import label_studio
 from service.model.health import check_health
-from service.model.metadata import ModelMetadata
-from service.model.postprocess import ClassMask, apply_operating_point
+from service.model.metadata import HealthLimits, ModelMetadata
+from service.model.postprocess import ClassMask
 from service.model.repository import find_model
 from service.model.session import OrtSession
 
@@ -86,7 +89,7 @@ def suggest(config: SuggestConfig) -> Path:
     if point is None:
         known = ", ".join(profile.name for profile in session.metadata.profiles)
         raise DataError(f"expected a profile of the model ({known}), got {config.profile!r}")
-    limits = session.metadata.health
+    limits, tile = session.metadata.health, Tile.of(session.metadata)
     seen = [split_ids(one.metadata.split).seen for one in (session, *folds)]
     by_name = session.metadata.split.pixels is None
     candidates: list[Candidate] = []
@@ -96,15 +99,15 @@ def suggest(config: SuggestConfig) -> Path:
         own = image.name if by_name else strip_digest(strip)
         if any(own in ids for ids in seen):
             continue
-        answer = session.infer([strip])[0]
+        answer = predict_image(session, strip, tile, image.name)
         candidates.append(
             Candidate(
                 path=image,
-                disagreement=disagreement([fold.infer([strip])[0] for fold in folds]),
-                novelty=0.0 if limits is None else check_health(strip, limits).novelty,
-                classes=apply_operating_point(
-                    answer.classes, answer.masks, point, session.metadata.class_ids
+                disagreement=disagreement(
+                    [predict_image(fold, strip, tile, image.name).whole() for fold in folds]
                 ),
+                novelty=0.0 if limits is None else _novelty(strip, tile, limits),
+                classes=answer.at(point, session.metadata.class_ids),
             )
         )
         profiles.append(streak_profile(strip))
@@ -119,6 +122,11 @@ def suggest(config: SuggestConfig) -> Path:
     _write_tasks(chosen, session.metadata, config)
     print(f"wrote {table}: {len(chosen)} of {len(candidates)} strips; label_studio.json has masks to correct")
     return table
+
+
+def _novelty(strip: Strip, tile: Tile, limits: HealthLimits) -> float:
+    """Return the distance of a strip from the training strips, of its most unusual tile."""
+    return max(check_health(one, limits).novelty for one in cut_frame(strip, tile).tiles)
 
 
 def rank(candidates: Sequence[Candidate], profiles: Profiles, count: int) -> list[int]:
@@ -157,7 +165,9 @@ def _write_table(chosen: Sequence[Candidate], metadata: ModelMetadata, path: Pat
         writer = csv.writer(file)
         writer.writerow(("rank", "file", "disagreement", "novelty", "reported", *names))
         for number, one in enumerate(chosen, 1):
-            reported = " + ".join(names[found.class_id - 1] for found in one.classes if found.present)
+            reported = " + ".join(
+                name for name, found in zip(names, one.classes, strict=True) if found.present
+            )
             writer.writerow(
                 (
                     number,

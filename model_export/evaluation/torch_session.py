@@ -12,10 +12,10 @@ from service.model.session import Probabilities
 
 
 class SupportsInfer(Protocol):
-    """A session that runs strips: of a model file or of a network in torch."""
+    """A session that runs tiles: of a model file or of a network in torch."""
 
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Return the probabilities of every strip, in order."""
+        """Return the probabilities of every tile, in order."""
         ...
 
 
@@ -27,6 +27,6 @@ class TorchSession:
 
     @torch.inference_mode()
     def infer(self, strips: Sequence[Strip]) -> list[Probabilities]:
-        """Return the probabilities of every strip, in order."""
+        """Return the probabilities of every tile, in order."""
         classes, masks = self.network(torch.from_numpy(np.stack(strips)))
         return [Probabilities(*pair) for pair in zip(classes.numpy(), masks.numpy(), strict=True)]

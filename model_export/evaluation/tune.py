@@ -6,35 +6,50 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from model_export.errors import OptionError
 from model_export.evaluation.curves import ThresholdCurves
-from service.geometry import CLASS_COUNT
 from service.model.metadata import OperatingPoint
 from service.model.postprocess import byte_threshold
 
 
 @dataclass(frozen=True)
 class InspectionRules:
-    """What the profile inspection is to reach; a value per class."""
+    """What the profile inspection is to reach; a value per class, or one for all."""
 
-    recall_floor: tuple[float, float, float, float] = (0.9, 0.9, 0.9, 0.9)
+    recall_floor: tuple[float, ...] = (0.9,)
     """Share of the strips with the class, of those to come, that must be reported where it can be had."""
-    false_alarm_price: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)
+    false_alarm_price: tuple[float, ...] = (1.0,)
     """Price of a false alarm: what a false-alarm rate of 1 costs in Dice on positives."""
-    least_probability: tuple[float, float, float, float] = (0.1, 0.1, 0.1, 0.1)
+    least_probability: tuple[float, ...] = (0.1,)
     """Lowest probability worth acting on: a class with a lower one is never reported, whatever the floor."""
 
     def __post_init__(self) -> None:
         """Check the ranges.
 
         Raises:
-            ValueError: naming the option.
+            OptionError: naming the option.
         """
         for name in ("recall_floor", "least_probability"):
             if not all(0 <= value <= 1 for value in getattr(self, name)):
                 option = name.replace("_", "-")
-                raise ValueError(f"--{option}: expected values of 0 to 1, got {getattr(self, name)}")
+                raise OptionError(f"--{option}: expected values of 0 to 1, got {getattr(self, name)}")
         if not all(0 <= value < np.inf for value in self.false_alarm_price):
-            raise ValueError(f"--false-alarm-price: expected 0 or more, got {self.false_alarm_price}")
+            raise OptionError(f"--false-alarm-price: expected 0 or more, got {self.false_alarm_price}")
+
+    def spread(self, classes: int) -> "InspectionRules":
+        """Return the rules with a value for each class.
+
+        Raises:
+            OptionError: naming the option, if there are neither 1 nor ``classes`` values.
+        """
+        values: dict[str, tuple[float, ...]] = vars(self)
+        for name, given in values.items():
+            if len(given) not in (1, classes):
+                raise OptionError(
+                    f"--{name.replace('_', '-')}: expected 1 or {classes} numbers, one per "
+                    f"class, got {len(given)}"
+                )
+        return InspectionRules(**{name: given * (classes // len(given)) for name, given in values.items()})
 
 
 def _even_in_log_odds(first: float, last: float, count: int) -> tuple[float, ...]:
@@ -68,16 +83,13 @@ def tune(curves: ThresholdCurves, rules: InspectionRules) -> dict[str, Operating
     strips on which inspection finds no class need no masks (``model_export.onnx_export.gate``).
     """
     inspection, kaggle = tune_inspection(curves, rules), tune_kaggle(curves)
-    first, second, third, fourth = map(max, inspection.class_threshold, kaggle.class_threshold)
-    return {
-        "inspection": inspection,
-        "kaggle": kaggle.model_copy(update={"class_threshold": (first, second, third, fourth)}),
-    }
+    highest = tuple(map(max, inspection.class_threshold, kaggle.class_threshold))
+    return {"inspection": inspection, "kaggle": kaggle.model_copy(update={"class_threshold": highest})}
 
 
 def tune_kaggle(curves: ThresholdCurves) -> OperatingPoint:
     """Maximise Kaggle's mean Dice, class by class."""
-    classes = [_candidates(curves, index) for index in range(CLASS_COUNT)]
+    classes = [_candidates(curves, index) for index in range(curves.true.shape[1])]
     return _join([_choose(candidates, candidates.dice_kaggle) for candidates in classes])
 
 
@@ -91,7 +103,8 @@ def tune_inspection(curves: ThresholdCurves, rules: InspectionRules) -> Operatin
     Conformal Prediction and Distribution-Free Uncertainty Quantification", 2021.
     """
     chosen = []
-    for index in range(CLASS_COUNT):
+    rules = rules.spread(curves.true.shape[1])
+    for index in range(curves.true.shape[1]):
         candidates = _candidates(curves, index, rules.least_probability[index])
         count = max(1, int(np.count_nonzero(curves.true[:, index])))
         required = np.ceil(rules.recall_floor[index] * (count + 1) - 1e-9) / count

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from model_export.errors import OptionError
 from model_export.network.names import check_names
 from model_export.network.patch_encoder import PATCH_CHANNELS, FrozenPatches, JoinedDecoder, PatchEncoder
-from service.geometry import CLASS_COUNT
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class NetworkConfig:
     """Any architecture of smp.create_model with a classification head, e.g. unet, fpn, manet; or joined:
     patches of a frozen vision transformer beside a light stem, which makes a teacher, not a fast model."""
     input_reduction: int = 1
-    """Factor by which the strip is reduced on each side in front of the encoder, by average pooling."""
+    """Factor by which a tile is reduced on each side in front of the encoder, by average pooling."""
     encoder_depth: int = 5
     """For unet: stages of the encoder, each halves the resolution; with 4 a ResNet ends with layer3."""
     decoder_channels: tuple[int, ...] = (128, 64, 32)
@@ -51,12 +50,19 @@ class SteelNetwork(nn.Module):
     """Encoder, decoder and classifier: grey strips to logits of masks and of image-level classes.
 
     The input is grey values 0..255; normalisation is part of the network.
+
+    Args:
+        config: the architecture.
+        encoder_weights: weights of the encoder that segmentation-models-pytorch downloads; None: random ones.
+        classes: number of classes; by default Severstal's.
     """
 
-    def __init__(self, config: NetworkConfig, encoder_weights: str | None = None) -> None:
+    def __init__(
+        self, config: NetworkConfig, encoder_weights: str | None = None, *, classes: int = 4
+    ) -> None:
         super().__init__()
         check_names(config.encoder, config.decoder)
-        head: dict[str, Any] = {"classes": CLASS_COUNT, "pooling": "max", "dropout": config.dropout}
+        head: dict[str, Any] = {"classes": classes, "pooling": "max", "dropout": config.dropout}
         channels = config.decoder_channels
         if config.decoder == "unet":
             encoder = smp.encoders.get_encoder(
@@ -64,7 +70,7 @@ class SteelNetwork(nn.Module):
             )
             self.encoder: nn.Module = encoder
             self.decoder: nn.Module = UnetDecoder(encoder.out_channels, channels, n_blocks=len(channels))
-            self.segmentation_head: nn.Module = nn.Conv2d(channels[-1], CLASS_COUNT, 3, padding=1)
+            self.segmentation_head: nn.Module = nn.Conv2d(channels[-1], classes, 3, padding=1)
             self.classification_head: nn.Module = _classifier(
                 encoder.out_channels[-1], config.classifier_channels, head
             )
@@ -75,7 +81,7 @@ class SteelNetwork(nn.Module):
             )
             self.encoder = PatchEncoder(patches)
             self.decoder = JoinedDecoder(channels[-1])
-            self.segmentation_head = nn.Conv2d(channels[-1], CLASS_COUNT, 1)
+            self.segmentation_head = nn.Conv2d(channels[-1], classes, 1)
             self.classification_head = ClassificationHead(PATCH_CHANNELS, **head)
             self.upsampling = 4 * config.input_reduction
         else:
@@ -84,7 +90,7 @@ class SteelNetwork(nn.Module):
                 encoder_name=config.encoder,
                 encoder_weights=encoder_weights,
                 in_channels=1,
-                classes=CLASS_COUNT,
+                classes=classes,
                 aux_params=head,
             )
             self.encoder = model.encoder
@@ -111,6 +117,18 @@ class SteelNetwork(nn.Module):
             )
         self.frozen = [modules[name].requires_grad_(False).eval() for name in names]
 
+    def class_layers(self) -> list[str]:
+        """Return the names of the weights that belong to classes: those of the last layers of both heads."""
+        heads = {"segmentation_head": self.segmentation_head, "classification_head": self.classification_head}
+        names = []
+        for head, module in heads.items():
+            layers = [
+                name for name, layer in module.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)
+            ]
+            prefix = f"{head}.{layers[-1]}." if layers[-1] else f"{head}."
+            names += [name for name in self.state_dict() if name.startswith(prefix)]
+        return names
+
     def train(self, mode: bool = True) -> Self:
         """Set the mode of every module that is not frozen."""
         super().train(mode)
@@ -132,7 +150,7 @@ class SteelNetwork(nn.Module):
                 ``input_reduction``.
 
         Returns:
-            ``[n, 4, height / upsampling, width / upsampling]`` and ``[n, 4]``.
+            ``[n, classes, height / upsampling, width / upsampling]`` and ``[n, classes]``.
         """
         features = self.encoder(self.encoder_input(images))
         masks: Tensor = self.segmentation_head(self.decoder(features))
@@ -155,15 +173,15 @@ class SteelNetwork(nn.Module):
         vanish at an eighth of the resolution.
 
         Args:
-            masks: float ``[n, 4, height, width]``, 0 to 1.
+            masks: float ``[n, classes, height, width]``, 0 to 1.
 
         Returns:
-            Float ``[n, 4, height / upsampling, width / upsampling]``, 0 to 1.
+            Float ``[n, classes, height / upsampling, width / upsampling]``, 0 to 1.
         """
         return masks if self.upsampling == 1 else nn.functional.avg_pool2d(masks, self.upsampling)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mask logits ``[n, 4, height, width]`` and class logits ``[n, 4]``, both float32."""
+        """Return logits of masks, ``[n, classes, height, width]``, and of classes, both float32."""
         masks, classes = self.decoder_logits(images)
         return self.upsample(masks), classes.float()
 
@@ -196,7 +214,11 @@ class ServedNetwork(nn.Module):
         self.soft_gate = soft_gate
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Map uint8 ``[n, 256, 1600]`` to float32 ``[n, 4]`` and uint8 ``[n, 4, 1600, 256]``."""
+        """Map tiles, uint8 ``[n, height, width]``, to probabilities.
+
+        Returns:
+            Float32 ``[n, classes]`` and uint8 ``[n, classes, width, height]``.
+        """
         masks, classes = self.network.decoder_logits(image.unsqueeze(1).float())
         # Transposed before upsampling, while they are small; bilinear upsampling treats both axes alike.
         columns = self.network.upsample(masks.transpose(2, 3))

@@ -9,7 +9,8 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from model_export.data.choose import spread_by_class
-from model_export.data.labelled_strip import CLASS_NAMES, LabelledStrip
+from model_export.data.classes import Classes, check_classes, check_same
+from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.pixels import split_ids, with_pixels
 from model_export.errors import DataError, OptionError, PrecisionLossError, check_least
 from model_export.evaluation.calibrate import (
@@ -61,8 +62,8 @@ class ExportConfig:
     """Version of the model, a whole number as Triton requires."""
     data: Path | None = None
     """Folder of the data set, if it has moved since the training."""
-    class_names: tuple[str, ...] = CLASS_NAMES
-    """Names of the classes."""
+    class_names: tuple[str, ...] = ()
+    """Other names for the classes, in order of their ids; default: those of the data set."""
     notice: str = ""
     """Text of the card about data and first weights: their owner and licence."""
     soft_gate: bool = False
@@ -102,6 +103,8 @@ def export(config: ExportConfig) -> Path:
         states = [load_at(config.checkpoint, config.data)]
     else:
         states = load_folds(config.cross_validation, config.data)
+    classes = _named(states[-1], config.class_names)
+    config.rules.spread(len(classes))
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         try:
@@ -120,12 +123,30 @@ def export(config: ExportConfig) -> Path:
     write_triton_config(target)
     for profile in metadata.profiles:
         print(f"\nprofile {profile.name} on {profile.measured_on}")
-        print(format_table(profile.scores, config.class_names))
+        print(format_table(profile.scores, [kind.name for kind in classes]))
     print(
         f"\nwrote {target} ({target.stat().st_size / 1e6:.1f} MB), equal to torch on "
         f"{metadata.parity.strips} strips: {metadata.parity.pixel_agreement:.4%} of the pixels"
     )
     return target
+
+
+def _named(state: Checkpoint, names: Sequence[str]) -> Classes:
+    """Return the classes of a training, by other names if there are any.
+
+    Raises:
+        DataError: if there are not as many names as classes, or the data set has other classes by now.
+    """
+    if state.config.data is not None:
+        check_same(state.classes, state.config.data, "the training")
+    if not names:
+        return state.classes
+    if len(names) != len(state.classes):
+        raise DataError(f"--class-names: expected {len(state.classes)} names, got {len(names)}")
+    renamed = [
+        kind.model_copy(update={"name": name}) for kind, name in zip(state.classes, names, strict=True)
+    ]
+    return check_classes(renamed, "--class-names")
 
 
 def _export_states(
@@ -149,21 +170,22 @@ def _export_one(state: Checkpoint, folder: Path, config: ExportConfig, int8_prob
             "export the folder of a cross-validate with --cross-validation"
         )
     strips = list_strips(state.config)
+    class_ids = [kind.id for kind in state.classes]
     (state,) = _with_pixels([state], strips)
     validation = select_strips(strips, state.split.validation)
     test = select_strips(strips, state.split.test)
-    calibration = fit_temperature(*compute_class_logits(restore_network(state), validation))
+    calibration = fit_temperature(*_class_logits(state, validation))
     train = select_strips(strips, state.split.train)
     draft = _draft(state, calibration, train, folder / MODEL, config.precision, config, int8_problem)
-    curves = measure_curves(draft.session, validation, "tuning on validation strips")
+    curves = measure_curves(draft.session, validation, state.tile, "tuning on validation strips")
     points = tune(curves, config.rules)
     compared = spread_by_class(validation, config.parity_strips)
     comparison = draft.compare(compared, points["inspection"])
     comparison.check()
-    overlaps = measure_overlaps_at(draft.session, test, list(points.values()))
+    overlaps = measure_overlaps_at(draft.session, test, draft.tile, list(points.values()))
     profiles = TunedProfiles(
         points=points,
-        scores={name: class_scores(found) for name, found in zip(points, overlaps, strict=True)},
+        scores={name: class_scores(found, class_ids) for name, found in zip(points, overlaps, strict=True)},
         review_bands=review_bands(curves.probability, curves.true > 0),
         tuned_on=f"{len(validation)} validation strips",
         measured_on=f"{len(test)} test strips",
@@ -181,12 +203,10 @@ def _export_folds(
     Temperature, thresholds and areas of a fold are chosen on the strips of the other folds.
     """
     strips = list_strips(states[-1].config)
+    class_ids = [kind.id for kind in states[-1].classes]
     *folds, whole = _with_pixels(states, strips)
     held_out = [select_strips(strips, state.split.test) for state in folds]
-    logits = [
-        compute_class_logits(restore_network(state), test)
-        for state, test in zip(folds, held_out, strict=True)
-    ]
+    logits = [_class_logits(state, test) for state, test in zip(folds, held_out, strict=True)]
     (folder / FOLDS).mkdir(exist_ok=True)
     drafts = [
         _draft(
@@ -201,7 +221,7 @@ def _export_folds(
         for number, state in enumerate(folds)
     ]
     curves = [
-        measure_curves(draft.session, test, f"measuring fold {number}")
+        measure_curves(draft.session, test, draft.tile, f"measuring fold {number}")
         for number, (draft, test) in enumerate(zip(drafts, held_out, strict=True), 1)
     ]
     tuning = [ThresholdCurves.join(_others(curves, number)) for number in range(len(folds))]
@@ -215,11 +235,15 @@ def _export_folds(
     pooled: dict[str, list[Sequence[Overlap]]] = {}
     for number, (draft, test, points, others) in enumerate(zip(drafts, held_out, tuned, tuning, strict=True)):
         overlaps = dict(
-            zip(points, measure_overlaps_at(draft.session, test, list(points.values())), strict=True)
+            zip(
+                points,
+                measure_overlaps_at(draft.session, test, draft.tile, list(points.values())),
+                strict=True,
+            )
         )
         profiles = TunedProfiles(
             points=points,
-            scores={name: class_scores(found) for name, found in overlaps.items()},
+            scores={name: class_scores(found, class_ids) for name, found in overlaps.items()},
             review_bands=review_bands(others.probability, others.true > 0),
             tuned_on=f"{len(others.names)} strips of the other folds, each by the model of its own fold",
             measured_on=f"the {len(test)} strips of fold {number + 1}",
@@ -234,7 +258,7 @@ def _export_folds(
     pooled_curves = ThresholdCurves.join(curves)
     profiles = TunedProfiles(
         points=tune(pooled_curves, config.rules),
-        scores={name: class_scores(found) for name, found in pooled.items()},
+        scores={name: class_scores(found, class_ids) for name, found in pooled.items()},
         review_bands=review_bands(pooled_curves.probability, pooled_curves.true > 0),
         tuned_on=f"{count} strips, each by the model of the fold that did not train on it",
         measured_on=f"{count} strips, out of fold: {len(folds)} models of the same recipe, each on strips "
@@ -281,8 +305,13 @@ def _draft(
     config: ExportConfig,
     int8_problem: str = "",
 ) -> ModelDraft:
-    identity = ModelIdentity(config.name, config.version, config.class_names, config.notice, int8_problem)
+    classes = _named(state, config.class_names)
+    identity = ModelIdentity(config.name, config.version, classes, config.notice, int8_problem)
     return ModelDraft(state, calibration, identity, train, path, arithmetic, soft_gate=config.soft_gate)
+
+
+def _class_logits(state: Checkpoint, strips: Sequence[LabelledStrip]) -> tuple[Logits, Logits]:
+    return compute_class_logits(restore_network(state), strips, state.tile, len(state.classes))
 
 
 def _training_strips(state: Checkpoint) -> list[LabelledStrip]:

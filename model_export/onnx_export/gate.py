@@ -6,8 +6,6 @@ import numpy as np
 import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
-
 _CLASSES, _MASKS = "class_probability", "mask_probability"
 _THRESHOLDS = "gate_thresholds"
 _INSIDE = "gated/"
@@ -23,15 +21,18 @@ def gate_decoder(model: ModelProto, thresholds: Sequence[float]) -> None:
             result changes.
     """
     graph = model.graph
+    shape = _mask_shape(graph)
     needed = _ancestors(graph, _CLASSES)
     outside = [node for node in graph.node if node.output[0] in needed]
     inside = [node for node in graph.node if node.output[0] not in needed]
-    branch = _decoder_branch(graph, outside, inside)
+    branch = _decoder_branch(graph, outside, inside, shape)
     del graph.node[:]
     graph.node.extend(outside)
     graph.node.extend(_condition(graph, thresholds))
     graph.node.append(
-        helper.make_node("If", ["any_present"], [_MASKS], "gate", then_branch=branch, else_branch=_no_masks())
+        helper.make_node(
+            "If", ["any_present"], [_MASKS], "gate", then_branch=branch, else_branch=_no_masks(shape)
+        )
     )
 
 
@@ -56,7 +57,7 @@ def _ancestors(graph: GraphProto, tensor: str) -> set[str]:
 
 
 def _decoder_branch(
-    graph: GraphProto, outside: Iterable[NodeProto], inside: Sequence[NodeProto]
+    graph: GraphProto, outside: Iterable[NodeProto], inside: Sequence[NodeProto], shape: Sequence[int]
 ) -> GraphProto:
     """Build the branch: the decoder's nodes with their constants and dequantized features.
 
@@ -88,7 +89,7 @@ def _decoder_branch(
     kept = [constant for constant in graph.initializer if constant.name in still_read]
     del graph.initializer[:]
     graph.initializer.extend(kept)
-    return helper.make_graph(renamed, "decoder", [], [_mask_info(_INSIDE + _MASKS)], initializers)
+    return helper.make_graph(renamed, "decoder", [], [_mask_info(_INSIDE + _MASKS, shape)], initializers)
 
 
 def _condition(graph: GraphProto, thresholds: Sequence[float]) -> list[NodeProto]:
@@ -101,9 +102,9 @@ def _condition(graph: GraphProto, thresholds: Sequence[float]) -> list[NodeProto
     ]
 
 
-def _no_masks() -> GraphProto:
+def _no_masks(shape: Sequence[int]) -> GraphProto:
     constants = [
-        numpy_helper.from_array(np.array([CLASS_COUNT, WIDTH, HEIGHT], dtype=np.int64), "mask_shape"),
+        numpy_helper.from_array(np.array(shape, dtype=np.int64), "mask_shape"),
         numpy_helper.from_array(np.array([0], dtype=np.int64), "first_axis"),
         numpy_helper.from_array(np.array([1], dtype=np.int64), "second_axis"),
     ]
@@ -118,8 +119,14 @@ def _no_masks() -> GraphProto:
             value=numpy_helper.from_array(np.zeros(1, dtype=np.uint8)),
         ),
     ]
-    return helper.make_graph(nodes, "nothing", [], [_mask_info("no_masks")], constants)
+    return helper.make_graph(nodes, "nothing", [], [_mask_info("no_masks", shape)], constants)
 
 
-def _mask_info(name: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["n", CLASS_COUNT, WIDTH, HEIGHT])
+def _mask_info(name: str, shape: Sequence[int]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, ["n", *shape])
+
+
+def _mask_shape(graph: GraphProto) -> list[int]:
+    """Return classes, columns and rows of the masks."""
+    (masks,) = (output for output in graph.output if output.name == _MASKS)
+    return [dimension.dim_value for dimension in masks.type.tensor_type.shape.dim[1:]]

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.tile import Tile, cut_frame
 from service.images.health import HealthMeasures, measure_health
 from service.model.health import novelty_of, to_logarithms
 from service.model.metadata import HealthLimits
@@ -33,15 +34,19 @@ _SHRINKAGE = 0.02
 every other strip new."""
 
 
-def learn_health_limits(strips: Sequence[LabelledStrip]) -> HealthLimits:
-    """Measure training strips and return limits with margins, so that strips like them are inspected."""
+def learn_health_limits(strips: Sequence[LabelledStrip], tile: Tile) -> HealthLimits:
+    """Measure tiles of training strips and return limits with margins, so that such tiles are inspected.
+
+    Of larger strips, tiles without any steel are left out: the service does not judge steel by them.
+    """
     measures = [
-        measure_health(strip.load()[0])
+        measured
         for strip in tqdm(strips, "measuring health", unit="strip", dynamic_ncols=True)
+        for measured in _measure(strip, tile)
     ]
     logarithms = np.array([to_logarithms(one) for one in measures])
-    spread = np.cov(logarithms.T) if len(strips) > 1 else np.zeros((len(logarithms.T),) * 2)
-    inverse = np.linalg.inv(spread + (_SHRINKAGE + 1 / len(strips)) * np.eye(len(spread)))
+    spread = np.cov(logarithms.T) if len(measures) > 1 else np.zeros((len(logarithms.T),) * 2)
+    inverse = np.linalg.inv(spread + (_SHRINKAGE + 1 / len(measures)) * np.eye(len(spread)))
     columns = {name: np.array([getattr(one, name) for one in measures]) for name in HealthMeasures._fields}
     limits = HealthLimits(
         strips=len(strips),
@@ -54,6 +59,12 @@ def learn_health_limits(strips: Sequence[LabelledStrip]) -> HealthLimits:
     )
     novelty = np.array([novelty_of(one, limits) for one in measures])
     return limits.model_copy(update={"novelty": (0.0, _most(novelty, _NOVELTY))})
+
+
+def _measure(strip: LabelledStrip, tile: Tile) -> list[HealthMeasures]:
+    frame = cut_frame(strip.load()[0], tile, strip.name)
+    measures = [measure_health(one) for one in frame.tiles]
+    return [one for one in measures if one.black < 1] or measures[:1]
 
 
 def _range(

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model_export.data.classes import Classes
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.tile import Tile
 from model_export.onnx_export.health_limits import learn_health_limits
 from model_export.onnx_export.parity import Arithmetic
 from model_export.onnx_export.provenance import provenance
 from model_export.training.checkpoint import Checkpoint
-from service.geometry import HEIGHT, WIDTH
 from service.model.metadata import (
     FORMAT_VERSION,
     Calibration,
     ClassFractions,
-    DefectClass,
     Golden,
     HealthLimits,
     ModelMetadata,
@@ -24,16 +24,14 @@ from service.model.metadata import (
     Split,
 )
 
-Classes = tuple[DefectClass, ...]
-
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """Name, version and class names of a model, and what its card says besides."""
+    """Name, version and classes of a model, and what its card says besides."""
 
     name: str
     version: int
-    class_names: tuple[str, ...]
+    classes: Classes
     notice: str
     """Owners and licences of the data and of the first weights."""
     int8_problem: str = ""
@@ -47,6 +45,7 @@ class DraftMetadata:
     name: str
     version: str
     precision: str
+    tile: Tile
     classes: Classes
     split: Split
     provenance: Provenance
@@ -68,8 +67,9 @@ class DraftMetadata:
             name=self.name,
             version=self.version,
             precision=self.precision,
-            height=HEIGHT,
-            width=WIDTH,
+            height=self.tile.height,
+            width=self.tile.width,
+            pad=self.tile.pad,
             classes=self.classes,
             profiles=profiles,
             split=self.split,
@@ -91,9 +91,6 @@ def draft_metadata(
     arithmetic: Arithmetic,
 ) -> DraftMetadata:
     """Describe a checkpoint that becomes a model file; ``train`` are the strips that it was trained on."""
-    first, second, third, fourth = (
-        DefectClass(id=number, name=name) for number, name in enumerate(identity.class_names, 1)
-    )
     origin = provenance(state, train, identity.notice)
     if identity.int8_problem:
         config = origin.config | {"int8": f"left out: {identity.int8_problem}"}
@@ -102,9 +99,10 @@ def draft_metadata(
         name=identity.name,
         version=str(identity.version),
         precision="fp32, weights kept in fp16" if arithmetic == "half weights" else arithmetic,
-        classes=(first, second, third, fourth),
+        tile=state.tile,
+        classes=identity.classes,
         split=state.split,
         provenance=origin,
         calibration=calibration,
-        health=learn_health_limits(train),
+        health=learn_health_limits(train, state.tile),
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from model_export.data.choose import spread_by_class
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.tile import Tile, cut_frame
 from model_export.errors import ParityError
 from model_export.evaluation.torch_session import SupportsInfer, TorchSession
 from model_export.network.steel_network import ServedNetwork
@@ -20,6 +21,7 @@ from model_export.onnx_export.parity import Arithmetic, Comparison, compare_with
 from model_export.onnx_export.profiles import TunedProfiles
 from model_export.onnx_export.quantize import quantize
 from model_export.training.checkpoint import Checkpoint, restore_network
+from service.geometry import Strip
 from service.model.loading import prove
 from service.model.metadata import (
     Calibration,
@@ -62,21 +64,24 @@ class ModelDraft:
         self.reference = TorchSession(network)
         self.path = path
         self.arithmetic = arithmetic
-        self._graph = trace_to_onnx(network)
+        self.tile = state.tile
+        self._class_ids = tuple(kind.id for kind in state.classes)
+        self._graph = trace_to_onnx(network, state.tile.shape)
         if arithmetic == "half weights":
             halve_weights(self._graph)
         elif arithmetic == "fp16":
             self._graph = to_float16(self._graph)
         elif arithmetic == "int8":
-            self._graph = quantize(
-                self._graph, [strip.load()[0] for strip in spread_by_class(train, _CALIBRATION_STRIPS)]
-            )
+            chosen = spread_by_class(train, _CALIBRATION_STRIPS)
+            self._graph = quantize(self._graph, [_fullest_tile(strip, state.tile) for strip in chosen])
         self._metadata = draft_metadata(state, calibration, identity, train, arithmetic)
         self.session = GraphSession(self._graph, path)
 
     def compare(self, strips: Sequence[LabelledStrip], point: OperatingPoint) -> Comparison:
         """Compare the graph with torch on ``strips``."""
-        return compare_with_torch(self.reference, self.session, strips, point, self.arithmetic)
+        return compare_with_torch(
+            self.reference, self.session, strips, self.tile, point, self._class_ids, self.arithmetic
+        )
 
     def finish(
         self,
@@ -102,11 +107,13 @@ class ModelDraft:
         if gate is not None:
             gate_decoder(self._graph, gate)
             served = GraphSession(self._graph, self.path)
-            _check_gate(self.session, served, gate, strips)
+            _check_gate(self.session, served, gate, strips, self.tile)
         metadata = self._metadata.complete(
             profiles=profiles.describe(),
             parity=comparison.parity(),
-            golden=choose_golden(served, profiles.points["inspection"], gate),
+            golden=choose_golden(
+                served, profiles.points["inspection"], gate, self.tile, len(self._class_ids)
+            ),
             gate=gate,
             review_bands=profiles.review_bands,
         )
@@ -115,18 +122,30 @@ class ModelDraft:
         return metadata
 
 
+def _fullest_tile(strip: LabelledStrip, tile: Tile) -> Strip:
+    """Return the tile of a strip that shows most of its defects."""
+    image, masks = strip.load()
+    frame = cut_frame(image, tile, strip.name)
+    areas = [int(np.count_nonzero(own)) for own in frame.cut(masks)]
+    return frame.tiles[int(np.argmax(areas))]
+
+
 def _check_gate(
-    ungated: SupportsInfer, gated: SupportsInfer, gate: ClassFractions, strips: Sequence[LabelledStrip]
+    ungated: SupportsInfer,
+    gated: SupportsInfer,
+    gate: ClassFractions,
+    strips: Sequence[LabelledStrip],
+    tile: Tile,
 ) -> None:
-    """Check that the gate changes only masks of strips on which no class reaches its threshold.
+    """Check that the gate changes only masks of tiles on which no class reaches its threshold.
 
     Raises:
         ParityError: if a class probability or another mask differs.
     """
     for strip in strips:
-        image, _ = strip.load()
-        (expected,), (answer,) = ungated.infer([image]), gated.infer([image])
-        shows = any(float(value) >= least for value, least in zip(expected.classes, gate, strict=True))
-        masks = expected.masks if shows else np.zeros_like(expected.masks)
-        if not (np.array_equal(answer.classes, expected.classes) and np.array_equal(answer.masks, masks)):
-            raise ParityError(f"the gated graph answers {strip.name} differently; nothing was written")
+        for image in cut_frame(strip.load()[0], tile, strip.name).tiles:
+            (expected,), (answer,) = ungated.infer([image]), gated.infer([image])
+            shows = any(float(value) >= least for value, least in zip(expected.classes, gate, strict=True))
+            masks = expected.masks if shows else np.zeros_like(expected.masks)
+            if not (np.array_equal(answer.classes, expected.classes) and np.array_equal(answer.masks, masks)):
+                raise ParityError(f"the gated graph answers {strip.name} differently; nothing was written")

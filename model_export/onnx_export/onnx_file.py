@@ -11,7 +11,6 @@ import torch
 from model_export.errors import ParityError
 from model_export.network.steel_network import ServedNetwork
 from model_export.onnx_export.stem import UnshuffledStem
-from service.geometry import HEIGHT, WIDTH
 from service.model.metadata import METADATA_KEY, ModelMetadata
 from service.model.repository import write_checksum
 
@@ -19,8 +18,12 @@ _SMALL = 1024
 """Constants with fewer values stay in float32; halving them saves nothing."""
 
 
-def trace_to_onnx(network: ServedNetwork) -> onnx.ModelProto:
-    """Trace a network into a graph for any number of strips.
+def trace_to_onnx(network: ServedNetwork, tile: tuple[int, int]) -> onnx.ModelProto:
+    """Trace a network into a graph for any number of tiles.
+
+    Args:
+        network: to trace.
+        tile: rows and columns of a tile.
 
     Raises:
         ParityError: if the traced graph has an unexpected form.
@@ -30,7 +33,7 @@ def trace_to_onnx(network: ServedNetwork) -> onnx.ModelProto:
     stem = getattr(encoder, "conv1", None)
     if isinstance(stem, torch.nn.Conv2d) and UnshuffledStem.matches(stem):
         encoder.conv1 = UnshuffledStem(stem)
-    example = torch.zeros((2, HEIGHT, WIDTH), dtype=torch.uint8)
+    example = torch.zeros((2, *tile), dtype=torch.uint8)
     with warnings.catch_warnings():
         # torch's exporter warns about deprecations in its own code.
         warnings.simplefilter("ignore")

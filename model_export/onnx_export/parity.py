@@ -9,10 +9,11 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.tile import Tile
 from model_export.errors import ParityError, PrecisionLossError
+from model_export.evaluation.frames import predict_image
 from model_export.evaluation.overlaps import measure_overlaps
 from model_export.evaluation.torch_session import SupportsInfer
-from service.geometry import CLASS_COUNT
 from service.model.metadata import OperatingPoint, Parity
 from service.model.postprocess import byte_threshold
 
@@ -45,9 +46,10 @@ _ONE_SIDED = 1.645
 
 @dataclass(frozen=True)
 class StripDifference:
-    """Outputs of the network and of the file for one strip; arrays ``[4]``, the network's first."""
+    """Outputs of the network and of the file for one strip; arrays ``[classes]``, the network's first."""
 
     name: str
+    class_ids: tuple[int, ...]
     classes: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
     """Class probabilities."""
     dice: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -70,13 +72,13 @@ class StripDifference:
     def __str__(self) -> str:
         """Say by what the strip differs."""
         index = int(np.abs(self.classes[1] - self.classes[0]).argmax())
-        text = (
-            f"{self.name}: class {index + 1} has probability {self.classes[1][index]:.3f} instead of "
-            f"{self.classes[0][index]:.3f}"
-        )
+        expected, actual = self.classes[0][index], self.classes[1][index]
+        kind = self.class_ids[index]
+        text = f"{self.name}: class {kind} has probability {actual:.3f} instead of {expected:.3f}"
         if not np.isnan(self.dice_loss).all():
             index = int(np.nanargmax(np.abs(self.dice_loss)))
-            text += f", class {index + 1} Dice {self.dice[1][index]:.3f} instead of {self.dice[0][index]:.3f}"
+            before, after = self.dice[0][index], self.dice[1][index]
+            text += f", class {self.class_ids[index]} Dice {after:.3f} instead of {before:.3f}"
         return text
 
 
@@ -157,22 +159,26 @@ def compare_with_torch(
     reference: SupportsInfer,
     session: SupportsInfer,
     strips: Iterable[LabelledStrip],
+    tile: Tile,
     point: OperatingPoint,
+    class_ids: tuple[int, ...],
     arithmetic: Arithmetic = "fp32",
 ) -> Comparison:
     """Compare a file with torch in float32, strip by strip, at an operating point."""
-    levels = np.array([byte_threshold(threshold) for threshold in point.threshold]).reshape(CLASS_COUNT, 1, 1)
+    levels = np.array([byte_threshold(threshold) for threshold in point.threshold]).reshape(-1, 1, 1)
     found = []
     for strip in tqdm(strips, "comparing with torch", unit="strip", dynamic_ncols=True):
         image, truth = strip.load()
-        expected, actual = reference.infer([image])[0], session.infer([image])[0]
+        answers = [predict_image(one, image, tile, strip.name) for one in (reference, session)]
+        expected, actual = (answer.whole() for answer in answers)
         first, second = (
             np.array([one.dice if one.true else np.nan for one in measure_overlaps(answer, truth, point)])
-            for answer in (expected, actual)
+            for answer in answers
         )
         found.append(
             StripDifference(
                 name=strip.name,
+                class_ids=class_ids,
                 classes=(expected.classes, actual.classes),
                 dice=(first, second),
                 mask_byte=int(np.abs(actual.masks.astype(np.int16) - expected.masks).max()),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassFractions, ClassScore, OperatingPoint, Profile, ReviewBands
 
 _DESCRIPTIONS = {
@@ -44,8 +43,5 @@ class TunedProfiles:
 
     def gate(self) -> ClassFractions:
         """Return the lowest class threshold of any profile, for each class."""
-        first, second, third, fourth = (
-            min(point.class_threshold[index] for point in self.points.values())
-            for index in range(CLASS_COUNT)
-        )
-        return first, second, third, fourth
+        thresholds = (point.class_threshold for point in self.points.values())
+        return tuple(min(own) for own in zip(*thresholds, strict=True))

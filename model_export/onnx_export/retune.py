@@ -9,11 +9,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 
+from model_export.data.classes import check_same
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
+from model_export.data.own_split import read_groups
 from model_export.data.pixels import StripIds, unseen_strips
 from model_export.data.split import assign_folds
+from model_export.data.tile import Tile
 from model_export.errors import DataError, check_least
 from model_export.evaluation.calibrate import choose_temperature, log_odds, review_bands
 from model_export.evaluation.curves import ThresholdCurves, measure_curves
@@ -30,7 +33,6 @@ from model_export.onnx_export.onnx_file import write_onnx
 from model_export.onnx_export.profiles import TunedProfiles
 from model_export.onnx_export.recalibrate import divide_class_logits
 from model_export.onnx_export.triton_config import write_triton_config
-from service.geometry import CLASS_COUNT
 from service.model.loading import prove
 from service.model.metadata import Calibration, HealthLimits, ModelMetadata, OperatingPoint, Split
 from service.model.repository import GPU_MODEL, MODEL, find_model, gpu_variant
@@ -59,7 +61,7 @@ class TuneConfig:
     seed: int = 0
     """Of the parts."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    """Leave out, and print, images that are missing, unreadable or of other bits, instead of stopping."""
     bits: BitsOption = None
     """Bits of a pixel in 16-bit files, as the service's parameter; by default all 16 are in use."""
     rules: InspectionRules = field(default_factory=InspectionRules)
@@ -80,6 +82,7 @@ def retune(config: TuneConfig) -> Path:
     target = config.out / metadata.name / str(_version(config, metadata)) / MODEL
     if target.exists():
         raise DataError(f"{target} exists: choose another --version")
+    check_same(metadata.classes, config.data, str(config.model))
     listed = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     strips = unseen_strips(listed, metadata.split)
     if len(strips) < len(listed):
@@ -91,7 +94,7 @@ def retune(config: TuneConfig) -> Path:
             f"{len(strips)}"
         )
     profiles, calibration = _tune(path, metadata, strips, config)
-    health = learn_health_limits(strips)
+    health = learn_health_limits(strips, Tile.of(metadata))
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         new = _describe(metadata, strips, config, profiles, calibration, health)
@@ -123,10 +126,12 @@ def _tune(
     path: Path, metadata: ModelMetadata, strips: Sequence[LabelledStrip], config: TuneConfig
 ) -> tuple[TunedProfiles, Calibration]:
     """Choose operating points on all strips, and score those of each part's others on the part."""
+    rules, tile = config.rules.spread(len(metadata.classes)), Tile.of(metadata)
     session = GraphSession(_open(path, metadata, 1.0), path)
-    curves = measure_curves(session, strips, "tuning")
-    kept = _kept_classes(curves, metadata, config.rules)
-    parts = [part for part in assign_folds(strips, config.parts, config.seed) if part]
+    curves = measure_curves(session, strips, tile, "tuning")
+    kept = _kept_classes(curves, metadata, rules)
+    groups = read_groups(config.data, strips)
+    parts = [part for part in assign_folds(strips, config.parts, config.seed, groups) if part]
     if len(parts) < 2:
         raise DataError("expected strips of two coils or more, got strips that all look like one coil")
     numbers = np.zeros(len(strips), dtype=np.int64)
@@ -135,17 +140,18 @@ def _tune(
     calibration = choose_temperature(log_odds(curves.probability), curves.true > 0, numbers)
     if calibration.temperature != 1:
         session = GraphSession(_open(path, metadata, calibration.temperature), path)
-        curves = measure_curves(session, strips, "tuning at the new temperature")
-    old = _old_points(metadata, calibration.temperature, config.rules)
+        curves = measure_curves(session, strips, tile, "tuning at the new temperature")
+    old = _old_points(metadata, calibration.temperature, rules)
     pooled: dict[str, list[Sequence[Overlap]]] = {}
     for number, part in enumerate(parts):
-        points = keep_classes(tune(curves.select(numbers != number), config.rules), old, kept)
-        found = measure_overlaps_at(session, [strips[index] for index in part], list(points.values()))
+        points = keep_classes(tune(curves.select(numbers != number), rules), old, kept)
+        own = [strips[index] for index in part]
+        found = measure_overlaps_at(session, own, tile, list(points.values()))
         for name, overlaps in zip(points, found, strict=True):
             pooled.setdefault(name, []).extend(overlaps)
     profiles = TunedProfiles(
-        points=keep_classes(tune(curves, config.rules), old, kept),
-        scores={name: class_scores(found) for name, found in pooled.items()},
+        points=keep_classes(tune(curves, rules), old, kept),
+        scores={name: class_scores(found, metadata.class_ids) for name, found in pooled.items()},
         review_bands=review_bands(curves.probability, curves.true > 0),
         tuned_on=f"{len(strips)} strips of {config.data.name}",
         measured_on=f"{len(strips)} strips of {config.data.name} in {len(parts)} parts, each at thresholds "
@@ -191,7 +197,7 @@ def _open(path: Path, metadata: ModelMetadata, temperature: float) -> onnx.Model
     """Load a graph at another temperature whose gate, if it has one, is open."""
     graph = onnx.load(path)
     if metadata.gate is not None:
-        set_gate(graph, [0.0] * CLASS_COUNT)
+        set_gate(graph, [0.0] * len(metadata.gate))
     if temperature != 1:
         divide_class_logits(graph, temperature)
     return graph
@@ -209,7 +215,7 @@ def _describe(
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     tuned = {
         "tuned": f"{today}, from version {metadata.version}, on {len(strips)} strips of {config.data.name}",
-        **asdict(config.rules),
+        **asdict(config.rules.spread(len(metadata.classes))),
     }
     provenance = metadata.provenance
     return metadata.model_copy(
@@ -243,7 +249,8 @@ def _write(path: Path, metadata: ModelMetadata, profiles: TunedProfiles, target:
     graph = _open(path, old, metadata.calibration.temperature / old.calibration.temperature)
     if metadata.gate is not None:
         set_gate(graph, metadata.gate)
-    golden = choose_golden(GraphSession(graph, target), profiles.points["inspection"], metadata.gate)
+    session, point = GraphSession(graph, target), profiles.points["inspection"]
+    golden = choose_golden(session, point, metadata.gate, Tile.of(metadata), len(metadata.classes))
     metadata = metadata.model_copy(update={"golden": golden})
     write_onnx(graph, metadata, target)
     prove(OrtSession(target))

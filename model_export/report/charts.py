@@ -10,33 +10,28 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
-from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.classes import Classes
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.errors import DataError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.mill import ClassBalance
 from model_export.metrics import LOCATED, Overlap, rejection_at_recall
+from model_export.report.captions import caption, colour, numbered
 from model_export.report.held_out import HeldOutResults
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
-from service.masks.overlay import class_caption
-from service.masks.palette import COLOURS
 from service.model.postprocess import byte_threshold
 
 INK, FAINT = "#222b33", "#c3ccd4"
 _LEAST_THRESHOLD = 0.002
 """Left end of the axis of class thresholds."""
-_CELL = 16
-"""Side in pixels of a cell in the position maps."""
-
-Names = Sequence[str]
-
-
-def colour(class_id: int) -> str:
-    """Return the overlay's colour of a class."""
-    return "#{:02x}{:02x}{:02x}".format(*COLOURS[class_id - 1])
+CELLS = (16, 100)
+"""Rows and columns of cells in the position maps."""
+_IN_A_ROW = 4
+"""Charts side by side."""
 
 
-def class_distribution(strips: Sequence[LabelledStrip], names: Names, balance: ClassBalance) -> Figure:
+def class_distribution(strips: Sequence[LabelledStrip], classes: Classes, balance: ClassBalance) -> Figure:
     """Draw the share of strips per combination of classes, beside its share at the mill if that is known."""
     counts = Counter(strip.classes for strip in strips)
     kinds = sorted(counts, key=lambda kind: (len(kind), sorted(kind)))
@@ -54,44 +49,55 @@ def class_distribution(strips: Sequence[LabelledStrip], names: Names, balance: C
         theirs = [balance.share(kind) for kind in kinds]
         ax.bar(place + 0.2, theirs, 0.4, color=FAINT, label=balance.source)
     ax.bar_label(bars, [str(counts[kind]) for kind in kinds], padding=2, color=INK)
-    ax.set_xticks(place, [_kind_name(kind, names) for kind in kinds])
+    ax.set_xticks(place, [_kind_name(kind, classes) for kind in kinds])
     ax.yaxis.set_major_formatter("{x:.0%}")
     ax.set_ylabel("share of the strips")
     ax.legend(frameon=False)
     return figure
 
 
-def mask_areas(areas: npt.NDArray[np.int64], least: Sequence[int], names: Names) -> Figure:
-    """Draw histograms of areas (pixels per strip, ``[strips, 4]``) with the minimum area that is reported."""
-    figure, axes = _figure(CLASS_COUNT, height=2.6)
-    bins = np.logspace(2, np.log10(HEIGHT * WIDTH), 25)
-    for index, ax in enumerate(axes):
+def mask_areas(areas: npt.NDArray[np.int64], least: Sequence[int], classes: Classes) -> Figure:
+    """Draw histograms of areas (pixels per strip, ``[strips, classes]``) with the least that is reported."""
+    figure, axes = _figure(len(classes), height=2.6)
+    bins = np.logspace(2, max(3.0, np.log10(areas.max(initial=1))), 25)
+    for (index, title), ax in zip(numbered(classes), axes, strict=True):
         mine = areas[:, index][areas[:, index] > 0]
-        ax.hist(mine, bins=list(bins), color=colour(index + 1))
+        ax.hist(mine, bins=list(bins), color=colour(index))
         ax.axvline(max(least[index], 100), color=INK, linestyle="--", linewidth=1)
         ax.set_xscale("log")
-        ax.set_title(f"{class_caption(index + 1, names[index])}: {mine.size} strips")
+        ax.set_title(f"{title}: {mine.size} strips")
         ax.set_xlabel("pixels of the class on a strip")
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
-def mask_positions(shares: npt.NDArray[np.float64], names: Names) -> Figure:
-    """Draw position maps: the share of strips with a class that show it in a cell, ``[4, h, w]``."""
-    figure, axes = _figure(CLASS_COUNT, height=3.4, rows=2)
-    for index, ax in enumerate(axes):
-        picture = ax.imshow(
-            shares[index], cmap="viridis", extent=(0, WIDTH, HEIGHT, 0), vmin=0, aspect="auto"
-        )
+def mask_positions(shares: npt.NDArray[np.float64], classes: Classes) -> Figure:
+    """Draw position maps: the share of strips with a class that show it in a cell, ``[classes, h, w]``.
+
+    The axes are in per cent of a strip, since strips may differ in size.
+    """
+    figure, axes = _figure(len(classes), height=1.7, in_a_row=2)
+    for (index, title), ax in zip(numbered(classes), axes, strict=True):
+        picture = ax.imshow(shares[index], cmap="viridis", extent=(0, 100, 100, 0), vmin=0, aspect="auto")
         figure.colorbar(picture, ax=ax, format="{x:.0%}")
-        ax.set_title(class_caption(index + 1, names[index]))
+        ax.set_title(title)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter("{x:.0f} %")
     return figure
 
 
-def cell_shares(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return the masked share of each cell of 16x16 pixels, ``[4, 16, 100]``, of masks ``[4, 256, 1600]``."""
-    cells = masks.reshape(CLASS_COUNT, HEIGHT // _CELL, _CELL, WIDTH // _CELL, _CELL)
-    return np.asarray(cells.mean(axis=(2, 4)))
+def cell_shares(masks: Masks) -> npt.NDArray[np.float64]:
+    """Return the masked share of each of ``CELLS`` cells of a strip, ``[classes, 16, 100]``."""
+    rows, columns = CELLS
+    return np.stack(
+        [
+            np.asarray(
+                Image.fromarray(mask.astype(np.float32)).resize((columns, rows), Image.Resampling.BOX),
+                dtype=np.float64,
+            )
+            for mask in masks
+        ]
+    )
 
 
 def training_curves(paths: Sequence[Path]) -> Figure:
@@ -136,42 +142,42 @@ def training_curves(paths: Sequence[Path]) -> Figure:
     return figure
 
 
-def threshold_curves(results: HeldOutResults, names: Names) -> Figure:
+def threshold_curves(results: HeldOutResults, classes: Classes) -> Figure:
     """Draw Dice on positives over the pixel threshold, with dots at the thresholds in use."""
-    figure, axes = _figure(CLASS_COUNT, height=2.8)
+    figure, axes = _figure(len(classes), height=2.8)
     levels = np.arange(1, 256) / 255
-    for index, ax in enumerate(axes):
+    for (index, title), ax in zip(numbered(classes), axes, strict=True):
         holds = results.truth[:, index]
         if holds.any():
             dice = results.curves.dice()[holds, index, 1:].mean(axis=0)
-            ax.plot(levels, dice, color=colour(index + 1))
+            ax.plot(levels, dice, color=colour(index))
             for point in results.points:
                 level = byte_threshold(point.threshold[index])
                 ax.plot(level / 255, dice[max(level, 1) - 1], "o", color=INK, markersize=4)
         ax.set_ylim(0, 1)
         _threshold_axis(ax, 1 / 255)
-        ax.set_title(class_caption(index + 1, names[index]))
+        ax.set_title(title)
         ax.set_xlabel("pixel threshold")
     axes[0].set_ylabel("Dice on positives, no gate")
     return figure
 
 
-def gate_curves(results: HeldOutResults, names: Names) -> Figure:
+def gate_curves(results: HeldOutResults, classes: Classes) -> Figure:
     """Draw recall and false-alarm rate over the class threshold, at the other thresholds in use.
 
     Located recall counts masks in the right place only, as the scores do.
     """
-    figure, axes = _figure(CLASS_COUNT, height=2.8)
+    figure, axes = _figure(len(classes), height=2.8)
     steps = np.geomspace(_LEAST_THRESHOLD, 1, 121)
-    for index, ax in enumerate(axes):
+    for (index, title), ax in zip(numbered(classes), axes, strict=True):
         holds = results.truth[:, index]
         large, located = large_and_located(results, index)
         likely = results.curves.probability[:, index, None] >= steps
         if holds.any():
             found = (large[:, None] & likely)[holds].mean(axis=0)
             there = (located[:, None] & likely)[holds].mean(axis=0)
-            ax.plot(steps, found, color=colour(index + 1), label="recall")
-            ax.plot(steps, there, color=colour(index + 1), linestyle=":", label="located")
+            ax.plot(steps, found, color=colour(index), label="recall")
+            ax.plot(steps, there, color=colour(index), linestyle=":", label="located")
         if (~holds).any():
             alarms = (large[:, None] & likely)[~holds].mean(axis=0)
             ax.plot(steps, alarms, color=INK, linestyle="--", label="false alarms")
@@ -181,7 +187,7 @@ def gate_curves(results: HeldOutResults, names: Names) -> Figure:
             )
         ax.set_ylim(0, 1.02)
         _threshold_axis(ax, _LEAST_THRESHOLD)
-        ax.set_title(class_caption(index + 1, names[index]))
+        ax.set_title(title)
         ax.set_xlabel("class threshold")
     axes[0].set_ylabel("share of strips")
     axes[-1].legend(frameon=False)
@@ -209,7 +215,7 @@ def large_and_located(
     return large, located
 
 
-def reliability(results: HeldOutResults, names: Names) -> Figure:
+def reliability(results: HeldOutResults, classes: Classes) -> Figure:
     """Draw the frequency of classes over their probability, in ten bins of equal width."""
     figure, (ax, counts) = _figure(2, height=3.2)
     ax.plot([0, 1], [0, 1], color=FAINT)
@@ -228,14 +234,14 @@ def reliability(results: HeldOutResults, names: Names) -> Figure:
     ax.set_ylabel("share of strips that hold the class")
     ax.set_xlim(-0.02, 1.02)
     ax.set_ylim(-0.02, 1.02)
-    for index, name in enumerate(names):
+    for index, title in numbered(classes):
         counts.hist(
             results.curves.probability[:, index],
             bins=list(edges),
             histtype="step",
             linewidth=2,
-            color=colour(index + 1),
-            label=class_caption(index + 1, name),
+            color=colour(index),
+            label=title,
         )
     counts.set_xlabel("predicted probability")
     counts.set_ylabel("strips")
@@ -250,7 +256,7 @@ def clean_gate(results: HeldOutResults) -> Figure:
     recalls = np.linspace(0.5, 1, 101)
     ax.plot(recalls, [rejection_at_recall(score, defective, recall)[1] for recall in recalls], color=INK)
     _, rejected = rejection_at_recall(score, defective, 0.98)
-    ax.plot(0.98, rejected, "o", color=colour(3))
+    ax.plot(0.98, rejected, "o", color=colour(2))
     ax.set_title(f"98 % of the defective pass: {rejected:.0%} of the clean rejected")
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("defective strips that pass the gate")
@@ -260,45 +266,44 @@ def clean_gate(results: HeldOutResults) -> Figure:
     return figure
 
 
-def confusion(results: HeldOutResults, names: Names) -> Figure:
+def confusion(results: HeldOutResults, classes: Classes) -> Figure:
     """Draw which classes, or none, are reported (columns) on strips with a class (rows)."""
-    figure, (ax,) = _figure(1, height=3.6, width=7.5)
+    count = len(classes)
+    figure, (ax,) = _figure(1, height=max(3.6, 0.6 * (count + 2)), width=max(7.5, 1.25 * (count + 2)))
     truth, reported = results.truth, results.reported
-    rows = [*(truth[:, index] for index in range(CLASS_COUNT)), ~truth.any(axis=1)]
+    rows = [*(truth[:, index] for index in range(count)), ~truth.any(axis=1)]
     columns = np.column_stack([reported, ~reported.any(axis=1)])
-    table = np.array(
-        [columns[row].mean(axis=0) if row.any() else np.full(CLASS_COUNT + 1, np.nan) for row in rows]
-    )
+    table = np.array([columns[row].mean(axis=0) if row.any() else np.full(count + 1, np.nan) for row in rows])
     ax.imshow(table, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for y, row in enumerate(rows):
-        for x in range(CLASS_COUNT + 1):
+        for x in range(count + 1):
             if row.any():
                 text = f"{table[y, x]:.0%}\n{int(columns[row, x].sum())} of {int(row.sum())}"
                 shade = "white" if table[y, x] > 0.6 else INK
                 ax.text(x, y, text, ha="center", va="center", color=shade, fontsize=8)
-    labels = [class_caption(number, name) for number, name in enumerate(names, 1)]
-    ax.set_xticks(range(CLASS_COUNT + 1), [*labels, "nothing"])
-    ax.set_yticks(range(CLASS_COUNT + 1), [*labels, "clean"])
+    labels = [caption(kind) for kind in classes]
+    ax.set_xticks(range(count + 1), [*labels, "nothing"])
+    ax.set_yticks(range(count + 1), [*labels, "clean"])
     ax.set_xlabel("reported")
     ax.set_ylabel("the strip holds")
     return figure
 
 
-def dice_by_strip(results: HeldOutResults, names: Names) -> Figure:
+def dice_by_strip(results: HeldOutResults, classes: Classes) -> Figure:
     """Draw the Dice of every strip with a class, largest first."""
-    figure, axes = _figure(CLASS_COUNT, height=2.6)
-    for index, ax in enumerate(axes):
+    figure, axes = _figure(len(classes), height=2.6)
+    for (index, caption_), ax in zip(numbered(classes), axes, strict=True):
         own = [strip[index] for strip in results.overlaps if strip[index].true]
         own.sort(key=lambda overlap: -overlap.dice)
         dice = np.array([overlap.dice for overlap in own])
         there = np.array([overlap.iou >= LOCATED for overlap in own], dtype=np.bool_)
-        bars = ax.bar(np.arange(dice.size), dice, 0.9, color=colour(index + 1))
+        bars = ax.bar(np.arange(dice.size), dice, 0.9, color=colour(index))
         for bar, right in zip(bars, there, strict=True):
             bar.set_alpha(1.0 if right else 0.35)
         missed = sum(not overlap.predicted for overlap in own)
         elsewhere = len(own) - missed - int(there.sum())
         title = f"mean {dice.mean():.2f}, {missed} not reported, {elsewhere} elsewhere" if own else "none"
-        ax.set_title(f"{class_caption(index + 1, names[index])}\n{title}")
+        ax.set_title(f"{caption_}\n{title}")
         ax.set_ylim(0, 1)
         ax.set_xlabel("strips")
     axes[0].set_ylabel("Dice")
@@ -311,11 +316,13 @@ def probability_maps(
     """Draw a strip above its pixel probabilities.
 
     Args:
-        image: uint8 ``[256, 1600]``.
-        masks: 255 x probability, uint8 ``[4, 1600, 256]``.
+        image: uint8 ``[height, width]``.
+        masks: 255 x probability, uint8 ``[classes, width, height]``.
         titles: index of each class to show, by the title of its map.
     """
-    figure, axes = _figure(1 + len(titles), height=1.75 * (1 + len(titles)), width=10, rows=1 + len(titles))
+    height, width = image.shape
+    inches = min(10 * height / width, 4.0)
+    figure, axes = _figure(1 + len(titles), height=inches + 0.2, width=10, in_a_row=1)
     axes[0].imshow(image, cmap="gray", vmin=0, vmax=255)
     axes[0].set_title("strip")
     for ax, (title, index) in zip(axes[1:], titles.items(), strict=True):
@@ -327,9 +334,17 @@ def probability_maps(
     return figure
 
 
-def _figure(count: int, *, height: float, width: float = 12, rows: int = 1) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, count // rows, squeeze=False).reshape(-1).tolist()
+def _figure(
+    count: int, *, height: float, width: float = 12, in_a_row: int = _IN_A_ROW
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of so many charts; ``height`` is that of a row."""
+    columns = min(count, in_a_row)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    places = figure.subplots(rows, columns, squeeze=False).reshape(-1).tolist()
+    axes = places[:count]
+    for ax in places[count:]:
+        ax.set_axis_off()
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.title.set_fontsize(10)
@@ -344,8 +359,8 @@ def _threshold_axis(ax: Axes, least: float) -> None:
     ax.xaxis.set_major_formatter("{x:g}")
 
 
-def _kind_name(kind: frozenset[int], names: Names) -> str:
-    return "\n+ ".join(class_caption(class_id, names[class_id - 1]) for class_id in sorted(kind)) or "clean"
+def _kind_name(kind: frozenset[int], classes: Classes) -> str:
+    return "\n+ ".join(caption(classes[position]) for position in sorted(kind)) or "clean"
 
 
 def _kind_colour(kind: frozenset[int]) -> str:

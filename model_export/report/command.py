@@ -37,7 +37,7 @@ class ReportConfig:
     clean_share: float | None = None
     """Share of clean strips at the mill, instead of --balance."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    """Leave out, and print, images that are missing, unreadable or of other bits, instead of stopping."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
 
@@ -60,25 +60,25 @@ def report(config: ReportConfig) -> Path:
     metadata = results.metadata
     balance = choose_balance(
         results.strips,
-        [kind.id for kind in metadata.classes],
+        metadata.class_ids,
         data=config.data,
         file=config.balance,
         clean_share=config.clean_share,
     )
-    names = [kind.name for kind in metadata.classes]
+    classes = metadata.classes
     page = Page(
         title=f"{metadata.name} {metadata.version}: training data and predictions",
         facts=_facts(results, metadata, balance),
-        rows=score_rows(results.overlaps, names),
+        rows=score_rows(results.overlaps, classes),
         sections=[
-            sections.data_section(results, names, balance),
+            sections.data_section(results, classes, balance),
             *([sections.training_section(metrics)] if metrics else []),
-            sections.labels_section(results, names),
-            sections.thresholds_section(results, names),
-            sections.trust_section(results, names),
-            sections.label_errors_section(results, names),
-            sections.maps_section(results, names),
-            *sections.gallery_sections(results, names),
+            sections.labels_section(results, classes),
+            sections.thresholds_section(results, classes),
+            sections.trust_section(results, classes),
+            sections.label_errors_section(results, classes),
+            sections.maps_section(results, classes),
+            *sections.gallery_sections(results, classes),
         ],
     )
     path = write_page(page, config.out)

@@ -7,19 +7,22 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from model_export.data.classes import check_same
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.data.pixels import unseen_strips
 from model_export.data.synthetic import drawn_strips
+from model_export.data.tile import Tile
 from model_export.errors import DataError, OptionError
 from model_export.evaluation.curves import ThresholdCurves, count_pixels
-from model_export.evaluation.evaluate import HELD_OUT_SEED
+from model_export.evaluation.evaluate import HELD_OUT_SEED, check_drawn
+from model_export.evaluation.frames import predict_image
 from model_export.evaluation.out_of_fold import FOLDS, open_fold_sessions, predict_out_of_fold
 from model_export.evaluation.overlaps import measure_overlaps, predict_strips
 from model_export.metrics import Overlap
 from service.geometry import BitDepth, Strip
 from service.model.metadata import ModelMetadata, Profile
-from service.model.postprocess import ClassMask, apply_operating_point
+from service.model.postprocess import ClassMask
 from service.model.repository import find_model
 from service.model.session import OrtSession, Probabilities
 
@@ -62,35 +65,27 @@ class HeldOutResults:
 
     @property
     def truth(self) -> npt.NDArray[np.bool_]:
-        """Classes on each strip, bool ``[strips, 4]``."""
+        """Classes on each strip, bool ``[strips, classes]``."""
         return self.curves.true > 0
 
     @property
     def reported(self) -> npt.NDArray[np.bool_]:
-        """Classes reported on each strip, bool ``[strips, 4]``."""
+        """Classes reported on each strip, bool ``[strips, classes]``."""
         return np.array([[one.predicted > 0 for one in strip] for strip in self.overlaps])
 
     @property
     def dice(self) -> npt.NDArray[np.float64]:
-        """Dice where the strip holds the class, nan elsewhere: float64 ``[strips, 4]``."""
+        """Dice where the strip holds the class, nan elsewhere: float64 ``[strips, classes]``."""
         dice = np.array([[one.dice for one in strip] for strip in self.overlaps])
         return np.where(self.truth, dice, np.nan)
 
     def rerun(self, row: int) -> StripResult:
         """Run a strip again and return its masks."""
         image, truth = self.strips[row].load()
-        probabilities = self.sessions[row].infer([image])[0]
-        return StripResult(
-            image,
-            truth,
-            probabilities,
-            apply_operating_point(
-                probabilities.classes,
-                probabilities.masks,
-                self.point(row),
-                self.sessions[row].metadata.class_ids,
-            ),
-        )
+        session = self.sessions[row]
+        answer = predict_image(session, image, Tile.of(session.metadata), self.strips[row].name)
+        predicted = answer.at(self.point(row), session.metadata.class_ids)
+        return StripResult(image, truth, answer.whole(), predicted)
 
 
 def find_profile(session: OrtSession, name: str) -> Profile:
@@ -122,7 +117,9 @@ def evaluate_held_out(
         if drawn < 1:
             raise OptionError("name strips to report on: --data FOLDER or --drawn COUNT")
         session = OrtSession(path)
+        check_drawn(session.metadata)
         return _single_model(session, drawn_strips(drawn, HELD_OUT_SEED), profile, f"{drawn} drawn strips")
+    check_same(OrtSession(path).metadata.classes, data, str(model))
     strips: Sequence[LabelledStrip] = read_kaggle(data, bits=bits, skip_bad=skip_bad)
     if (path.parent / FOLDS).is_dir():
         sessions = open_fold_sessions(path)
@@ -151,7 +148,7 @@ def _single_model(
     point = find_profile(session, profile)
     curves: list[ThresholdCurves] = []
     overlaps: list[list[Overlap]] = []
-    predictions = predict_strips(session, strips, "predicting")
+    predictions = predict_strips(session, strips, Tile.of(session.metadata), "predicting")
     for strip, (truth, prediction) in zip(strips, predictions, strict=True):
         curves.append(count_pixels(strip.name, truth, prediction))
         overlaps.append(measure_overlaps(prediction, truth, point))

@@ -1,12 +1,12 @@
 """Strips whose labels the model contradicts most surely: candidates for a second look."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model_export.data.classes import Classes
 from model_export.evaluation.calibrate import log_odds
 from model_export.metrics import LOCATED
+from model_export.report.captions import numbered
 from model_export.report.held_out import HeldOutResults
-from service.masks.overlay import class_caption
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,14 @@ class Suspicion:
 
     row: int
     """Of the results."""
-    class_id: int
+    position: int
+    """Of the class."""
     doubt: float
     """Log-odds of the class against its label."""
     reason: str
 
 
-def suspect_labels(results: HeldOutResults, names: Sequence[str], count: int) -> list[Suspicion]:
+def suspect_labels(results: HeldOutResults, classes: Classes, count: int) -> list[Suspicion]:
     """Rank labels that a model contradicts that was not trained on them, the surest contradiction first.
 
     A class is contradicted where it is reported without a label, labelled and not reported, or reported
@@ -31,8 +32,7 @@ def suspect_labels(results: HeldOutResults, names: Sequence[str], count: int) ->
     found: list[Suspicion] = []
     odds = log_odds(results.curves.probability)
     for row, strip in enumerate(results.overlaps):
-        for index, overlap in enumerate(strip):
-            kind = class_caption(index + 1, names[index])
+        for (index, kind), overlap in zip(numbered(classes), strip, strict=True):
             probability = results.curves.probability[row, index]
             if not overlap.true and overlap.predicted:
                 doubt, reason = (
@@ -45,7 +45,7 @@ def suspect_labels(results: HeldOutResults, names: Sequence[str], count: int) ->
                 doubt, reason = odds[row, index], f"{kind} elsewhere than labelled (IoU {overlap.iou:.2f})"
             else:
                 continue
-            found.append(Suspicion(row, index + 1, float(doubt), reason))
+            found.append(Suspicion(row, index, float(doubt), reason))
     found.sort(key=lambda one: -one.doubt)
     listed: dict[int, Suspicion] = {}
     for one in found:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from model_export.data.classes import Classes
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.report.captions import numbered
 from model_export.report.held_out import HeldOutResults, StripResult
-from service.geometry import CLASS_COUNT, ColumnMask
-from service.masks.overlay import Layer, class_caption, draw_overlay
+from service.masks.overlay import Layer, draw_overlay
 
 _WIDTH = 1200
 """Pixels of a picture on the page."""
@@ -63,38 +64,31 @@ def _spread(
             yield Example(int(rows[int(order[rank])]), f"{name}: Dice {values[order[rank]]:.2f}")
 
 
-def labelled_picture(strip: LabelledStrip, names: Sequence[str]) -> bytes:
+def labelled_picture(strip: LabelledStrip, classes: Classes) -> bytes:
     """Draw a strip with its true masks; return a PNG."""
     image, truth = strip.load()
-    layers = [
-        Layer(class_id - 1, class_caption(class_id, names[class_id - 1]), mask)
-        for class_id, mask in _column_masks(truth).items()
-    ]
-    return _png([_narrow(draw_overlay(image, layers))])
+    return _png([_narrow(draw_overlay(image, _layers(truth, classes)))])
 
 
-def compared_picture(result: StripResult, names: Sequence[str]) -> bytes:
+def compared_picture(result: StripResult, classes: Classes) -> bytes:
     """Draw a strip with its true masks above the same strip with its predicted masks; return a PNG."""
-    truth = [
-        Layer(class_id - 1, f"truth: {class_caption(class_id, names[class_id - 1])}", mask)
-        for class_id, mask in _column_masks(result.truth).items()
-    ]
+    truth = _layers(result.truth, classes, "truth: ")
     predicted = [
-        Layer(
-            position,
-            f"prediction: {class_caption(one.class_id, names[position])}, probability {one.probability:.2f}",
-            one.mask,
-        )
-        for position, one in enumerate(result.predicted)
+        Layer(position, f"prediction: {title}, probability {one.probability:.2f}", one.mask)
+        for (position, title), one in zip(numbered(classes), result.predicted, strict=True)
         if one.mask is not None
     ]
     overlays = (draw_overlay(result.image, truth), draw_overlay(result.image, predicted))
     return _png([_narrow(overlay) for overlay in overlays])
 
 
-def _column_masks(masks: Masks) -> dict[int, ColumnMask]:
-    """Return the masks that are not empty, column-major, by class id."""
-    return {index + 1: masks[index].T for index in range(CLASS_COUNT) if masks[index].any()}
+def _layers(masks: Masks, classes: Classes, prefix: str = "") -> list[Layer]:
+    """Return the masks that are not empty with their captions."""
+    return [
+        Layer(position, prefix + title, masks[position].T)
+        for position, title in numbered(classes)
+        if masks[position].any()
+    ]
 
 
 def _narrow(png: bytes) -> Image.Image:

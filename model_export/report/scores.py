@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from model_export.metrics import Overlap, class_scores, wilson_interval
-from service.model.metadata import ClassScore
+from service.model.metadata import ClassScore, DefectClass
 
 ScoreRow = Sequence[str]
 """Cells of one class."""
@@ -13,11 +13,13 @@ ScoreRow = Sequence[str]
 _RESAMPLES = 1000
 
 
-def score_rows(overlaps: Sequence[Sequence[Overlap]], names: Sequence[str]) -> list[ScoreRow]:
+def score_rows(overlaps: Sequence[Sequence[Overlap]], classes: Sequence[DefectClass]) -> list[ScoreRow]:
     """Return the cells of every class, in the order of the page's columns."""
     return [
-        _row(score, name, [strip[index] for strip in overlaps])
-        for index, (score, name) in enumerate(zip(class_scores(overlaps), names, strict=True))
+        _row(score, kind.name, [strip[index] for strip in overlaps])
+        for index, (score, kind) in enumerate(
+            zip(class_scores(overlaps, [kind.id for kind in classes]), classes, strict=True)
+        )
     ]
 
 

@@ -4,27 +4,25 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
-from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.classes import Classes
+from model_export.data.labelled_strip import CLEAN, LabelledStrip
 from model_export.evaluation.mill import ClassBalance
 from model_export.report import charts, pictures
+from model_export.report.captions import numbered
 from model_export.report.held_out import HeldOutResults
 from model_export.report.label_errors import suspect_labels
 from model_export.report.page import Picture, Section, chart_picture
-from service.geometry import CLASS_COUNT
-from service.masks.overlay import class_caption
 
 _SUSPECTS = 8
 """Labels to show."""
 
-Names = Sequence[str]
-"""Names of the classes 1 to 4."""
 
-
-def data_section(results: HeldOutResults, names: Names, balance: ClassBalance) -> Section:
+def data_section(results: HeldOutResults, classes: Classes, balance: ClassBalance) -> Section:
     """Show the distribution, size and position of the defects."""
-    total = np.zeros((CLASS_COUNT, 16, 100))
+    total = np.zeros((len(classes), *charts.CELLS))
     for strip in tqdm(results.strips, "positions", unit="strip", dynamic_ncols=True):
         total += charts.cell_shares(strip.load()[1])
     shares = total / np.maximum(results.truth.sum(axis=0), 1)[:, None, None]
@@ -38,17 +36,17 @@ def data_section(results: HeldOutResults, names: Names, balance: ClassBalance) -
                 "classes",
                 "Strips per combination of classes, with their number"
                 + (f"; grey: the share at {balance.source}." if balance.is_known else "."),
-                charts.class_distribution(results.strips, names, balance),
+                charts.class_distribution(results.strips, classes, balance),
             ),
             chart_picture(
                 "areas",
                 "Size of the defects.",
-                charts.mask_areas(results.curves.true, results.point(0).min_area, names),
+                charts.mask_areas(results.curves.true, results.point(0).min_area, classes),
             ),
             chart_picture(
                 "places",
                 "Position of the defects: share of the strips with the class that show it there.",
-                charts.mask_positions(shares, names),
+                charts.mask_positions(shares, classes),
             ),
         ],
     )
@@ -65,17 +63,16 @@ def training_section(metrics: Sequence[Path]) -> Section:
     )
 
 
-def labels_section(results: HeldOutResults, names: Names) -> Section:
+def labels_section(results: HeldOutResults, classes: Classes) -> Section:
     """Show labelled strips of every class."""
     shown: list[Picture] = []
-    for kind in [0, *range(1, CLASS_COUNT + 1)]:
+    for kind, title in [(CLEAN, "clean"), *numbered(classes)]:
         for number, strip in enumerate(_spread_out(results.strips, kind, 2), 1):
-            title = class_caption(kind, names[kind - 1]) if kind else "clean"
             shown.append(
                 Picture(
-                    f"example-{kind}-{number}",
+                    f"example-{kind + 1}-{number}",
                     f"{title} ({strip.name})",
-                    pictures.labelled_picture(strip, names),
+                    pictures.labelled_picture(strip, classes),
                 )
             )
     return Section(
@@ -87,14 +84,14 @@ def labels_section(results: HeldOutResults, names: Names) -> Section:
 
 
 def _spread_out(strips: Sequence[LabelledStrip], kind: int, count: int) -> Iterator[LabelledStrip]:
-    """Choose strips of a class (0: clean) evenly over the list, with no other class if there are any."""
-    alone = [strip for strip in strips if strip.classes == ({kind} if kind else frozenset())]
+    """Choose strips of a class, or clean ones, evenly over the list, with no other class if there are any."""
+    alone = [strip for strip in strips if strip.classes == (frozenset() if kind == CLEAN else {kind})]
     candidates = alone or [strip for strip in strips if kind in strip.classes]
     for number in range(min(count, len(candidates))):
         yield candidates[number * len(candidates) // count]
 
 
-def thresholds_section(results: HeldOutResults, names: Names) -> Section:
+def thresholds_section(results: HeldOutResults, classes: Classes) -> Section:
     """Show scores over the thresholds."""
     return Section(
         "Thresholds",
@@ -106,33 +103,33 @@ def thresholds_section(results: HeldOutResults, names: Names) -> Section:
             chart_picture(
                 "pixel-thresholds",
                 "Dice over the pixel threshold.",
-                charts.threshold_curves(results, names),
+                charts.threshold_curves(results, classes),
             ),
             chart_picture(
                 "class-thresholds",
                 "Found, found in the right place, and false alarms over the class threshold.",
-                charts.gate_curves(results, names),
+                charts.gate_curves(results, classes),
             ),
             chart_picture(
                 "dice-by-strip",
                 "Dice of every strip with the class; pale: reported, but in the wrong place.",
-                charts.dice_by_strip(results, names),
+                charts.dice_by_strip(results, classes),
             ),
         ],
     )
 
 
-def trust_section(results: HeldOutResults, names: Names) -> Section:
+def trust_section(results: HeldOutResults, classes: Classes) -> Section:
     """Show calibration, confusion and the gate."""
     shown = [
         chart_picture(
             "reliability",
             "Left: on the line, 8 of 10 strips with a probability of 0.8 hold the class (bars: 95 % intervals). "
             "Right: distribution of the predicted probabilities.",
-            charts.reliability(results, names),
+            charts.reliability(results, classes),
         ),
         chart_picture(
-            "confusion", "Classes reported on strips with each class.", charts.confusion(results, names)
+            "confusion", "Classes reported on strips with each class.", charts.confusion(results, classes)
         ),
     ]
     defective = results.truth.any(axis=1)
@@ -149,15 +146,15 @@ def trust_section(results: HeldOutResults, names: Names) -> Section:
     )
 
 
-def label_errors_section(results: HeldOutResults, names: Names) -> Section:
+def label_errors_section(results: HeldOutResults, classes: Classes) -> Section:
     """Show the strips whose labels the model contradicts most surely."""
     shown = [
         Picture(
             f"label-{number}",
             f"{number}. {one.reason} ({results.strips[one.row].name})",
-            pictures.compared_picture(results.rerun(one.row), names),
+            pictures.compared_picture(results.rerun(one.row), classes),
         )
-        for number, one in enumerate(suspect_labels(results, names, _SUSPECTS), 1)
+        for number, one in enumerate(suspect_labels(results, classes, _SUSPECTS), 1)
     ]
     return Section(
         "Labels to look at again",
@@ -170,21 +167,21 @@ def label_errors_section(results: HeldOutResults, names: Names) -> Section:
     )
 
 
-def maps_section(results: HeldOutResults, names: Names) -> Section:
+def maps_section(results: HeldOutResults, classes: Classes) -> Section:
     """Show the pixel probabilities of a typical strip of each class."""
     shown = []
-    for index, name in enumerate(names):
+    for index, name in numbered(classes):
         for example in pictures.single_class_examples(results, index):
             if not example.reason.startswith("typical"):
                 continue
             result = results.rerun(example.row)
+            probability = result.probabilities.classes
             titles = {
-                f"{class_caption(other + 1, names[other])}: probability on the strip "
-                f"{result.probabilities.classes[other]:.2f}": other
-                for other in range(CLASS_COUNT)
+                f"{title}: probability on the strip {probability[other]:.2f}": other
+                for other, title in _likeliest(classes, probability, index)
             }
             figure = charts.probability_maps(result.image, result.probabilities.masks, titles)
-            caption = f"A strip with {class_caption(index + 1, name)} ({results.strips[example.row].name})."
+            caption = f"A strip with {name} ({results.strips[example.row].name})."
             shown.append(chart_picture(f"map-{index + 1}", caption, figure))
     return Section(
         "Probability maps",
@@ -193,16 +190,27 @@ def maps_section(results: HeldOutResults, names: Names) -> Section:
     )
 
 
-def gallery_sections(results: HeldOutResults, names: Names) -> Iterator[Section]:
+_MAPS = 4
+"""Probability maps of a strip."""
+
+
+def _likeliest(classes: Classes, probability: npt.NDArray[np.float32], shown: int) -> list[tuple[int, str]]:
+    """Return position and caption of a few classes, in order: one that is shown, and the likeliest others."""
+    order = sorted(range(len(classes)), key=lambda one: (one != shown, -float(probability[one])))
+    kept = set(order[:_MAPS])
+    return [(position, title) for position, title in numbered(classes) if position in kept]
+
+
+def gallery_sections(results: HeldOutResults, classes: Classes) -> Iterator[Section]:
     """Show the best, typical and worst strips of each class, of several classes and without any."""
-    for index, name in enumerate(names):
+    for (index, title), kind in zip(numbered(classes), classes, strict=True):
         yield _gallery(
-            class_caption(index + 1, name),
-            f"Strips with {name} only: truth above, prediction below.",
+            title,
+            f"Strips with {kind.name} only: truth above, prediction below.",
             f"class-{index + 1}",
             results,
             pictures.single_class_examples(results, index),
-            names,
+            classes,
         )
     yield _gallery(
         "Several classes",
@@ -210,7 +218,7 @@ def gallery_sections(results: HeldOutResults, names: Names) -> Iterator[Section]
         "several",
         results,
         pictures.multi_class_examples(results),
-        names,
+        classes,
     )
     yield _gallery(
         "Clean",
@@ -218,7 +226,7 @@ def gallery_sections(results: HeldOutResults, names: Names) -> Iterator[Section]
         "clean",
         results,
         pictures.clean_examples(results),
-        names,
+        classes,
     )
 
 
@@ -228,12 +236,12 @@ def _gallery(
     prefix: str,
     results: HeldOutResults,
     examples: Iterator[pictures.Example],
-    names: Names,
+    classes: Classes,
 ) -> Section:
     shown = []
     for number, example in enumerate(examples, 1):
         result = results.rerun(example.row)
         clean = "" if any(one.present for one in result.predicted) else ", nothing is reported"
         caption = f"{example.reason}{clean} ({results.strips[example.row].name})"
-        shown.append(Picture(f"{prefix}-{number}", caption, pictures.compared_picture(result, names)))
+        shown.append(Picture(f"{prefix}-{number}", caption, pictures.compared_picture(result, classes)))
     return Section(title, text if shown else "There are no such strips here.", shown)

@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 
+from model_export.data import severstal
+from model_export.data.classes import Classes
+from model_export.data.tile import Tile
 from model_export.errors import DataError
 from model_export.network.steel_network import SteelNetwork
 from model_export.training.config import TrainConfig
 from service.files import whole_file
-from service.model.metadata import Split
+from service.model.metadata import DefectClass, Split
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Checkpoint:
     """
 
     config: TrainConfig
+    classes: Classes
+    tile: Tile
+    """What the network takes."""
     split: Split
     seen: tuple[str, ...]
     """Digests of the photographed strips that shaped the weights: those of the training, of the checkpoint
@@ -69,6 +75,8 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = vars(checkpoint) | {
         "config": config_to_json(checkpoint.config),
+        "classes": [kind.model_dump(mode="json") for kind in checkpoint.classes],
+        "tile": list(checkpoint.tile),
         "split": checkpoint.split.model_dump(mode="json"),
     }
     # Through a file of Python's: given a path, torch hides the reason of a failed write.
@@ -90,6 +98,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"{path} is damaged or no checkpoint of train") from error
     if not isinstance(plain, dict):
         raise DataError(f"{path} is no checkpoint of train: it holds a {type(plain).__name__}")
+    # Earlier versions knew Severstal's classes and strips only, and did not name them.
+    plain.setdefault("classes", [kind.model_dump(mode="json") for kind in severstal.CLASSES])
+    plain.setdefault("tile", [severstal.HEIGHT, severstal.WIDTH])
     expected = {field.name for field in fields(Checkpoint)}
     if plain.keys() != expected:
         raise DataError(
@@ -102,11 +113,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         names = ", ".join(".".join(map(str, problem["loc"])) for problem in error.errors())
         raise DataError(f"{path} was written by another version: its options {names} differ") from error
     split, seen = Split.model_validate(plain.pop("split")), tuple(plain.pop("seen"))
-    return Checkpoint(config=config, split=split, seen=seen, **plain)
+    classes = tuple(DefectClass.model_validate(kind) for kind in plain.pop("classes"))
+    tile = Tile(*plain.pop("tile"))
+    return Checkpoint(config=config, classes=classes, tile=tile, split=split, seen=seen, **plain)
 
 
 def restore_network(checkpoint: Checkpoint) -> SteelNetwork:
     """Build the network of a checkpoint with its averaged weights, in evaluation mode."""
-    network = SteelNetwork(checkpoint.config.network)
+    network = SteelNetwork(checkpoint.config.network, classes=len(checkpoint.classes))
     network.load_state_dict(checkpoint.averaged)
     return network.eval()

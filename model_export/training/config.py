@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from model_export.data.options import BitsOption
+from model_export.data.options import BitsOption, TileOption
 from model_export.errors import OptionError
 from model_export.network.steel_network import NetworkConfig
-from service.geometry import WIDTH
+from service.model.metadata import TILE_STEP
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,13 @@ class TrainConfig:
     """Resume from --out/last.pt, with the configuration in it. An option that is given and differs from it
     is an error, but for --data, --device and --threads."""
     skip_bad: bool = False
-    """Leave out, and print, images that are missing, or of the wrong size or bits, instead of stopping."""
+    """Leave out, and print, images that are missing, unreadable or of other bits, instead of stopping."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: all 16."""
+    tile: TileOption = None
+    """Rows and columns that the network takes, multiples of 32. Larger images are cropped to it in training
+    and cut into overlapping tiles in the service, smaller ones padded by mirroring. Default: the images' own
+    size, if all are alike, rounded up."""
 
     network: NetworkConfig = field(default_factory=NetworkConfig)
     encoder_weights: str = "none"
@@ -33,7 +37,8 @@ class TrainConfig:
     joined that of timm's weights as .safetensors."""
 
     start_from: Path | None = None
-    """Checkpoint of the same network, at any --input-reduction, whose weights this training starts from; for
+    """Checkpoint of the same network, at any --input-reduction and tile, whose weights this training starts
+    from; one of other classes gives all but the last layers. For
     cross-validate also a folder that it wrote, from which each fold takes its own checkpoint. One that saw a
     strip of the test or the validation is refused."""
     teacher: tuple[Path, ...] = ()
@@ -55,22 +60,22 @@ class TrainConfig:
 
     mask_loss: str = "5*bce+dice"
     """Sum of bce, dice, focal, lovasz and tversky with factors."""
-    class_weights: tuple[float, float, float, float] = (1, 1, 1, 1)
-    """Weight in bce of the positive pixels of each class."""
+    class_weights: tuple[float, ...] = (1,)
+    """Weight in bce of the positive pixels of each class, or one for all."""
     class_loss: float = 0.5
     """Factor of the loss of the classifier head."""
 
     crop_width: int = 512
-    """Columns of a training sample, a multiple of 32; 1600 trains on whole strips."""
+    """Columns of a training sample, a multiple of 32, at most those of a tile; its rows are a tile's."""
     whole_epochs: int = 0
-    """Number of last epochs that train on whole strips, in the same number of smaller batches with the same
+    """Number of last epochs that train on whole tiles, in the same number of smaller batches with the same
     number of pixels."""
     augment: tuple[str, ...] = ("hflip", "vflip", "exposure", "affine", "noise", "blur", "border")
     """Augmentations in order; see model_export/data/transforms.py."""
     drawn: int = 1000
     """Drawn strips to mix in; without --data the only strips."""
     drawn_share: float = 0.0
-    """Share of drawn strips among the samples, with --data. They show Severstal's kinds of defects."""
+    """Share of drawn strips among the samples, with --data of Severstal's classes, which they show."""
     background_share: float = 0.0
     """Share of crops without defects from defective strips."""
     pasted_share: float = 0.0
@@ -148,8 +153,10 @@ def check_config(config: TrainConfig, world_size: int) -> None:
         raise OptionError("--soft-targets are instead of --teacher, and need the --fold that they are for")
     if config.unlabelled and config.soft_targets is None:
         raise OptionError("--unlabelled strips have no masks to learn: they need --soft-targets")
-    if not 32 <= config.crop_width <= WIDTH or config.crop_width % 32:
-        raise OptionError(f"--crop-width: expected a multiple of 32 up to {WIDTH}, got {config.crop_width}")
+    if config.crop_width < TILE_STEP or config.crop_width % TILE_STEP:
+        raise OptionError(f"--crop-width: expected a multiple of {TILE_STEP}, got {config.crop_width}")
+    if config.tile is not None:
+        check_tile(config.tile, config.network)
     if config.whole_epochs > config.epochs:
         raise OptionError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
     if config.fold is not None and config.patience:
@@ -184,6 +191,37 @@ def _check_network(network: NetworkConfig) -> None:
         raise OptionError(f"--mean: expected a number, got {network.mean}")
     if not 0 < network.std < math.inf:
         raise OptionError(f"--std: expected more than 0, got {network.std}")
+
+
+def check_class_weights(config: TrainConfig, classes: int) -> None:
+    """Check that there is a weight for each class, or one for all.
+
+    Raises:
+        OptionError: if there is not.
+    """
+    if len(config.class_weights) not in (1, classes):
+        raise OptionError(
+            f"--class-weights: expected 1 or {classes} numbers, one per class, got "
+            f"{len(config.class_weights)}"
+        )
+
+
+def check_tile(tile: tuple[int, int], network: NetworkConfig) -> None:
+    """Check that a network can take a tile of so many rows and columns.
+
+    Raises:
+        OptionError: if it cannot.
+    """
+    if network.decoder == "unet":
+        step = network.input_reduction * 2 ** (network.encoder_depth - len(network.decoder_channels))
+    else:
+        step = network.input_reduction * (4 if network.decoder == "joined" else 32)
+    step = max(TILE_STEP, step)
+    if not all(side > 0 and side % step == 0 for side in tile):
+        raise OptionError(
+            f"--tile: expected rows and columns in multiples of {step}, got {tile[0]} {tile[1]}"
+            + ("" if step == TILE_STEP else "; a smaller --input-reduction takes multiples of less")
+        )
 
 
 _FREE = frozenset({"out", "resume", "data", "device", "threads"})

@@ -1,13 +1,14 @@
-"""Batches of training samples, and whole strips for validation."""
+"""Batches of training samples."""
 
-from collections.abc import Iterator, Sequence
+import math
 
 import torch
 from torch.utils.data import DataLoader
 
-from model_export.data.dataset import BalancedSampler, Sample, SampleIndex, StripDataset
+from model_export.data.dataset import BalancedSampler, Sample, StripDataset
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.soft_targets import SoftTargets
+from model_export.data.tile import Shape
 from model_export.data.transforms import build_transform
 from model_export.training.config import TrainConfig
 from model_export.training.process_group import ProcessGroup
@@ -20,24 +21,26 @@ def build_loader(
     strips: list[LabelledStrip],
     split: Split,
     device: torch.device,
-    width: int,
+    shape: Shape,
+    reference: Shape,
     group: ProcessGroup,
     targets: SoftTargets | None = None,
 ) -> tuple[DataLoader[Sample], BalancedSampler]:
-    """Build the loader of samples that are ``width`` columns wide, and its sampler.
+    """Build the loader of samples of ``shape``, and its sampler.
 
-    Whatever the width, a batch holds the same number of pixels and an epoch the same number of batches.
+    Whatever the shape, a batch holds the same number of pixels, those of ``batch_size`` samples of the shape
+    ``reference``, and an epoch the same number of batches.
     """
     samples, shares = list_samples(config, strips, split, targets)
-    batch_size = max(1, config.batch_size * config.crop_width // width // group.world_size)
-    if width == config.crop_width:
+    batch_size = max(1, config.batch_size * math.prod(reference) // math.prod(shape) // group.world_size)
+    if shape == reference:
         length = config.samples_per_epoch
     else:
         batches = -(-config.samples_per_epoch // config.batch_size)
         length = batches * batch_size * group.world_size
     sampler = BalancedSampler(samples, length, shares, config.seed, (group.rank, group.world_size))
     loader = DataLoader(
-        StripDataset(samples, width, build_transform(config.augment), targets, config.teacher_share),
+        StripDataset(samples, shape, build_transform(config.augment), targets, config.teacher_share),
         batch_size=batch_size,
         sampler=sampler,
         num_workers=config.workers,
@@ -56,9 +59,3 @@ def move_batch(batch: Sample, device: torch.device) -> Sample:
         soft_classes=batch.soft_classes.to(device, non_blocking=True),
         weights=batch.weights.to(device, non_blocking=True),
     )
-
-
-def whole_strips(strips: Sequence[LabelledStrip]) -> Iterator[Sample]:
-    """Load strips one after the other, uncropped and without augmentation."""
-    dataset = StripDataset(strips)
-    return (dataset[SampleIndex(index, 0)] for index in range(len(dataset)))

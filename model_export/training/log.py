@@ -7,17 +7,19 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from model_export.metrics import mean_or_none
-from service.geometry import CLASS_COUNT
 from service.model.metadata import ClassScore
 
 _CLASS_SCORES = ("dice_positive", "recall", "false_alarm_rate")
-COLUMNS = (
-    *("epoch", "learning_rate", "seconds", "waiting_share", "loss", "mask_loss", "class_loss"),
-    "validation_loss",
-    *(f"{name}_{class_id}" for class_id in range(1, CLASS_COUNT + 1) for name in _CLASS_SCORES),
-    "dice_positive",
-)
-"""Columns of ``metrics.csv``; the scores are empty in an epoch without validation."""
+
+
+def columns(class_ids: Sequence[int]) -> tuple[str, ...]:
+    """Return the columns of ``metrics.csv``; scores are empty in an epoch without validation."""
+    return (
+        *("epoch", "learning_rate", "seconds", "waiting_share", "loss", "mask_loss", "class_loss"),
+        "validation_loss",
+        *(f"{name}_{class_id}" for class_id in class_ids for name in _CLASS_SCORES),
+        "dice_positive",
+    )
 
 
 class TrainingLog:
@@ -25,12 +27,14 @@ class TrainingLog:
 
     Args:
         folder: where to write.
+        class_ids: of the classes that are scored.
         start: number of finished epochs; rows of later ones are dropped, since those epochs run again.
     """
 
-    def __init__(self, folder: Path, start: int) -> None:
+    def __init__(self, folder: Path, class_ids: Sequence[int], start: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.csv"
+        self._columns = columns(class_ids)
         self._drop_rows_after(start)
         self._board = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
 
@@ -38,11 +42,11 @@ class TrainingLog:
         """Write the row of an epoch and print its summary."""
         new = not self._path.exists()
         with self._path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, self._columns)
             if new:
                 writer.writeheader()
             writer.writerow(
-                dict.fromkeys(COLUMNS, "") | {name: f"{value:.6g}" for name, value in row.items()}
+                dict.fromkeys(self._columns, "") | {name: f"{value:.6g}" for name, value in row.items()}
             )
         for name, value in row.items():
             self._board.add_scalar(name, value, int(row["epoch"]))
@@ -63,17 +67,17 @@ class TrainingLog:
         with self._path.open(newline="") as file:
             kept = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
         with self._path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)
 
 
 def score_columns(scores: Sequence[ClassScore]) -> dict[str, float]:
     """Return scores as columns of a row."""
-    columns: dict[str, float] = {}
+    row: dict[str, float] = {}
     for score in scores:
         for name in _CLASS_SCORES:
             value = getattr(score, name)
-            columns[f"{name}_{score.class_id}"] = float("nan") if value is None else value
-    columns["dice_positive"] = mean_or_none([s.dice_positive for s in scores]) or 0.0
-    return columns
+            row[f"{name}_{score.class_id}"] = float("nan") if value is None else value
+    row["dice_positive"] = mean_or_none([s.dice_positive for s in scores]) or 0.0
+    return row

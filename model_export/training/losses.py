@@ -22,7 +22,7 @@ class WeightedBCE(nn.Module):
         self.register_buffer("positive_weight", torch.tensor(class_weights).view(1, -1, 1, 1))
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Compute the loss of logits against masks, both float ``[n, 4, height, width]``."""
+        """Compute the loss of logits against masks, both float ``[n, classes, height, width]``."""
         return nn.functional.binary_cross_entropy_with_logits(logits, masks, pos_weight=self.positive_weight)
 
 
@@ -34,7 +34,7 @@ class BinaryLovasz(nn.Module):
         self._loss = smp.losses.LovaszLoss("multilabel")
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Compute the loss of logits against masks, both float ``[n, 4, height, width]``."""
+        """Compute the loss of logits against masks, both float ``[n, classes, height, width]``."""
         loss: Tensor = self._loss(logits, (masks >= 0.5).to(masks.dtype))
         return loss
 
@@ -56,13 +56,13 @@ class MaskLoss(nn.Module):
 
     Args:
         recipe: terms joined by ``+``, each a name of ``LOSSES`` with an optional factor before ``*``.
-        class_weights: weight of the positive pixels of each class in ``bce``.
+        class_weights: weight of the positive pixels of each class in ``bce``, or one for all.
 
     Raises:
         OptionError: if the recipe is invalid.
     """
 
-    def __init__(self, recipe: str, class_weights: Sequence[float] = (1, 1, 1, 1)) -> None:
+    def __init__(self, recipe: str, class_weights: Sequence[float] = (1,)) -> None:
         super().__init__()
         self.factors: list[float] = []
         self.terms = nn.ModuleList()
@@ -77,6 +77,6 @@ class MaskLoss(nn.Module):
             self.terms.append(LOSSES[match["name"]](class_weights))
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """Compute the scalar loss of logits against masks, both float ``[n, 4, height, width]``."""
+        """Compute the scalar loss of logits against masks, both float ``[n, classes, height, width]``."""
         losses = [factor * term(logits, masks) for factor, term in zip(self.factors, self.terms, strict=True)]
         return torch.stack(losses).sum()

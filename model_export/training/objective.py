@@ -64,7 +64,7 @@ class Objective:
         Args:
             batch: of the loader, on the device; images and masks are float.
             mask_logits: at the decoder's resolution.
-            class_logits: ``[n, 4]``.
+            class_logits: ``[n, classes]``.
         """
         mask_logits, class_logits = mask_logits.float(), class_logits.float()
         truth, teachers = batch.weights.unbind(dim=1)
@@ -90,9 +90,9 @@ class Objective:
         """Compute the losses of masks and classes against the truth; 0 for an empty batch.
 
         Args:
-            masks: float ``[n, 4, height, width]``, 0 or 1.
+            masks: float ``[n, classes, height, width]``, 0 or 1.
             mask_logits: float32, at the decoder's resolution.
-            class_logits: float32 ``[n, 4]``.
+            class_logits: float32 ``[n, classes]``.
         """
         if not len(masks):
             return mask_logits.sum(), class_logits.sum()  # zeros that the backward pass goes through

@@ -4,14 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model_export.data.kaggle import list_images, read_image, read_kaggle
+from model_export.data import severstal
+from model_export.data.classes import Classes, read_classes
+from model_export.data.kaggle import KaggleStrip, list_images, read_image, read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.own_split import read_groups, read_sets, split_sets, subset
 from model_export.data.paste import PastedStrip
 from model_export.data.soft_targets import SoftTargets, UnlabelledStrip
 from model_export.data.split import read_fold_file, split_fold, split_strips
 from model_export.data.synthetic import DrawnStrip, drawn_strips
+from model_export.data.tile import Tile, choose_tile
 from model_export.errors import DataError, OptionError
-from model_export.training.config import TrainConfig, run_folder
+from model_export.training.config import TrainConfig, check_tile, run_folder
 from service.geometry import BitDepth, Strip
 from service.model.metadata import Split
 
@@ -35,12 +39,43 @@ class BackgroundStrip:
         return self.strip.load()
 
 
+def list_classes(config: TrainConfig) -> Classes:
+    """Return the classes of a training's data set; those of drawn strips without one."""
+    return severstal.CLASSES if config.data is None else read_classes(config.data)
+
+
 def list_strips(config: TrainConfig) -> list[LabelledStrip]:
-    """Return every strip of a training, held-out ones included; drawn strips come last."""
+    """Return every strip of a training, held-out ones included; drawn strips come last.
+
+    Raises:
+        DataError: if drawn strips are to be mixed into strips of other classes than they show.
+    """
     drawn: list[DrawnStrip] = drawn_strips(config.drawn, config.seed)
     if config.data is None:
         return [*drawn, *drawn_strips(_HELD_OUT, config.seed + 1)]
-    return [*read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad), *drawn]
+    strips = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
+    if list_classes(config) == severstal.CLASSES:
+        return [*strips, *drawn]
+    if config.drawn_share:
+        raise DataError(
+            f"--drawn-share {config.drawn_share}: drawn strips show Severstal's classes, and "
+            f"{config.data} has others"
+        )
+    return list(strips)
+
+
+def find_tile(config: TrainConfig, strips: Sequence[LabelledStrip]) -> Tile:
+    """Return the tile of a training: the one that was asked for, or that of its strips.
+
+    Raises:
+        DataError: see ``choose_tile``.
+        OptionError: if the network cannot take it.
+    """
+    photographed = [strip.shape for strip in strips if isinstance(strip, KaggleStrip)]
+    shapes = photographed or [strip.shape for strip in strips if isinstance(strip, DrawnStrip)]
+    tile = choose_tile(shapes, config.tile)
+    check_tile(tile.shape, config.network)
+    return tile
 
 
 def select_strips(strips: Sequence[LabelledStrip], names: Sequence[str]) -> list[LabelledStrip]:
@@ -66,12 +101,7 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
     if config.data is None and config.fold is not None:
         raise OptionError("--fold needs photographed strips: name them with --data FOLDER")
     if config.data is not None:
-        real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
-        if config.fold is not None:
-            file = config.fold_file
-            assigned = None if file is None else read_fold_file(file, real, config.folds)
-            return split_fold(real, config.folds, config.fold, config.seed, assigned)
-        return split_strips(real, config.folds, config.seed)
+        return _split_photographed(config, config.data, strips)
     names = [strip.name for strip in strips]
     train, held_out = names[: config.drawn], names[config.drawn :]
     return Split(
@@ -81,6 +111,22 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
         validation=tuple(held_out[: _HELD_OUT // 2]),
         test=tuple(held_out[_HELD_OUT // 2 :]),
     )
+
+
+def _split_photographed(config: TrainConfig, data: Path, strips: list[LabelledStrip]) -> Split:
+    real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
+    groups, sets = read_groups(data, real), read_sets(data, real)
+    if config.fold is None:
+        if sets is not None:
+            return split_sets(real, sets, config.folds, config.seed, groups)
+        return split_strips(real, config.folds, config.seed, groups)
+    if sets is not None:  # its test strips stay unseen by every fold
+        kept = [index for index, one in enumerate(sets) if one != "test"]
+        real = [real[index] for index in kept]
+        groups = None if groups is None else subset(groups, kept)
+    file = config.fold_file
+    assigned = None if file is None else read_fold_file(file, real, config.folds)
+    return split_fold(real, config.folds, config.fold, config.seed, assigned, groups)
 
 
 def list_samples(

@@ -29,7 +29,7 @@ class Teacher:
             size: height and width of the student's logits.
 
         Returns:
-            Float32 ``[n, 4, *size]`` and ``[n, 4]``.
+            Float32 ``[n, classes, *size]`` and ``[n, classes]``.
         """
         pixels, present = [], []
         for network in self._networks:

@@ -12,9 +12,10 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 from tqdm import tqdm
 
+from model_export.data.classes import check_same
 from model_export.errors import DataError, TrainingError
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from model_export.training.config import TrainConfig, check_config, check_resumed
+from model_export.training.config import TrainConfig, check_class_weights, check_config, check_resumed
 from model_export.training.device import autocast, choose_device, choose_precision
 from model_export.training.initial_network import build_network
 from model_export.training.lineage import trace_seen
@@ -23,9 +24,16 @@ from model_export.training.log import TrainingLog, score_columns
 from model_export.training.objective import DecoderLogits, Losses, Objective
 from model_export.training.optimization import build_optimizer, build_scheduler
 from model_export.training.process_group import ProcessGroup, join_process_group
-from model_export.training.sources import list_strips, make_split, open_soft_targets, select_strips
+from model_export.training.remarks import describe, remark
+from model_export.training.sources import (
+    find_tile,
+    list_classes,
+    list_strips,
+    make_split,
+    open_soft_targets,
+    select_strips,
+)
 from model_export.training.validation import validate
-from service.geometry import WIDTH
 
 
 def train(config: TrainConfig) -> Path:
@@ -60,18 +68,27 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
 
-    # Data: crops first, whole strips in the last epochs.
+    # Data: crops first, whole tiles in the last epochs.
     strips = list_strips(config)
+    classes = list_classes(config)
+    if resumed is not None and config.data is not None:
+        check_same(resumed.classes, config.data, str(last))
+    check_class_weights(config, len(classes))
+    tile = resumed.tile if resumed is not None else find_tile(config, strips)
     split = resumed.split if resumed is not None else make_split(config, strips)
     chooses_best = config.fold is None
     held_out = select_strips(strips, split.validation if chooses_best else split.test)
     targets = open_soft_targets(config)
-    seen = resumed.seen if resumed is not None else trace_seen(config, strips, split, targets)
-    crops = build_loader(config, strips, split, device, config.crop_width, group, targets)
-    whole = build_loader(config, strips, split, device, WIDTH, group, targets)
+    seen = resumed.seen if resumed is not None else trace_seen(config, strips, split, targets, classes)
+    lacking = remark(select_strips(strips, split.train), held_out if chooses_best else [], classes)
+    if group.is_main and resumed is None:
+        print("\n".join([describe(classes, tile, split), *lacking]), flush=True)
+    crop = tile.height, min(config.crop_width, tile.width)
+    crops = build_loader(config, strips, split, device, crop, crop, group, targets)
+    whole = build_loader(config, strips, split, device, tile.shape, crop, group, targets)
 
     # Network, loss and optimizer.
-    network = build_network(config, strips, split).to(device)
+    network = build_network(config, strips, split, classes, tile).to(device)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     # With a warm-up the average follows quickly at first; short runs would otherwise average their start.
     averaged = ModelEmaV3(network, decay=config.ema_decay, use_warmup=True)
@@ -97,7 +114,7 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
     # A shallower encoder keeps its later stages, which are unused and must not be waited for.
     model = group.parallel(DecoderLogits(network), find_unused_parameters=config.network.encoder_depth < 5)
 
-    log = TrainingLog(config.out, start) if group.is_main else None
+    log = TrainingLog(config.out, [kind.id for kind in classes], start) if group.is_main else None
     for epoch in range(start, config.epochs):
         if config.patience and epoch - best_epoch >= config.patience * config.validate_every:
             if group.is_main:
@@ -162,7 +179,14 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             }
             if held_out and ((epoch + 1) % config.validate_every == 0 or is_last):
                 validation = validate(
-                    averaged.module, held_out, objective, device, precision, config.class_loss
+                    averaged.module,
+                    held_out,
+                    objective,
+                    device,
+                    precision,
+                    config.class_loss,
+                    classes=classes,
+                    tile=tile,
                 )
                 score = validation.score
                 row |= {"validation_loss": validation.loss, **score_columns(validation.scores)}
@@ -177,6 +201,8 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             continue
         state = Checkpoint(
             config=config,
+            classes=classes,
+            tile=tile,
             split=split,
             seen=seen,
             epoch=epoch + 1,

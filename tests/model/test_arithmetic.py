@@ -48,7 +48,7 @@ def network() -> ServedNetwork:
 
 @pytest.fixture(scope="module")
 def graph(network: ServedNetwork) -> onnx.ModelProto:
-    return trace_to_onnx(network)
+    return trace_to_onnx(network, (256, 1600))
 
 
 @pytest.fixture(scope="module")

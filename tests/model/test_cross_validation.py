@@ -129,7 +129,7 @@ def test_the_scores_of_the_model_are_those_out_of_fold(exported: Path, data: Pat
     found = predict_out_of_fold(open_fold_sessions(exported), read_kaggle(data))
     assert len(found.strips) == 10
     for profile in metadata.profiles:
-        assert class_scores(found.overlaps[profile.name]) == profile.scores
+        assert class_scores(found.overlaps[profile.name], found.class_ids) == profile.scores
         assert "10 strips, out of fold: 2 models" in profile.measured_on
 
 

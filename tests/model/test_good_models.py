@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from model_export.data.kaggle import write_kaggle
-from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.labelled_strip import CLEAN, LabelledStrip, Masks
+from model_export.data.severstal import CLASSES, HEIGHT, WIDTH
 from model_export.data.synthetic import drawn_strips
 from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export import parity
@@ -19,7 +20,7 @@ from model_export.onnx_export.profiles import TunedProfiles
 from model_export.training.checkpoint import load_checkpoint
 from model_export.training.config import TrainConfig
 from model_export.training.train import train
-from service.geometry import HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 from service.model.loading import prove
 from service.model.metadata import Calibration, OperatingPoint
 from service.model.session import OrtSession
@@ -42,20 +43,20 @@ class EasyStrip:
     def __init__(self, number: int) -> None:
         self.name = f"{number:03d}.png"
         self.number = number
-        self.classes = frozenset({number % 3} - {0})
+        self.classes = frozenset({number % 3 - 1} - {CLEAN})
 
     def load(self) -> tuple[Strip, Masks]:
         rng = np.random.default_rng(self.number)
         image = 180 + rng.normal(0, 4, (HEIGHT, WIDTH)) + rng.normal(0, 6, (1, WIDTH)).cumsum(1) * 0.2
         masks = np.zeros((4, HEIGHT, WIDTH), dtype=np.bool_)
         y, x = np.mgrid[:HEIGHT, :WIDTH]
-        for class_id in self.classes:
+        for position in self.classes:
             for _ in range(3):
                 cy, cx = rng.integers(40, 216), rng.integers(60, 1540)
                 square = (abs(y - cy) < 22) & (abs(x - cx) < 22)
-                region = square if class_id == 1 else (y - cy) ** 2 + (x - cx) ** 2 < 24**2
-                image[region] = 20 if class_id == 1 else 255
-                masks[class_id - 1] |= region
+                region = square if position == 0 else (y - cy) ** 2 + (x - cx) ** 2 < 24**2
+                image[region] = 20 if position == 0 else 255
+                masks[position] |= region
         return image.clip(0, 255).astype(np.uint8), masks
 
 
@@ -88,7 +89,7 @@ def test_a_gate_that_stays_closed_on_the_golden_strip(
     state.averaged["classification_head.3.bias"].fill_(bias)
     state.averaged["segmentation_head.bias"].fill_(3.0)  # masks are full where the decoder runs
     calibration = Calibration(temperature=1, strips=1, cross_entropy_before=0, cross_entropy_after=0)
-    identity = ModelIdentity("easy", 1, ("a", "b", "c", "d"), "")
+    identity = ModelIdentity("easy", 1, CLASSES, "")
     strips = [EasyStrip(1)]
     draft = ModelDraft(state, calibration, identity, strips, tmp_path / "m.onnx", "fp32", soft_gate=False)
     point = OperatingPoint(class_threshold=(0.5,) * 4, threshold=(0.5,) * 4, min_area=(0,) * 4)

@@ -24,6 +24,6 @@ def test_memory_stays_flat_over_an_epoch(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     Image.fromarray(rng.integers(0, 255, (256, 1600), dtype=np.uint8)).save(path)
     strips = [KaggleStrip(path, ("1 5000", "", "9999 10", "")) for _ in range(1200)]
-    loader = DataLoader(StripDataset(strips, crop_width=512), batch_size=8)
+    loader = DataLoader(StripDataset(strips, crop=(256, 512)), batch_size=8)
     sizes = [resident_megabytes() for _ in loader]
     assert sizes[-1] - sizes[19] < 40, f"grew from {sizes[19]:.0f} to {sizes[-1]:.0f} MB"

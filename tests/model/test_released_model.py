@@ -87,7 +87,7 @@ def test_its_scores_are_those_of_its_folds(session: OrtSession, default_model: P
     found = predict_out_of_fold(open_fold_sessions(find_model(default_model)), read_kaggle(severstal))
     assert sorted(strip.name for strip in found.strips) == sorted(session.metadata.split.train)
     for profile in session.metadata.profiles:
-        measured = class_scores(found.overlaps[profile.name])
+        measured = class_scores(found.overlaps[profile.name], found.class_ids)
         for now, stated in zip(measured, profile.scores, strict=True):
             assert now.strips_with == stated.strips_with
             assert now.dice_positive == pytest.approx(stated.dice_positive, abs=0.01)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
+from model_export.data.tile import Tile
 from model_export.errors import DataError, OptionError
 from model_export.evaluation.calibrate import expected_calibration_error
 from model_export.evaluation.overlaps import measure_overlaps_at
@@ -19,8 +20,11 @@ from model_export.report.command import ReportConfig, report
 from model_export.report.held_out import HeldOutResults, evaluate_held_out
 from model_export.report.label_errors import suspect_labels
 from model_export.report.scores import bootstrap_interval, score_rows
+from service.model.metadata import DefectClass
 from service.model.session import OrtSession
 from tests.support.tiny_model import tiny_graph, tiny_metadata, write_model
+
+KINDS = tuple(DefectClass(id=number, name=name) for number, name in enumerate("abcd", 1))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +34,7 @@ def results(tiny_model: Path) -> HeldOutResults:
 
 
 def test_what_is_counted_is_what_serves(results: HeldOutResults, tiny_session: OrtSession) -> None:
-    (expected,) = measure_overlaps_at(tiny_session, results.strips, results.points)
+    (expected,) = measure_overlaps_at(tiny_session, results.strips, Tile(256, 1600), results.points)
     assert results.overlaps == expected
     assert any(one.predicted for strip in expected for one in strip)
 
@@ -40,7 +44,7 @@ def test_the_best_and_the_worst_are_shown(results: HeldOutResults) -> None:
         examples = list(pictures.single_class_examples(results, index))
         assert examples
         assert len({example.row for example in examples}) == len(examples)
-        rows = [row for row, strip in enumerate(results.strips) if strip.classes == {index + 1}]
+        rows = [row for row, strip in enumerate(results.strips) if strip.classes == {index}]
         dice = results.dice[rows, index]
         shown = [results.dice[example.row, index] for example in examples]
         assert shown[0] == dice.max()
@@ -59,7 +63,7 @@ def test_a_strip_is_run_again_at_the_thresholds_of_its_result(results: HeldOutRe
     row = next(row for row, strip in enumerate(results.overlaps) if any(one.predicted for one in strip))
     result = results.rerun(row)
     assert [one.area for one in result.predicted] == [one.predicted for one in results.overlaps[row]]
-    with Image.open(io.BytesIO(pictures.compared_picture(result, ["a", "b", "c", "d"]))) as image:
+    with Image.open(io.BytesIO(pictures.compared_picture(result, KINDS))) as image:
         assert image.width == 1200
         assert image.height == 2 * round(284 * 1200 / 1600)
 
@@ -121,16 +125,13 @@ def test_classes_that_are_not_there_leave_their_charts_empty(tiny_model: Path, t
         out = tmp_path / f"out-{len(only)}"
         text = report(ReportConfig(data=tmp_path / "data", model=tiny_model, out=out)).read_text()
         assert "There are no such strips here." in text
-    assert all(strip.classes == {1} for strip in read_kaggle(tmp_path / "data"))
-
-
-NAMES = ["a", "b", "c", "d"]
+    assert all(strip.classes == {0} for strip in read_kaggle(tmp_path / "data"))
 
 
 def test_charts_and_table_count_the_same(results: HeldOutResults) -> None:
     """A mask in the wrong place is reported, not missed; recall and Dice charts used to disagree on it."""
-    scores = class_scores(results.overlaps)
-    figure = charts.dice_by_strip(results, NAMES)
+    scores = class_scores(results.overlaps, (1, 2, 3, 4))
+    figure = charts.dice_by_strip(results, KINDS)
     for index, (axes, score) in enumerate(zip(figure.axes, scores, strict=True)):
         large, located = charts.large_and_located(results, index)
         likely = results.curves.probability[:, index] >= results.point(0).class_threshold[index]
@@ -144,13 +145,13 @@ def test_charts_and_table_count_the_same(results: HeldOutResults) -> None:
 
 
 def test_axes_of_thresholds_are_logarithmic(results: HeldOutResults) -> None:
-    for figure in (charts.threshold_curves(results, NAMES), charts.gate_curves(results, NAMES)):
+    for figure in (charts.threshold_curves(results, KINDS), charts.gate_curves(results, KINDS)):
         assert {axes.get_xscale() for axes in figure.axes} == {"log"}
 
 
 def test_the_table_has_intervals_and_false_alarms_of_a_thousand(results: HeldOutResults) -> None:
-    first = score_rows(results.overlaps, NAMES)[0]
-    score = class_scores(results.overlaps)[0]
+    first = score_rows(results.overlaps, KINDS)[0]
+    score = class_scores(results.overlaps, (1, 2, 3, 4))[0]
     assert first[0] == "1 a"
     assert first[3].startswith(f"{score.dice_positive:.3f} (")
     assert first[6].startswith(f"{1000 * (score.false_alarm_rate or 0):.0f} (")
@@ -172,10 +173,10 @@ def test_labels_that_the_model_contradicts_are_ranked(results: HeldOutResults) -
     overlaps[clean][3] = replace(overlaps[clean][3], predicted=900)
     probability[clean, 3] = 0.999
     curves = replace(results.curves, probability=probability)
-    first, second = suspect_labels(replace(results, curves=curves, overlaps=overlaps), NAMES, 5)
-    assert (first.row, first.class_id) == (clean, 4)
+    first, second = suspect_labels(replace(results, curves=curves, overlaps=overlaps), KINDS, 5)
+    assert (first.row, first.position) == (clean, 3)
     assert first.reason == "no label, but 4 d at a probability of 1.00"
-    assert (second.row, second.class_id) == (defective, 2)
+    assert (second.row, second.position) == (defective, 1)
     assert second.reason == "labelled 2 b, at a probability of 0.01"
 
 

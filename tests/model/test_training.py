@@ -17,6 +17,7 @@ from PIL import Image
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
 from model_export.data.synthetic import DrawnStrip
+from model_export.data.tile import Tile
 from model_export.errors import DataError, ParityError
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.submit import SubmitConfig, submit
@@ -34,6 +35,8 @@ from service.model.session import OrtSession
 from tests.support.arrays import save_arrays
 from tests.support.quick_training import QUICK
 from tests.support.serving import ROOT
+
+IDS = (1, 2, 3, 4)
 
 OPTIONS = [
     *("--drawn", "10", "--epochs", "2", "--samples-per-epoch", "8", "--batch-size", "4", "--workers", "0"),
@@ -186,11 +189,15 @@ def test_a_file_that_differs_from_torch_is_refused(trained: Path, exported: Path
     session = OrtSession(exported)
     network = served(trained, exported)
     strips = [DrawnStrip(9, 1)]
-    compare_with_torch(TorchSession(network), session, strips, session.metadata.profiles[0]).check()
+    compare_with_torch(
+        TorchSession(network), session, strips, Tile(256, 1600), session.metadata.profiles[0], IDS
+    ).check()
     with torch.no_grad():
         for parameter in network.network.segmentation_head.parameters():
             parameter.add_(0.5)
-    comparison = compare_with_torch(TorchSession(network), session, strips, session.metadata.profiles[0])
+    comparison = compare_with_torch(
+        TorchSession(network), session, strips, Tile(256, 1600), session.metadata.profiles[0], IDS
+    )
     with pytest.raises(ParityError, match=r"differs from torch on 1 strips.*Most different: drawn-9-000001"):
         comparison.check()
 

@@ -43,7 +43,7 @@ def test_wilson_intervals(share: float, count: int, low: float, high: float) -> 
 
 
 def test_scores_that_nothing_could_tell_are_none() -> None:
-    scores = class_scores([[Overlap(0, 0, 0)] * 4])
+    scores = class_scores([[Overlap(0, 0, 0)] * 4], (1, 2, 3, 4))
     assert scores[0].recall is None
     assert scores[0].dice_positive is None
     assert mean_or_none([None, 1.0, None, 0.0]) == 0.5

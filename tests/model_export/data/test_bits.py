@@ -78,9 +78,9 @@ def test_report_and_its_pictures(data: Path, tiny_model: Path) -> None:
         evaluate_held_out(tiny_model, "inspection", data=data, drawn=0, bits=None, skip_bad=False)
     results = evaluate_held_out(tiny_model, "inspection", data=data, drawn=0, bits="12", skip_bad=False)
     assert results.dice[:, 2].tolist() == [1, 1]
-    dark, light = (pictures.labelled_picture(strip, ["a", "b", "c", "d"]) for strip in results.strips)
+    dark, light = (pictures.labelled_picture(strip, results.metadata.classes) for strip in results.strips)
     Image.fromarray(STRIP).save(data / "train_images" / "a.png")
-    eight = pictures.labelled_picture(read_kaggle(data, bits="12")[0], ["a", "b", "c", "d"])
+    eight = pictures.labelled_picture(read_kaggle(data, bits="12")[0], results.metadata.classes)
     assert dark == light == eight
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model_export.data.choose import spread_by_class
+from model_export.data.labelled_strip import CLEAN
 from model_export.data.synthetic import drawn_strips
 
 
@@ -21,7 +22,7 @@ def test_a_rare_class_has_as_many_strips_as_a_frequent_one() -> None:
     strips = [Named(f"{n:03}") for n in range(60)] + [Named(f"{n}", 3) for n in range(60, 90)]
     strips += [Named("x", 2, 3), Named("y", 2)]
     chosen = spread_by_class(strips, 8)
-    assert Counter(min(strip.classes, default=0) for strip in chosen) == {0: 3, 3: 3, 2: 2}
+    assert Counter(min(strip.classes, default=CLEAN) for strip in chosen) == {CLEAN: 3, 3: 3, 2: 2}
     assert [strip.name for strip in chosen if not strip.classes] == ["010", "030", "050"]
 
 

@@ -9,7 +9,7 @@ import torch
 
 from model_export.data.dataset import BalancedSampler, SampleIndex, StripDataset, crop_columns
 from model_export.data.kaggle import KaggleStrip, read_kaggle
-from model_export.data.labelled_strip import LabelledStrip
+from model_export.data.labelled_strip import CLEAN, LabelledStrip
 from model_export.data.synthetic import drawn_strips
 from model_export.errors import DataError
 from tests.support.kaggle_folder import write_kaggle_folder
@@ -35,14 +35,14 @@ def test_crops_show_the_class_that_was_asked_for() -> None:
     masks[1, 10:20, 1590:] = True
     torch.manual_seed(0)
     for _ in range(50):
-        columns = crop_columns(masks, 256, 2)
+        columns = crop_columns(masks, 256, 1)
         assert columns.stop - columns.start == 256
         assert columns.start >= 0
         assert columns.stop <= 1600
         assert masks[1, :, columns].any()
-    anywhere = {crop_columns(masks, 256, 0).start for _ in range(50)}
+    anywhere = {crop_columns(masks, 256, CLEAN).start for _ in range(50)}
     assert len(anywhere) > 20
-    assert crop_columns(masks, 256, 3).start >= 0  # a class that is not there
+    assert crop_columns(masks, 256, 2).start >= 0  # a class that is not there
 
 
 def test_a_crop_without_focus_avoids_defects() -> None:
@@ -50,11 +50,11 @@ def test_a_crop_without_focus_avoids_defects() -> None:
     masks[1, 10, 400:1300] = True
     for seed in range(50):
         torch.manual_seed(seed)
-        columns = crop_columns(masks, 288, 0)
+        columns = crop_columns(masks, 288, CLEAN)
         assert columns.stop <= 400 or columns.start >= 1300
         assert columns.stop - columns.start == 288
-        assert crop_columns(masks, 512, 0).start >= 0  # there is no room: anywhere
-    assert crop_columns(masks, 1600, 0) == slice(0, 1600)
+        assert crop_columns(masks, 512, CLEAN).start >= 0  # there is no room: anywhere
+    assert crop_columns(masks, 1600, CLEAN) == slice(0, 1600)
 
 
 def test_sampling_is_balanced_and_reproducible() -> None:
@@ -70,7 +70,7 @@ def test_sampling_is_balanced_and_reproducible() -> None:
     assert abs(drawn / 4000 - 0.25) < 0.03
     assert abs(clean / 4000 - 0.75 / 2) < 0.03
     focus = collections.Counter(pick.focus for pick in picks if pick.strip >= 100)
-    assert set(focus) == {0, 1, 2, 3, 4}
+    assert set(focus) == {CLEAN, 0, 1, 2, 3}
     assert min(focus.values()) > 150
     assert list(sampler) == picks
     sampler.set_epoch(1)
@@ -84,8 +84,8 @@ def test_nothing_to_draw_from() -> None:
 
 def test_a_pick_crops_around_its_class() -> None:
     strips = drawn_strips(5, seed=3)
-    dataset = StripDataset(strips, crop_width=128)
-    image, masks, *_ = dataset[SampleIndex(4, 4)]
+    dataset = StripDataset(strips, crop=(256, 128))
+    image, masks, *_ = dataset[SampleIndex(4, 3)]
     assert image.shape == (1, 256, 128)
     assert len(dataset) == 5
     assert masks[3].any()

@@ -26,9 +26,9 @@ def test_drawn_defects_take_the_shapes_of_real_ones(tmp_path: Path) -> None:
     assert sum(not strip.classes for strip in strips) == 2
     for strip in strips:
         number = int(strip.name.removesuffix(".png").rsplit("-", 1)[1])
-        for class_id in strip.classes:
-            assert class_id == number % 4 + 1
-            assert strip.rles[class_id - 1] == codes[number]
+        for position in strip.classes:
+            assert position == number % 4
+            assert strip.rles[position] == codes[number]
     with pytest.raises(DataError, match="has masks of 12 strips, fewer than --count 13"):
         draw(DrawConfig(out=tmp_path / "more", count=13, shapes=tmp_path / "labels.csv"))
     with pytest.raises(DataError, match="no label file"):

@@ -11,6 +11,8 @@ from onnx import helper, numpy_helper
 
 from model_export.data.fetch_weights import FetchConfig, fetch_weights, fold_norms
 from model_export.data.onnx_vit import read_timm_weights
+from model_export.data.severstal import CLASSES
+from model_export.data.tile import Tile
 from model_export.errors import DataError
 from model_export.network.steel_network import NetworkConfig, SteelNetwork
 from model_export.training.config import TrainConfig
@@ -103,6 +105,6 @@ def test_without_internet_one_line_names_the_file_route(
     with pytest.raises(
         DataError, match=r"^the ImageNet weights of resnet18 cannot be downloaded: .*fetch-weights"
     ):
-        build_network(TrainConfig(encoder_weights="imagenet"), [], split)
+        build_network(TrainConfig(encoder_weights="imagenet"), [], split, CLASSES, Tile(256, 1600))
     with pytest.raises(DataError, match="the weights cannot be downloaded"):
         fetch_weights(FetchConfig("resnet18", out=tmp_path))

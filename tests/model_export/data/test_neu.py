@@ -22,8 +22,8 @@ def test_neu_images_become_strips(tmp_path: Path) -> None:
         Image.fromarray(mask).save(tmp_path / "annotations" / "training" / f"{number:02}.png")
     tile_neu(TileConfig(source=tmp_path, out=tmp_path / "out"))
     even, odd = read_kaggle(tmp_path / "out")
-    assert even.classes == {4}
-    assert odd.classes == {1, 3}
+    assert even.classes == {3}
+    assert odd.classes == {0, 2}
     image, masks = odd.load()
     assert abs(int(image[100, 300]) - 30) <= 2
     np.testing.assert_array_equal(np.flatnonzero(masks[0].any(axis=0))[:50], np.arange(50))

@@ -45,6 +45,6 @@ def test_every_load_is_another_picture() -> None:
     again = strip.load()
     assert strip.classes == donor.classes
     assert strip.name == f"pasted-{donor.name}"
-    assert {index + 1 for index in range(4) if first[1][index].any()} <= donor.classes
+    assert {index for index in range(4) if first[1][index].any()} <= donor.classes
     assert (first[0] != second[0]).any()
     np.testing.assert_array_equal(first[0], again[0])

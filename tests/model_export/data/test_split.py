@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from model_export.data.labelled_strip import CLEAN
 from model_export.data.split import (
     assign_folds,
     group_strips,
@@ -32,7 +33,7 @@ class Frame:
         return strip.clip(0, 255).astype(np.uint8), np.zeros((4, 256, 1600), dtype=np.bool_)
 
 
-COILS = [Frame(coil, frame, {coil % 5} - {0}) for coil in range(15) for frame in range(3)]
+COILS = [Frame(coil, frame, {coil % 5 - 1} - {CLEAN}) for coil in range(15) for frame in range(3)]
 
 
 def test_frames_of_one_coil_are_one_group() -> None:
@@ -46,7 +47,7 @@ def test_folds_keep_coils_together_and_spread_classes() -> None:
     for one, other in itertools.combinations(folds, 2):
         assert not {COILS[i].coil for i in one} & {COILS[i].coil for i in other}
     for fold in folds:
-        assert {min(COILS[i].classes, default=0) for i in fold} == {0, 1, 2, 3, 4}
+        assert {min(COILS[i].classes, default=CLEAN) for i in fold} == {CLEAN, 0, 1, 2, 3}
     split = split_strips(COILS, 3, seed=0)
     assert len(split.train) == len(split.validation) == len(split.test) == 15
     assert split == split_strips(COILS, 3, seed=0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from model_export.data.synthetic import drawn_strips
+from model_export.data.tile import Tile
 from model_export.evaluation.calibrate import (
     choose_temperature,
     compute_class_logits,
@@ -25,7 +26,7 @@ def test_the_temperature_of_overconfident_logits_is_found(temperature: float) ->
 
 def test_class_logits_come_with_their_truth() -> None:
     strips = drawn_strips(3, seed=1)
-    logits, truth = compute_class_logits(SteelNetwork(NetworkConfig()).eval(), strips)
+    logits, truth = compute_class_logits(SteelNetwork(NetworkConfig()).eval(), strips, Tile(256, 1600), 4)
     assert logits.shape == (3, 4)
     assert truth.tolist() == [[0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]
 

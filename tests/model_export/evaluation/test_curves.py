@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model_export.data.tile import Tile
 from model_export.evaluation.curves import count_at_or_above, measure_curves
 from service.model.postprocess import apply_operating_point
 from service.model.session import OrtSession
@@ -18,14 +19,14 @@ def test_counts_at_or_above_each_byte(values: list[int]) -> None:
 
 def test_curves_count_what_segment_finds(tiny_session: OrtSession) -> None:
     class Truth:
-        name, classes = "a", frozenset({1})
+        name, classes = "a", frozenset({0})
 
         def load(self) -> tuple[np.ndarray, np.ndarray]:
             masks = np.zeros((4, 256, 1600), dtype=np.bool_)
             masks[0, 10:30, 100:110] = True
             return block_strip(c1=(105, 10, 10, 20)), masks
 
-    curves = measure_curves(tiny_session, [Truth()])
+    curves = measure_curves(tiny_session, [Truth()], Tile(256, 1600))
     assert curves.true[0].tolist() == [200, 0, 0, 0]
     assert set(curves.predicted[0, 0, 1:].tolist()) == {200}
     assert set(curves.intersection[0, 0, 1:].tolist()) == {100}

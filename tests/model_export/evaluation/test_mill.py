@@ -35,7 +35,8 @@ class Strip:
 
 
 def strips(*kinds: str) -> list[Strip]:
-    return [Strip(frozenset(map(int, kind.split()))) for kind in kinds]
+    """Return strips with classes of these ids, which are one more than their positions."""
+    return [Strip(frozenset(int(one) - 1 for one in kind.split())) for kind in kinds]
 
 
 def reports(*reported: bool) -> list[list[Overlap]]:
@@ -67,10 +68,10 @@ def test_the_balance_is_the_mills_if_it_is_known(tmp_path: Path) -> None:
     assert choose().is_known
     assert choose().clean_share == 0.9
     (tmp_path / "other.csv").write_text("strips;classes\r\n0.5;\r\n0.5;2 1\r\n")
-    assert choose(file=tmp_path / "other.csv").share(frozenset({1, 2})) == 0.5
+    assert choose(file=tmp_path / "other.csv").share(frozenset({0, 1})) == 0.5
     given = choose(clean_share=0.97)
     assert given.clean_share == pytest.approx(0.97)
-    assert given.share(frozenset({1})) == pytest.approx(0.02)
+    assert given.share(frozenset({0})) == pytest.approx(0.02)
     with pytest.raises(OptionError, match="expected --balance or --clean-share, got both"):
         choose(tmp_path / "other.csv", 0.5)
     with pytest.raises(OptionError, match="--clean-share: expected 0 to 1, got 97"):
@@ -101,7 +102,7 @@ def test_a_table_that_is_none(rows: str, message: str, tmp_path: Path) -> None:
 
 def test_what_becomes_of_a_thousand_strips() -> None:
     some, found = strips("", "", "1", "1"), reports(True, False, True, False)
-    at_mill = ClassBalance({frozenset(): 980, frozenset({1}): 20}, "a balance")
+    at_mill = ClassBalance({frozenset(): 980, frozenset({0}): 20}, "a balance")
     text = describe_thousand(some, found, at_mill)  # type: ignore[arg-type]
     assert "490 false alarms (93 to 887), 10 defective ones found, 10 missed" in text
     assert text.endswith("at a balance (98.0% clean)")
@@ -109,7 +110,7 @@ def test_what_becomes_of_a_thousand_strips() -> None:
     text = describe_thousand(some, found, here)  # type: ignore[arg-type]
     assert "250 false alarms" in text
     assert "at the balance of these strips (50% clean), not the mill's, which is unknown" in text
-    elsewhere = ClassBalance({frozenset({2}): 1, frozenset({1}): 1}, "a balance")
+    elsewhere = ClassBalance({frozenset({1}): 1, frozenset({0}): 1}, "a balance")
     assert "that make up 50.0% of it are here" in describe_thousand(some, found, elsewhere)  # type: ignore[arg-type]
 
 

@@ -8,11 +8,13 @@ import pytest
 from PIL import Image
 
 from model_export.data.synthetic import DrawnStrip
+from model_export.data.tile import Tile
 from model_export.onnx_export.health_limits import learn_health_limits
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 from service.model.health import check_health
 from tests.support.health import blind_frames
 
+TILE = Tile(256, 1600)
 KINDS = blind_frames(DrawnStrip(seed=0, number=1).load()[0]).keys()
 
 
@@ -29,7 +31,7 @@ class PhotographedStrip:
 
     def load(self) -> tuple[Strip, np.ndarray]:
         with Image.open(self.path) as image:
-            return np.asarray(image.convert("L")), np.zeros((CLASS_COUNT, HEIGHT, WIDTH), dtype=np.bool_)
+            return np.asarray(image.convert("L")), np.zeros((4, *TILE.shape), dtype=np.bool_)
 
 
 def drawn(first: int, count: int) -> list[DrawnStrip]:
@@ -38,7 +40,7 @@ def drawn(first: int, count: int) -> list[DrawnStrip]:
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_few_strips_are_enough_to_inspect_others_like_them(count: int) -> None:
-    limits = learn_health_limits(drawn(0, count))
+    limits = learn_health_limits(drawn(0, count), TILE)
     assert limits.strips == count
     faults = [check_health(strip.load()[0], limits).reason for strip in drawn(100, 20)]
     assert [reason for reason in faults if reason is not None] == []
@@ -46,14 +48,14 @@ def test_few_strips_are_enough_to_inspect_others_like_them(count: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_blind_frames_of_drawn_strips_are_found(kind: str) -> None:
-    limits = learn_health_limits(drawn(0, 20))
+    limits = learn_health_limits(drawn(0, 20), TILE)
     frames = [blind_frames(strip.load()[0], seed)[kind] for seed, strip in enumerate(drawn(200, 3))]
     assert [frame for frame in frames if check_health(frame, limits).fault is None] == []
 
 
 def test_a_measure_that_never_varies_makes_no_other_strip_new() -> None:
     (strip,) = drawn(0, 1)
-    assert check_health(drawn(1, 1)[0].load()[0], learn_health_limits([strip] * 3)).fault is None
+    assert check_health(drawn(1, 1)[0].load()[0], learn_health_limits([strip] * 3, TILE)).fault is None
 
 
 @pytest.mark.slow
@@ -66,7 +68,7 @@ def test_real_strips_pass_and_blind_frames_of_thirty_do_not(severstal: Path) -> 
             severstal.with_name("severstal-unlabelled"),
         )
     ]
-    limits = learn_health_limits(labelled)
+    limits = learn_health_limits(labelled, TILE)
     strips = [*labelled, *others[0], *others[1]]
     assert len(strips) >= 200
     refused = {one.name: check_health(one.load()[0], limits).reason for one in strips}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from model_export.data.tile import Tile
 from model_export.errors import ParityError, PrecisionLossError
 from model_export.onnx_export.parity import Comparison, StripDifference, compare_with_torch
 from service.geometry import Strip
@@ -12,6 +13,7 @@ from service.model.session import OrtSession, Probabilities
 from tests.support.tiny_model import block_strip
 
 NAN = float("nan")
+IDS = (1, 2, 3, 4)
 
 
 def difference(
@@ -22,7 +24,7 @@ def difference(
     dices[:, class_id - 1] = dice
     classes = np.zeros((2, 4), dtype=np.float32)
     classes[:, class_id - 1] = 0.9, 0.9 - off
-    return StripDifference(name, (classes[0], classes[1]), (dices[0], dices[1]), 3, 1.0)
+    return StripDifference(name, IDS, (classes[0], classes[1]), (dices[0], dices[1]), 3, 1.0)
 
 
 def test_one_rare_strip_does_not_decide() -> None:
@@ -49,9 +51,9 @@ def test_a_float32_file_that_differs_is_wrong() -> None:
     with pytest.raises(ParityError) as caught:
         Comparison("fp32", strips).check()
     assert not isinstance(caught.value, PrecisionLossError)
-    clean = StripDifference("c", (np.zeros(4, np.float32),) * 2, (np.full(4, NAN),) * 2, 0, 1.0)
+    clean = StripDifference("c", IDS, (np.zeros(4, np.float32),) * 2, (np.full(4, NAN),) * 2, 0, 1.0)
     assert "Dice" not in str(clean)
-    broken = StripDifference("b", (np.full(4, NAN, np.float32),) * 2, clean.dice, 0, 1.0)
+    broken = StripDifference("b", IDS, (np.full(4, NAN, np.float32),) * 2, clean.dice, 0, 1.0)
     with pytest.raises(ParityError, match="nan in the mean"):
         Comparison("fp32", (clean, broken)).check()
 
@@ -63,7 +65,7 @@ def test_folds_are_judged_together() -> None:
 
 def test_strips_are_compared_pixel_by_pixel(tiny_session: OrtSession) -> None:
     class Truth:
-        name, classes = "a", frozenset({1})
+        name, classes = "a", frozenset({0})
 
         def load(self) -> tuple[np.ndarray, np.ndarray]:
             masks = np.zeros((4, 256, 1600), dtype=np.bool_)
@@ -78,7 +80,7 @@ def test_strips_are_compared_pixel_by_pixel(tiny_session: OrtSession) -> None:
             return [Probabilities(classes - np.float32(0.1), masks)]
 
     point = tiny_session.metadata.profiles[0]
-    (found,) = compare_with_torch(tiny_session, Worse(), [Truth()], point).strips
+    (found,) = compare_with_torch(tiny_session, Worse(), [Truth()], Tile(256, 1600), point, IDS).strips
     assert found.class_probability == pytest.approx(0.1)
     assert found.dice_loss[0] == pytest.approx(1 - 2 * 100 / 300)
     assert found.mask_byte == 255

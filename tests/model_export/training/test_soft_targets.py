@@ -14,8 +14,8 @@ from model_export.data.dataset import SampleIndex, StripDataset
 from model_export.data.digest import strip_digest
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
+from model_export.data.labelled_strip import CLEAN
 from model_export.data.soft_targets import (
-    MASK_SHAPE,
     SoftTarget,
     SoftTargets,
     UnlabelledStrip,
@@ -103,7 +103,7 @@ def test_a_fold_has_the_answers_of_its_own_teacher_for_all_but_its_test(
             torch.sigmoid(mask).flip([axis for axis, step in ((1, rows), (2, columns)) if step < 0])
             for mask, (rows, columns) in zip(masks, ((1, 1), (1, -1), (-1, 1), (-1, -1)), strict=True)
         ]
-        fine = torch.nn.functional.interpolate(torch.stack(turned).mean(dim=0)[None], MASK_SHAPE[1:])[0]
+        fine = torch.nn.functional.interpolate(torch.stack(turned).mean(dim=0)[None], (64, 400))[0]
         np.testing.assert_allclose(found.masks / 255, fine, atol=0.003)
     assert len({path.name for path in written.out.iterdir()}) == 3
 
@@ -188,7 +188,7 @@ def test_students_learn_from_labelled_and_unlabelled_strips(
 def test_a_sample_holds_truth_and_teachers_moved_alike(tmp_path: Path) -> None:
     strip = DrawnStrip(5, 3)
     image, masks = strip.load()
-    soft = np.zeros(MASK_SHAPE, dtype=np.uint8)
+    soft = np.zeros((4, 64, 400), dtype=np.uint8)
     soft[1, 10:20, 40:60] = 200
     target = SoftTarget(soft, np.array([0.1, 0.9, 0, 0], dtype=np.float32))
     write_soft_targets(tmp_path, {strip_digest(image): target}, frozenset(), [])
@@ -196,17 +196,17 @@ def test_a_sample_holds_truth_and_teachers_moved_alike(tmp_path: Path) -> None:
     dataset = StripDataset([strip], None, None, targets, teacher_share=0.25)
     whole = dataset[0]
     assert torch.equal(whole.masks.bool(), torch.from_numpy(masks.copy()))
-    assert torch.equal(whole.soft_masks, torch.from_numpy(target.enlarge()))
+    assert torch.equal(whole.soft_masks, torch.from_numpy(target.enlarge(image.shape)))
     torch.testing.assert_close(whole.soft_classes, torch.tensor([0.1, 0.9, 0, 0]))
     torch.testing.assert_close(whole.weights, torch.tensor([0.75, 0.25]))
 
     Image.fromarray(image).save(tmp_path / "u.png")
     guessed = UnlabelledStrip(tmp_path / "u.png", target)
-    assert guessed.classes == {2}
-    sample = StripDataset([guessed], 128, None, targets)[SampleIndex(0, 2)]
+    assert guessed.classes == {1}
+    sample = StripDataset([guessed], (256, 128), None, targets)[SampleIndex(0, 1)]
     assert not sample.masks.any()
     assert sample.soft_masks[1].any()
     torch.testing.assert_close(sample.weights, torch.tensor([0.0, 1.0]))
-    elsewhere = StripDataset([guessed], 128, None, targets)[SampleIndex(0, 0)]
+    elsewhere = StripDataset([guessed], (256, 128), None, targets)[SampleIndex(0, CLEAN)]
     assert not elsewhere.soft_masks.any()
     torch.testing.assert_close(elsewhere.soft_classes, torch.tensor([0.1, 0, 0, 0]))

@@ -8,6 +8,7 @@ import torch
 
 from model_export.data.dataset import SampleIndex, StripDataset
 from model_export.data.draw import DrawConfig, draw
+from model_export.data.labelled_strip import CLEAN
 from model_export.data.synthetic import DrawnStrip
 from model_export.training.sources import BackgroundStrip, list_samples, list_strips, make_split
 from tests.support.quick_training import TINY
@@ -21,7 +22,7 @@ def test_background_is_a_defective_strip_where_it_is_clean() -> None:
     assert background.name == f"background-{strip.name}"
     for seed in range(10):
         torch.manual_seed(seed)
-        sample = StripDataset([background], crop_width=64)[SampleIndex(0, 0)]
+        sample = StripDataset([background], crop=(256, 64))[SampleIndex(0, CLEAN)]
         assert not sample.masks.any()
 
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from model_export.data.severstal import CLASSES, HEIGHT, WIDTH
 from model_export.data.synthetic import drawn_strips
+from model_export.data.tile import Tile
 from model_export.network.steel_network import SteelNetwork
 from model_export.training.objective import Objective
 from model_export.training.validation import Validation, validate
@@ -34,7 +36,9 @@ class Oracle(SteelNetwork):
 def score(say: Callable[[Tensor], tuple[Tensor, Tensor]]) -> Validation:
     network = Oracle(say)
     objective = Objective(TINY, network, CPU, torch.float32)
-    return validate(network, STRIPS, objective, CPU, torch.float32, 0.5)
+    return validate(
+        network, STRIPS, objective, CPU, torch.float32, 0.5, classes=CLASSES, tile=Tile(HEIGHT, WIDTH)
+    )
 
 
 def _right(truth: Tensor) -> tuple[Tensor, Tensor]:
