@@ -27,7 +27,7 @@ from model_export.labels.guess import Dataset, list_dataset, read_source
 from model_export.labels.inspect import ImageFacts, Inspection, inspect_all
 from model_export.labels.layout import LayoutImage, check_free, flat_names, write_layout
 from model_export.labels.match import Matches, match
-from model_export.labels.page import class_table, finding_lines, problem_findings, size_lines
+from model_export.labels.page import class_table, finding_lines, printable, problem_findings, size_lines
 from model_export.labels.preview import write_previews
 from model_export.labels.source import Format, LabelSource, set_of
 from service.errors import counted
@@ -219,7 +219,7 @@ def _print_page(
     lines += finding_lines("cannot be used", problem_findings(problems))
     if matches.doubtful:
         lines += finding_lines("left out", [_doubt(matches)])
-    print("\n".join(lines))
+    print(printable("\n".join(lines)))
 
 
 def _doubt(matches: Matches) -> Finding:

@@ -14,6 +14,7 @@ from service.model.metadata import MAX_CLASS_ID, MAX_CLASSES, DefectClass
 
 _BORDER = 255
 """Value that many tools give to pixels of masks that belong to no class."""
+_FROM_ZERO = "classes are counted from 0 in the labels and from 1 here"
 
 
 @dataclass
@@ -47,6 +48,7 @@ def list_classes(source: LabelSource, used: Counter[Key], folder: Path, names: S
     elif border:
         notes.append("masks of 0 and 255: one class, id 1")
         return ClassList(_one_class(folder, names), {_BORDER: 1}, notes)
+    _check_count(kinds)
     if names or (folder / FILE).is_file():
         return _of_list(_named(names) if names else read_classes(folder), kinds, source, notes)
     if not kinds:
@@ -94,6 +96,8 @@ def _of_list(classes: Classes, kinds: Sequence[Key], source: LabelSource, notes:
         twice = Counter(ids.values()).most_common(1)[0][0]
         alike = ", ".join(str(kind) for kind, number in ids.items() if number == twice)
         raise DataError(f"several classes of the labels would be class {twice}: {alike}")
+    if shift and any(isinstance(source.names.get(kind, kind), int) for kind in kinds):
+        notes.append(_FROM_ZERO)
     return ClassList(classes, ids, notes)
 
 
@@ -108,9 +112,8 @@ def _of_numbers(kinds: Sequence[Key], source: LabelSource, notes: list[str]) -> 
     least, most = min(ids.values()), max(ids.values())
     if least < 1 or most > MAX_CLASS_ID:
         raise DataError(f"expected classes of ids from 1 to {MAX_CLASS_ID}, got {least} to {most}")
-    _check_count(kinds)
     if shift:
-        notes.append("classes are counted from 0 in the labels and from 1 here")
+        notes.append(_FROM_ZERO)
     severstals = {one.id: one.name for one in severstal.CLASSES}
     if not source.names and set(ids.values()) <= severstals.keys() and source.format == "kaggle":
         notes.append("without names: those of Severstal's four classes are taken; --class-names gives others")
@@ -125,7 +128,6 @@ def _of_numbers(kinds: Sequence[Key], source: LabelSource, notes: list[str]) -> 
 
 
 def _of_names(kinds: Sequence[Key], source: LabelSource, notes: list[str]) -> ClassList:
-    _check_count(kinds)
     names = [str(source.names.get(kind, kind)) for kind in kinds]
     alike = Counter(name.strip().casefold() for name in names)
     for name, count in alike.items():

@@ -198,10 +198,23 @@ def _place(dataset: Dataset) -> Path:
     return dataset.labels or dataset.folder
 
 
+def _say_what_is_wrong(dataset: Dataset) -> None:
+    """Read the only file that could hold labels.
+
+    Raises:
+        DataError: saying why it does not.
+    """
+    tables, documents = _named(dataset, (".csv", ".tsv")), _named(dataset, (".json",))
+    named = [name for name in tables if PurePosixPath(name).name.casefold() == "train.csv"] or tables
+    if len(named) == 1 and not documents:
+        read_kaggle_csv(dataset.folder / named[0])
+    if len(documents) == 1 and not tables:
+        read_json(dataset.folder / documents[0])
+
+
 def _explain(dataset: Dataset, candidates: Mapping[Format, Sequence[str]]) -> str:
     if not candidates:
-        if dataset.labels is not None and dataset.labels.suffix.casefold() == ".json":
-            read_json(dataset.labels)  # says what is wrong with it, if it is no JSON
+        _say_what_is_wrong(dataset)
         return (
             f"{_place(dataset)} holds no labels of a known format: expected Kaggle's table, COCO's, "
             "LabelMe's or Label Studio's JSON, CVAT's XML, YOLO's text files or masks as pictures"
