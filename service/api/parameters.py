@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from service.errors import InvalidParameterError
 from service.geometry import BitDepth
@@ -93,7 +94,12 @@ def _parsed_by(parse: Callable[[str], object]) -> AfterValidator:
     """Validate a parameter with a parser and keep its text, so that the OpenAPI document has a string."""
 
     def check(text: str) -> str:
-        parse(text)
+        try:
+            parse(text)
+        except ValueError as error:
+            # pydantic keeps a ValueError where the garbage collector does not look, and its traceback leads
+            # to the request, which leads back: neither would ever be freed.
+            raise PydanticCustomError("value_error", "{reason}", {"reason": str(error)}) from None
         return text
 
     return AfterValidator(check)
@@ -301,7 +307,7 @@ def invalid_parameter(errors: Any, name: str | None = None) -> InvalidParameterE
     """
     first = errors[0]
     name = str(first["loc"][-1]) if name is None else name
-    message = str(first["msg"]).removeprefix("Value error, ")
+    message = str(first["msg"])
     if first["type"] == "extra_forbidden":
         message = "there is no such parameter"
     return InvalidParameterError(name, f"{name}: {message}")
