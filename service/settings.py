@@ -66,7 +66,11 @@ class Settings(BaseSettings):
         description="milliseconds that a strip waits for others to fill a batch while the model is busy",
     )
     max_queue_size: int = Field(
-        64, ge=1, le=10_000, description="most strips in the queue; more are refused with 429"
+        64,
+        ge=1,
+        le=10_000,
+        description="most tiles in the queue, of which a strip is one; more are refused with 429, and an "
+        "image of more with 413",
     )
     body_timeout_s: float = Field(
         10.0,
@@ -100,10 +104,10 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(32 * MIB, ge=1, le=1024 * MIB, description="largest request body")
     max_file_bytes: int = Field(
-        4 * MIB,
+        20 * MIB,
         ge=1,
         le=1024 * MIB,
-        description="largest image file; a raw strip has 0.4 MB, in colour 1.2 MB",
+        description="largest image file; 8192 x 1024 pixels have 8.4 MB uncompressed, of 16 bits 16.8 MB",
     )
     max_buffered_bytes: int = Field(
         256 * MIB,
@@ -119,8 +123,8 @@ class Settings(BaseSettings):
     )
     health: Literal["on", "off"] = Field(
         "on",
-        description="whether strips that do not look like steel, by the limits in the model file, are left "
-        "uninspected; off sends every strip to the model",
+        description="whether strips, and tiles of larger images, that do not look like steel, by the limits "
+        "in the model file, are left uninspected; off sends every one to the model",
     )
     max_pixels: int = Field(
         16_000_000,

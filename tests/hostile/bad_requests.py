@@ -76,7 +76,7 @@ def _forms() -> list[Row]:
             "got text named 'file'",
         ),
         form("form, no name", part(disposition="form-data") + end, 422, "multipart body cannot be read"),
-        form("form, large file", part(b"x" * 5_000_000) + end, 413, "at most 4194304 bytes"),
+        form("form, large file", part(b"x" * 21_000_000) + end, 413, "at most 20971520 bytes"),
         form(
             "form, large part header",
             part(disposition="form-data; x=" + "y" * 100_000) + end,
@@ -387,7 +387,7 @@ def _tensors() -> list[Row]:
         row("objects", b"[" + b"{}," * 500_000 + b"{}]", 413, "at most 288 values"),
         row("a number of a million digits", b'{"id":' + b"9" * 1_000_000 + b"}", 422, ""),
         row("a long name", _inputs(name="n" * 500_000, shape=[1]), 422, "…"),
-        binary("a large file, by its length", struct.pack("<I", 4_194_305), 413, "at most 4194304"),
+        binary("a large file, by its length", struct.pack("<I", 20_971_521), 413, "at most 20971520"),
         row("a shape of a billion", _inputs(shape=[10**9], data=[strip]), 413, "expected at most 32 images"),
         row(
             "no base64",
@@ -396,7 +396,10 @@ def _tensors() -> list[Row]:
             "image[0]: expected an image file in base64",
         ),
         binary(
-            "an element of 4 GB", b"\xff" * 8, 413, "image[0]: expected at most 4194304 bytes, got 4294967295"
+            "an element of 4 GB",
+            b"\xff" * 8,
+            413,
+            "image[0]: expected at most 20971520 bytes, got 4294967295",
         ),
         binary("cut short", struct.pack("<I", 99) + STRIP[:9], 422, "expected 99 bytes, its length, got 9"),
         binary("size of a terabyte", STRIP, 422, "bytes that follow the JSON", size=2**40),

@@ -169,7 +169,7 @@ def test_a_run_does_not_resume_with_another_specification(
             run(config, **changes)
         assert named in str(refused.value)
     monkeypatch.setenv("STEEL_MAX_FILE_BYTES", "1000")
-    with pytest.raises(SteelError, match="max_file_bytes = 4194304, got 1000"):
+    with pytest.raises(SteelError, match="max_file_bytes = 20971520, got 1000"):
         run(config)
     monkeypatch.undo()
     monkeypatch.setattr(command, "predict_parts", InThisProcess())
