@@ -1,10 +1,11 @@
-"""The page at ``/``: drop strips, see masks, move thresholds; all its files come from this server."""
+"""The page at ``/``: verdicts, masks and thresholds; all its files come from this server."""
 
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from service.http.files import RangedFile, RangedFiles, ranged_file
+from service.page.compressed import CompressedFiles
 
 PAGE_PATHS = ("/", "/page/")
 """Paths of the page. Its requests for predictions need a key as those of other callers do."""
@@ -23,4 +24,4 @@ def add_operator_page(app: FastAPI) -> None:
         return ranged_file(_FOLDER / "index.html", {"Content-Security-Policy": _POLICY})
 
     app.add_api_route("/", page, include_in_schema=False)
-    app.mount("/page", RangedFiles(directory=_FOLDER), name="page")
+    app.mount("/page", CompressedFiles(RangedFiles(directory=_FOLDER), _FOLDER), name="page")

@@ -1,93 +1,19 @@
-"""The page at / in a real browser, on a model whose map is the picture itself."""
+"""The page at / in a real browser: verdict, list, thresholds, on a model whose map is the picture itself."""
 
-import base64
-import io
-import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
-from typing import Literal
 
+import httpx
 import numpy as np
-import numpy.typing as npt
-import onnx
 import pytest
-from onnx import TensorProto, helper
-from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from service.geometry import HEIGHT, WIDTH
-from service.masks import rle
-from tests.browser.conftest import note_requests_elsewhere
+from tests.browser.conftest import answered, choose, operator_page, rows, slide, slider, verdict
+from tests.browser.strips import LARGE, SMALL, STRIP, rectangle, write_many
+from tests.support.graded_model import graded_metadata, write_graded_model
 from tests.support.health import NO_STEEL, STEEL, write_watchful_model
-from tests.support.images import encoded, exif, png
+from tests.support.images import png
 from tests.support.serving import Server, real_server
-from tests.support.tiny_model import contract_model, tiny_metadata, write_model
-
-STRIP = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-STRIP[20:50, 100:200] = 200
-STRIP[100:110, 700:720] = 150
-LARGE, SMALL = 30 * 100, 10 * 20
-
-
-def graded_graph() -> onnx.ModelProto:
-    """Class 1's probability of a pixel is its brightness; the other classes are nowhere."""
-    nodes = [
-        helper.make_node("Transpose", ["image"], ["columns"], perm=[0, 2, 1]),
-        helper.make_node("Unsqueeze", ["columns", "axis"], ["first"]),
-        helper.make_node("Sub", ["first", "first"], ["nothing"]),
-        helper.make_node("Concat", ["first", *["nothing"] * 3], ["mask_probability"], axis=1),
-        helper.make_node("Cast", ["mask_probability"], ["floats"], to=TensorProto.FLOAT),
-        helper.make_node("ReduceMax", ["floats", "pixels"], ["brightest"], keepdims=0),
-        helper.make_node("Div", ["brightest", "full"], ["class_probability"]),
-    ]
-    return contract_model(
-        nodes,
-        axis=np.array([1], dtype=np.int64),
-        pixels=np.array([2, 3], dtype=np.int64),
-        full=np.array(255, dtype=np.float32),
-    )
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    metadata = tiny_metadata()
-    golden = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-    golden[5:9, 3:6] = 255
-    code = rle.encode(golden.T == 255)
-    metadata = metadata.model_copy(
-        update={
-            "golden": metadata.golden.model_copy(
-                update={
-                    "strip_png": base64.b64encode(png(golden)).decode(),
-                    "class_probability": (1.0, 0.0, 0.0, 0.0),
-                    "rle": (code, "", "", ""),
-                }
-            )
-        }
-    )
-    path = tmp_path_factory.mktemp("models") / "graded" / "1" / "model.onnx"
-    return write_model(path, graded_graph(), metadata.model_dump_json())
-
-
-@pytest.fixture(scope="module")
-def server(model: Path) -> Iterator[Server]:
-    with real_server(model) as server:
-        yield server
-
-
-@pytest.fixture
-def page(browser: Browser, server: Server) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1300, "height": 1100})
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-    refusal = "Failed to load resource: the server responded with a status of 415"  # Chromium's note of it
-    note_requests_elsewhere(page, server.url, problems)
-    page.goto(server.url)
-    page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
-    yield page
-    page.close()
-    assert [problem for problem in problems if not problem.startswith(refusal)] == []
 
 
 @pytest.fixture
@@ -97,232 +23,230 @@ def strip(tmp_path: Path) -> Path:
     return path
 
 
-def choose(page: Page, *files: Path) -> None:
-    page.locator("#files").set_input_files(list(files))
-    page.locator("#verdict").filter(has_text=files[0].name).wait_for()
+def test_the_verdict_comes_first_with_icon_word_and_reason(page: Page, strip: Path) -> None:
+    choose(page, strip)
+    assert verdict(page) == "DEFECT: kind 1: 2 defects, largest 3,000 px, 78%"
+    expect(page.locator("#badge svg.defect")).to_be_visible()
+    expect(page.locator("#strip-name")).to_have_text("strip.png")
+    badge, stage = page.locator("#verdict").bounding_box(), page.locator("#stage").bounding_box()
+    assert badge is not None
+    assert stage is not None
+    assert badge["y"] < stage["y"]
 
 
-def slide(page: Page, kind: str, value: float) -> None:
-    """Move a slider of class 1."""
-    page.locator(f".class:first-child input.{kind}").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }", value
-    )
-
-
-def found(page: Page) -> str:
-    return page.locator(".class:first-child .found").inner_text()
-
-
-def test_a_strip_shows_its_mask_and_thresholds_move_it_at_once(page: Page, strip: Path) -> None:
+def test_thresholds_act_at_once_on_every_row_and_without_the_service(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(STRIP))
+    (tmp_path / "b.png").write_bytes(png(rectangle(40, value=140)))
+    choose(page, tmp_path / "a.png", tmp_path / "b.png")
+    page.keyboard.press("t")
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
+    assert rows(page) == ["a.png, DEFECT, kind 1 78%", "b.png, DEFECT, kind 1 55%"]
+    slide(page, 0, 600)
+    assert rows(page) == ["a.png, DEFECT, kind 1 78%", "b.png, OK"]
+    slide(page, 0, 500)
+    slide(page, 1, 180)
+    assert rows(page)[1] == "b.png, SUSPECT, kind 1 55%"
+    assert verdict(page) == "DEFECT: kind 1: 1 defect, 3,000 px, 78%"
+    slide(page, 2, 6000)
+    assert verdict(page) == "SUSPECT: kind 1 78%, but its mark is smaller than 6,000 px: look yourself"
+    assert rows(page)[0] == "a.png, SUSPECT, kind 1 78%"
+    expect(page.locator("#filters .suspect .count")).to_have_text("2")
+    page.locator("#profile-reset").click()
+    expect(page.locator("#filters .defect .count")).to_have_text("2")
+    assert verdict(page) == "DEFECT: kind 1: 2 defects, largest 3,000 px, 78%"
+    page.locator("#profile").select_option("kaggle")
+    assert slider(page, 2).input_value() == "100"
+    assert asked == []
+
+
+def test_a_step_of_a_key_changes_what_is_marked(page: Page, strip: Path) -> None:
     choose(page, strip)
-    assert page.locator("#verdict").inner_text() == f"strip.png: DEFECT: kind 1 78 %, {LARGE + SMALL:,} px"
-    assert found(page) == f"78.4 %, {LARGE + SMALL} pixels"
-    requests = len(asked)
-    slide(page, "threshold", 0.8**0.5 * 0.9)  # squared: 0.648, between 150 and 200 of 255
-    assert found(page) == f"78.4 %, {LARGE} pixels"
-    slide(page, "area", 6000)
-    assert found(page) == "78.4 %, not present"
-    assert page.locator("#verdict").inner_text() == (
-        "strip.png: SUSPECT: kind 1 78 %, but its mask has fewer than 6,000 px"
-    )
-    assert len(asked) == requests, "no new inference"
-    page.get_by_role("button", name="thresholds of the profile").click()
-    assert found(page) == f"78.4 %, {LARGE + SMALL} pixels"
-    assert float(page.locator("#result").get_attribute("data-redraw") or "inf") > 0
+    page.keyboard.press("t")
+    slide(page, 1, 150)
+    assert verdict(page) == "DEFECT: kind 1: 2 defects, largest 3,000 px, 78%"
+    slider(page, 1).focus()
+    page.keyboard.press("ArrowRight")  # 151 of 255
+    expect(page.locator("#reasons")).to_have_text("kind 1: 1 defect, 3,000 px, 78%")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#reasons")).to_have_text("kind 1: 2 defects, largest 3,000 px, 78%")
 
 
-def test_masks_are_drawn_in_their_colour_and_can_be_switched_off(page: Page, strip: Path) -> None:
+def test_review_has_no_slider_and_tune_flags_and_marks_what_changed(page: Page, strip: Path) -> None:
     choose(page, strip)
-
-    def pixel(x: int, y: int) -> list[int]:
-        colour: list[int] = page.locator("#picture").evaluate(
-            "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data].slice(0, 3)",
-            [x, y],
-        )
-        return colour
-
-    assert pixel(5, 5) == [0, 0, 0]
-    assert pixel(100, 35) == [230, 159, 0]  # the outline
-    red, green, blue = pixel(150, 35)  # inside: tinted
-    assert red > 200 > green > blue > 100
-    page.locator(".class:first-child input[type=checkbox]").uncheck()
-    assert pixel(100, 35) == [200, 200, 200]
-    page.locator(".class:first-child input[type=checkbox]").check()
-    page.locator("#view").select_option("map")
-    assert pixel(5, 5) == [0, 0, 0]
-    assert pixel(150, 35)[0] > pixel(710, 105)[0] > 0
+    assert page.locator("input[type=range]:visible").count() == 0
+    expect(page.locator("#classes .class").first).to_contain_text("present from 50%")
+    page.get_by_text("Tune", exact=True).click()
+    assert page.locator("#fields input[type=range]:visible").count() == 12
+    assert page.locator("#fields .mark:visible").count() == 12
+    assert page.locator("#fields .changed").count() == 0
+    box = page.get_by_role("spinbutton", name="Pixel marked from, kind 1")
+    assert box.input_value() == "50"
+    box.fill("60.5")
+    box.press("Tab")
+    expect(page.locator("#fields .changed")).to_have_count(1)
+    expect(page.locator("#fields .changed .flag")).to_have_text("changed (profile: 50%)")
+    page.locator("#profile-reset").click()
+    expect(page.locator("#fields .changed")).to_have_count(0)
 
 
-def canvas(page: Page) -> npt.NDArray[np.uint8]:
-    """Return the picture as drawn, uint8 ``[256, 1600, 3]``."""
-    url = page.locator("#picture").evaluate("canvas => canvas.toDataURL()")
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as picture:
-        return np.asarray(picture.convert("RGB"))
-
-
-def check_picture(page: Page, file: Path) -> None:
-    """Check that picture and masks are those of ``STRIP``."""
-    page.locator("#files").set_input_files([file])
-    page.locator("#verdict").filter(has_text=file.name).wait_for()
-    masks = canvas(page)
-    page.locator(".class:first-child input[type=checkbox]").uncheck()
-    np.testing.assert_array_equal(canvas(page), np.stack([STRIP] * 3, axis=2))
-    page.locator(".class:first-child input[type=checkbox]").check()
-    np.testing.assert_array_equal((masks != STRIP[:, :, None]).any(axis=2), STRIP > 100)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_picture_and_masks_coincide_whatever_the_orientation(page: Page, tmp_path: Path, kind: str) -> None:
-    for turned in range(1, 9):
-        file = tmp_path / f"{turned}.{kind.lower()}"
-        lossless = {"lossless": True} if kind == "WEBP" else {}
-        file.write_bytes(encoded(Image.fromarray(STRIP), kind, exif=exif(turned), **lossless))
-        check_picture(page, file)
-
-
-def test_picture_and_masks_of_a_jpeg_coincide(page: Page, tmp_path: Path) -> None:
-    for turned in range(1, 9):
-        file = tmp_path / f"{turned}.jpg"
-        file.write_bytes(encoded(Image.fromarray(STRIP), "JPEG", quality=100, exif=exif(turned)))
-        choose(page, file)
-        page.locator(".class:first-child input[type=checkbox]").uncheck()
-        drawn = canvas(page).astype(np.int16)
-        page.locator(".class:first-child input[type=checkbox]").check()
-        assert np.abs(drawn - STRIP[:, :, None]).max() < 40
-        (red, _, _), (grey, _, _) = canvas(page)[35, 100], drawn[35, 100]
-        assert red == 230
-        assert grey > 150
-
-
-def test_the_picture_of_a_camera_of_twelve_bits(browser: Browser, model: Path, tmp_path: Path) -> None:
-    values = np.rint(STRIP * (4095 / 255)).astype(np.uint16)
-    file = tmp_path / "12.png"
-    file.write_bytes(encoded(Image.fromarray(values), "PNG"))
-    with real_server(model, bits="12") as server:
-        page = browser.new_page()
-        page.goto(server.url)
-        page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
-        check_picture(page, file)
-        page.close()
-
-
-def test_defects_are_listed_and_saved_as_the_service_writes_them(
-    page: Page, server: Server, strip: Path
-) -> None:
+def test_a_class_threshold_below_what_the_model_computes_is_not_offered(page: Page, strip: Path) -> None:
     choose(page, strip)
-    page.locator("#boxes").check()
-    expect(page.locator("#count")).to_have_text("2 connected defects")
-    rows = page.locator("#instances tbody tr").evaluate_all(
-        "rows => rows.map(row => [...row.cells].map(cell => cell.textContent))"
-    )
-    assert rows == [
-        ["1 kind 1", "0.78", "100", "20", "100", "30", str(LARGE)],
-        ["1 kind 1", "0.59", "700", "100", "20", "10", str(SMALL)],
-    ]
-    with page.expect_download() as download:
-        page.get_by_role("button", name="save masks").click()
-    saved = json.loads(Path(download.value.path()).read_text())
-    code = saved["classes"][0]["rle"]
-    np.testing.assert_array_equal(rle.decode(code, height=HEIGHT, width=WIDTH), STRIP.T > 100)
-    with page.expect_download() as download:
-        page.get_by_role("button", name="save picture").click()
-    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
-    page.get_by_role("button", name="copy as curl").click()
-    command = page.locator("#command").inner_text()
-    assert command.startswith("curl -F 'file=@strip.png' '")
-    assert f"{server.url}/predict?profile=inspection&threshold=0.5,0.5,0.5,0.5&min_area=1,1,1,1'" in command
+    page.keyboard.press("t")
+    slide(page, 0, 100)
+    assert slider(page, 0).input_value() == "500"
 
 
-def test_several_files_make_a_list_with_a_verdict_each(page: Page, strip: Path, tmp_path: Path) -> None:
-    (tmp_path / "clean.png").write_bytes(png(np.zeros_like(STRIP)))
+def test_the_list_is_sorted_by_severity_filtered_and_searched(page: Page, tmp_path: Path) -> None:
+    files = write_many(tmp_path, 12)
     (tmp_path / "broken.png").write_bytes(b"no image")
-    choose(page, strip, tmp_path / "clean.png", tmp_path / "broken.png")
-    lines = page.locator("#list button")
-    expect(lines.nth(0)).to_contain_text("kind 1 78 %")
-    expect(lines.nth(1)).to_contain_text("OK")
-    expect(lines.nth(2)).to_contain_text("Unsupported media type")
-    expect(page.locator("#message")).to_contain_text("broken.png: Unsupported media type")
-    lines.nth(1).focus()
-    page.keyboard.press("Enter")
-    assert page.locator("#verdict").inner_text() == "clean.png: OK"
-    assert lines.nth(1).get_attribute("aria-current") == "true"
+    choose(page, *files, tmp_path / "broken.png")
+    found = rows(page)
+    assert found[0] == "strip-006.png, DEFECT, kind 1 78%"
+    assert found[1].startswith("strip-010.png")
+    assert found[-4] == "broken.png, REFUSED"
+    assert [name.partition(",")[2] for name in found[-3:]] == [" OK"] * 3
+    counts = dict(
+        zip(
+            ["all", "defect", "suspect", "not", "ok"],
+            page.locator("#filters b").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert counts == {"all": "13", "defect": "9", "suspect": "0", "not": "1", "ok": "3"}
+    page.locator("#filters").get_by_text("OK").click()
+    assert len(rows(page)) == 3
+    page.locator("#filters").get_by_text("All").click()
+    page.locator("#search").fill("strip-00")
+    assert len(rows(page)) == 10
+    page.locator("#search").fill("refused")
+    page.locator("#search").fill("nothing like it")
+    expect(page.locator("#none")).to_be_visible()
+    page.locator("#search").fill("")
+    page.locator("#sort").select_option("name")
+    assert [name.partition(",")[0] for name in rows(page)][:3] == [
+        "broken.png",
+        "strip-000.png",
+        "strip-001.png",
+    ]
+
+
+def test_a_thumbnail_shows_the_mask_and_follows_the_thresholds(page: Page, strip: Path) -> None:
+    choose(page, strip)
+    coloured = """() => { const canvas = document.querySelector('.thumb');
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let q = 0; q < data.length; q += 4) count += data[q] !== data[q + 2];
+        return count; }"""
+    masked = page.evaluate(coloured)
+    assert masked > 0
+    page.keyboard.press("t")
+    slide(page, 1, 180)
+    assert 0 < page.evaluate(coloured) < masked
+    slide(page, 2, 6000)
+    assert page.evaluate(coloured) == 0
+
+
+def test_strips_are_stepped_through_and_removed_by_keys(page: Page, tmp_path: Path) -> None:
+    choose(page, *write_many(tmp_path, 6))
+    page.keyboard.press("Home")
+    name = page.locator("#strip-name")
+    expect(name).to_have_text("strip-003.png")
+    for key, expected in (
+        ("j", "strip-005.png"),
+        ("ArrowDown", "strip-004.png"),
+        ("k", "strip-005.png"),
+        ("ArrowUp", "strip-003.png"),
+    ):
+        page.keyboard.press(key)
+        expect(name).to_have_text(re.compile(r"strip-\d+"))
+        expect(name).to_have_text(expected)
+    page.keyboard.press("Delete")
+    expect(name).to_have_text("strip-005.png")
+    assert len(rows(page)) == 5
+    page.locator("#clear").click()
+    expect(page.locator("#welcome")).to_be_visible()
+    assert rows(page) == []
+
+
+def test_new_strips_show_the_first_of_them(page: Page, strip: Path, tmp_path: Path) -> None:
+    choose(page, strip)
+    others = write_many(tmp_path, 3)
+    choose(page, *others)
+    expect(page.locator("#strip-name")).to_have_text("strip-000.png")
+
+
+def test_a_refused_file_opens_with_its_reason_and_is_tried_again(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    choose(page, tmp_path / "broken.png")
+    assert verdict(page) == (
+        "REFUSED: The file is not a picture that the service reads: JPEG, PNG, BMP, TIFF or WebP."
+    )
+    expect(page.locator("#detail")).to_contain_text("it may hold anything")
+    with page.expect_request("**/predict*"):
+        page.get_by_role("button", name="Try again").click()
+    answered(page, 1)
+    assert page.locator("#badge").inner_text().strip() == "REFUSED"
 
 
 def test_a_strip_that_was_not_inspected_is_not_called_clean(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "dark.png").write_bytes(png(NO_STEEL))
     (tmp_path / "steel.png").write_bytes(png(STEEL))
-    with real_server(write_watchful_model(tmp_path / "tiny" / "1" / "model.onnx")) as server:
-        page = browser.new_page()
-        page.goto(server.url)
+    with (
+        real_server(write_watchful_model(tmp_path / "tiny" / "1" / "model.onnx")) as server,
+        operator_page(browser, server.url) as page,
+    ):
         choose(page, tmp_path / "dark.png", tmp_path / "steel.png")
-        reason = "NOT INSPECTED: no steel in the picture: share of black columns 1, expected at most 0.9"
-        expect(page.locator("#verdict")).to_have_text(f"dark.png: {reason}")
+        assert verdict(page) == "NOT INSPECTED: The picture shows no steel. Look at the camera."
+        expect(page.locator("#detail")).to_contain_text("share of black columns 1, expected at most 0.9")
         expect(page.locator("#classes")).to_be_hidden()
-        lines = page.locator("#list button")
-        expect(lines.nth(0)).to_contain_text(reason)
-        expect(lines.nth(1)).to_contain_text("DEFECT: kind 3 100 %, 76,800 px")
-        lines.nth(1).click()
+        assert rows(page) == ["steel.png, DEFECT, kind 3 100%", "dark.png, NOT INSPECTED"]
+        page.keyboard.press("Home")
         expect(page.locator("#classes")).to_be_visible()
-        page.close()
 
 
-def test_a_strip_can_be_dropped(page: Page, strip: Path) -> None:
-    page.evaluate(
-        """data => {
-            const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], "dropped.png", { type: "image/png" }));
-            document.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
-        }""",
-        base64.b64encode(strip.read_bytes()).decode(),
-    )
-    page.locator("#verdict").filter(has_text="dropped.png: DEFECT: kind 1").wait_for()
+def test_a_probability_in_the_review_band_makes_the_strip_suspect(browser: Browser, tmp_path: Path) -> None:
+    metadata = graded_metadata(review_bands=[(0.3, 0.9)] * 4)
+    (tmp_path / "strip.png").write_bytes(png(STRIP))
+    with (
+        real_server(write_graded_model(tmp_path / "tiny" / "1" / "model.onnx", metadata)) as server,
+        operator_page(browser, server.url) as page,
+    ):
+        choose(page, tmp_path / "strip.png")
+        assert verdict(page) == (
+            "SUSPECT: kind 1 78%: from 30% to 90% the model cannot decide, look yourself"
+        )
 
 
-def test_the_page_is_small(browser: Browser, server: Server) -> None:
-    page = browser.new_page()
-    sizes: dict[str, int] = {}
-    page.on("response", lambda response: sizes.update({response.url: len(response.body())}))
-    page.goto(server.url)
-    page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
-    page.get_by_role("link", name="API").wait_for()  # its response is the last
-    page.close()
-    assert len(sizes) >= 5
-    assert sum(sizes.values()) <= 100_000
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_a_phone(
-    browser: Browser, server: Server, strip: Path, theme: Literal["light", "dark"]
+def test_the_verdicts_of_the_page_are_those_of_the_service(
+    page: Page, server: Server, tmp_path: Path
 ) -> None:
-    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=theme)
-    page.goto(server.url)
-    choose(page, strip)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.close()
-
-
-def test_a_key_is_asked_for_where_one_is_wanted(browser: Browser, tiny_model: Path, tmp_path: Path) -> None:
-    with real_server(tiny_model, api_key="sesame") as server:
-        page = browser.new_page()
-        page.goto(server.url)
-        page.get_by_text("API key missing or wrong").wait_for()
-        page.get_by_label("API key").fill("sesame")
-        page.get_by_label("API key").press("Tab")
-        page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
-        page.get_by_role("button", name="take an example").click()
-        page.locator("#verdict").filter(has_text="example.png").wait_for()
-        page.close()
-
-
-def test_it_does_not_point_to_an_api_page_that_is_off(browser: Browser, tiny_model: Path) -> None:
-    with real_server(tiny_model, docs="off") as server:
-        page = browser.new_page()
-        with page.expect_response(f"{server.url}/docs") as docs:
-            page.goto(server.url)
-        page.get_by_text("tiny 1, CPUExecutionProvider").wait_for()
-        assert docs.value.status == 404
-        expect(page.get_by_role("link", name="API")).to_be_hidden()
-        page.close()
+    """The rule exists twice."""
+    random = np.random.default_rng(0)
+    files = []
+    for number in range(12):
+        strip = np.zeros_like(STRIP)
+        for _ in range(int(random.integers(0, 4))):
+            top, left = int(random.integers(0, 200)), int(random.integers(0, 1500))
+            strip[top : top + int(random.integers(1, 50)), left : left + int(random.integers(1, 90))] = int(
+                random.integers(60, 255)
+            )
+        files.append(tmp_path / f"{number:02d}.png")
+        files[-1].write_bytes(png(strip))
+    choose(page, *files)
+    page.locator("#sort").select_option("name")
+    point = {"class_threshold": 0.5, "threshold": round(170 / 255, 4) - 0.0001, "min_area": 800}
+    page.keyboard.press("t")
+    slide(page, 1, 170)
+    slide(page, 2, 800)
+    page.locator("#list").focus()
+    shown = [name.split(", ")[1].lower() for name in rows(page)]
+    expected = [
+        httpx.post(f"{server.url}/predict", params=point, content=file.read_bytes()).json()["images"][0][
+            "verdict"
+        ]
+        for file in files
+    ]
+    assert shown == expected
+    assert len(set(expected)) == 3
+    assert (STRIP > 100).sum() == LARGE + SMALL

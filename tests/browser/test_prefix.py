@@ -59,10 +59,10 @@ def test_the_operators_page_and_its_link_work(browser: Browser, front: str, stri
     note_requests_elsewhere(page, front, elsewhere)
     page.goto(f"{front}/")
     page.locator("#files").set_input_files(strip)
-    expect(page.locator("#verdict")).to_contain_text("strip.png")
-    page.locator("#curl").click()
+    expect(page.locator("#badge")).to_have_text("DEFECT")
+    page.locator("#about-button").click()
     assert f"{front}/predict?" in page.locator("#command").inner_text()
-    page.locator("#api").click()
+    page.locator("#api a").click()
     page.get_by_text("Find defects", exact=True).wait_for()
     page.close()
     assert elsewhere == []

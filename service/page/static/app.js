@@ -1,246 +1,184 @@
-// The page: requests the probabilities of each strip once, and computes everything else here.
+// The page: joins the session with the panels. Each strip is asked for once; thresholds act here.
 
-import { COLOURS, drawBoxes, drawMaps, drawMasks } from "./draw.js";
-import { instancesOf, maskOf, readMaps, readPng, rleOf } from "./masks.js";
-import { inWords, judgeClasses } from "./verdict.js";
+import { ExportMenu } from "./exports/menu.js";
+import { factsOf } from "./exports/annotated.js";
+import { About } from "./panels/about.js";
+import { Classes } from "./panels/classes.js";
+import { Connection } from "./panels/connection.js";
+import { Defects } from "./panels/defects.js";
+import { listenToKeys } from "./panels/keyboard.js";
+import { List } from "./panels/list.js";
+import { Tools } from "./panels/tools.js";
+import { Tune } from "./panels/tune.js";
+import { VerdictPanel } from "./panels/verdict_panel.js";
+import { Welcome } from "./panels/welcome.js";
+import { defectsAt, layersOf } from "./picture/layers.js";
+import { Picture } from "./picture/picture.js";
+import { dropped, opened } from "./strips/files.js";
+import { Service } from "./strips/service.js";
+import { Session } from "./strips/session.js";
+import { t, useLanguage } from "./words/words.js";
 
+const REST_MS = 250, ARRANGE_MS = 100;
 const $ = (id) => document.getElementById(id);
-const context = $("picture").getContext("2d");
-const items = [];
-let shown = null;
-let model = null;
-let point = null; // the operating point that the sliders set
-const visible = [true, true, true, true];
 
-function say(text, bad = false) {
-  $("message").textContent = text;
-  $("message").classList.toggle("bad", bad);
+await useLanguage();
+const session = new Session(new Service());
+const picture = new Picture($("stage"));
+const list = new List($("side"), session);
+const verdictPanel = new VerdictPanel($("verdict"), $("announcer"), session);
+const classes = new Classes($("classes"), session, () => draw());
+const defectsPanel = new Defects($("defects"), session, (defect) => picture.zoomTo(defect));
+const tools = new Tools($("tools"), $("scales"), picture);
+const tune = new Tune($("tune-panel"), session);
+const welcome = new Welcome($("welcome"), session);
+const connection = new Connection($("connection"), $("reconnect"), $("key-form"), session);
+const exports = new ExportMenu($("export"), $("note"), session);
+new About($("about"), $("about-button"), session, () => showAll());
+
+/** Runs a function and notes how long it took; the last time stays readable under its name. */
+function measured(name, run) {
+  const start = performance.now();
+  run();
+  performance.clearMeasures(name);
+  performance.measure(name, { start });
 }
 
-async function ask(path, options = {}) {
-  const key = $("key").value;
-  const response = await fetch(path, { ...options, headers: { ...options.headers, ...(key && { "X-API-Key": key }) } });
-  if (response.ok) return response.json();
-  if (response.status === 401) $("key-row").hidden = false;
-  const problem = await response.json().catch(() => ({ title: `Status ${response.status}`, detail: "" }));
-  throw new Error(`${problem.title}: ${problem.detail}`);
+/** Runs a function once in the next frame, however often it is called. */
+function framed(run) {
+  let asked = 0;
+  return () => { asked ||= requestAnimationFrame(() => { asked = 0; run(); }); };
 }
 
-async function loadModel() {
-  if (model) return;
-  const answer = await ask("model");
-  model = answer;
-  $("model").textContent = `${model.name} ${model.version}, ${model.provider}`;
-  $("profile").replaceChildren(...model.profiles.map((one) => new Option(one.name, one.name)));
-  takeProfile();
-  $("classes").replaceChildren(...model.classes.map(classPanel));
+/** Runs a function when its calls rest. */
+function rested(run, after) {
+  let later = 0;
+  return () => { clearTimeout(later); later = setTimeout(run, after); };
 }
 
-function takeProfile() {
-  const { class_threshold, threshold, min_area } = model.profiles.find((one) => one.name === $("profile").value);
-  point = { class_threshold, threshold: [...threshold], min_area: [...min_area] };
+/** Runs a function at most once in a while. */
+function throttled(run, every) {
+  let later = 0;
+  return () => { later ||= setTimeout(() => { later = 0; run(); }, every); };
 }
 
-function classPanel({ id, name }, index) {
-  const panel = document.createElement("div");
-  panel.className = "class";
-  panel.style.setProperty("--colour", `rgb(${COLOURS[index].join(",")})`);
-  panel.innerHTML = `
-    <label><input type="checkbox" checked> <span></span></label><p class="found"></p>
-    <label class="slider">threshold <input type="range" class="threshold" min="0" max="1" step="0.0001"><output></output></label>
-    <label class="slider">fewest pixels <input type="range" class="area" min="0" max="6000" step="50"><output></output></label>`;
-  panel.querySelector("span").textContent = `${id} ${name}`;
-  panel.querySelector("[type=checkbox]").addEventListener("change", (event) => {
-    visible[index] = event.target.checked;
-    show();
-  });
-  // Squared: thresholds of rare classes are near 0.
-  panel.querySelector(".threshold").addEventListener("input", (event) => {
-    point.threshold[index] = Number((event.target.value ** 2).toFixed(4));
-    show();
-  });
-  panel.querySelector(".area").addEventListener("input", (event) => {
-    point.min_area[index] = Number(event.target.value);
-    show();
-  });
-  return panel;
+/** Draws the strip that is shown at the thresholds in use, with its verdict and defects. */
+function draw() {
+  const strip = session.shown;
+  if (!strip) return;
+  const verdict = session.verdict(strip), pixels = session.shelf.peek(strip);
+  const position = { at: list.order.indexOf(strip) + 1, n: list.order.length };
+  classes.show(verdict);
+  tune.show(verdict);
+  if (!verdict || !pixels) return verdictPanel.show(null, position);
+  const layers = layersOf(verdict, pixels), defects = defectsAt(layers, pixels, session.mm);
+  const seen = ({ index }) => !classes.hidden.has(index);
+  picture.draw(layers.filter(seen), defects.filter(seen));
+  verdictPanel.show(defects, position);
+  defectsPanel.show(defects.filter(seen));
+  tools.showScale(layers.filter(seen), session.point);
+  $("facts-printed").textContent = factsOf(strip, session.point);
 }
 
-/** What one strip shows at the thresholds that the sliders have; nothing if it was not inspected. */
-function judge(item) {
-  if (!item.maps) return [];
-  return item.image.classes.map((found, index) => {
-    const { mask, area } = maskOf(item.maps[index], point.threshold[index]);
-    const present = found.probability >= point.class_threshold[index] && area >= Math.max(1, point.min_area[index]);
-    return { ...found, present, area: present ? area : 0, mask, map: item.maps[index], colour: COLOURS[index] };
-  });
-}
-
-function verdictOf(item, classes) {
-  if (!item.maps) return { name: item.image.verdict, reason: item.image.reason };
-  return judgeClasses(classes, point, model.review_bands);
-}
-
-function show() {
-  if (!shown) return;
-  const started = performance.now();
-  const classes = judge(shown);
-  const drawn = classes.filter((one, index) => visible[index]);
-  const masks = drawn.filter((one) => one.present);
-  if ($("view").value === "map") drawMaps(context, shown.grey, drawn);
-  else drawMasks(context, shown.grey, masks);
-  const verdict = verdictOf(shown, classes);
-  $("verdict").textContent = `${shown.name}: ${inWords(verdict)}`;
-  $("verdict").className = verdict.name;
-  $("classes").hidden = !shown.maps;
-  classes.forEach(showClass);
-  $("result").dataset.redraw = (performance.now() - started).toFixed(1);
-  clearTimeout(show.later); // the table may wait until the slider rests, boxes may not
-  const list = () => showInstances(masks);
-  if ($("boxes").checked) list();
-  else show.later = setTimeout(list, 100);
-  item(shown);
-}
-
-function showClass(found, index) {
-  const panel = $("classes").children[index];
-  panel.classList.toggle("absent", !found.present);
-  panel.querySelector(".found").textContent =
-    `${(100 * found.probability).toFixed(1)} %, ${found.present ? `${found.area} pixels` : "not present"}`;
-  const [threshold, area] = panel.querySelectorAll("[type=range]");
-  threshold.value = Math.sqrt(point.threshold[index]);
-  threshold.nextElementSibling.textContent = point.threshold[index].toFixed(3);
-  area.value = point.min_area[index];
-  area.nextElementSibling.textContent = point.min_area[index];
-}
-
-function showInstances(masks) {
-  const found = masks.flatMap((one) =>
-    instancesOf(one.mask, one.map).map((instance) => ({ ...instance, class_id: one.class_id, colour: one.colour, name: one.name })));
-  $("count").textContent = `${found.length} connected defects`;
-  $("instances").tBodies[0].replaceChildren(...found.slice(0, 200).map((one) => {
-    const row = document.createElement("tr");
-    for (const value of [`${one.class_id} ${one.name}`, one.score.toFixed(2), ...one.bbox, one.area]) row.insertCell().textContent = value;
-    return row;
-  }));
-  if ($("boxes").checked) drawBoxes(context, found);
-}
-
-/** The line of a strip in the list of files. */
-function item(one) {
-  if (!one.line) {
-    one.line = document.createElement("li");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.append(document.createElement("span"), document.createElement("span"));
-    button.addEventListener("click", () => select(one));
-    one.line.append(button);
-    $("list").append(one.line);
+/** Shows another strip, or the welcome if there is none. */
+async function show() {
+  const strip = session.shown;
+  document.body.classList.toggle("empty", !strip);
+  exports.show();
+  list.mark(true);
+  if (!strip) return;
+  const answered = strip.state === "answered";
+  let pixels = answered ? session.shelf.peek(strip) : null;
+  if (!pixels) picture.show(null);
+  draw();
+  if (!answered) return defectsPanel.show([]);
+  try {
+    pixels ??= await session.shelf.pixels(strip);
+  } catch {
+    if (session.shown === strip) $("note").textContent = t("refusal_gone");
+    return;
   }
-  const button = one.line.firstChild, [name, state] = button.children;
-  const verdict = one.image && !one.error ? verdictOf(one, judge(one)) : null;
-  name.textContent = one.name;
-  state.textContent = one.error ?? (verdict ? inWords(verdict) : "…");
-  state.className = one.error ? "bad" : verdict?.name ?? "";
-  button.setAttribute("aria-current", String(one === shown));
-  button.disabled = !verdict;
-  $("others").hidden = items.length < 2;
+  if (session.shown !== strip) return;
+  picture.show(pixels);
+  draw();
+  $("defects").hidden = $("tools").hidden = false;
 }
 
-function select(one) {
-  const before = shown;
-  shown = one;
-  if (before) item(before);
-  $("result").hidden = false;
-  const { decode, queue, inference, postprocess, total } = one.timing;
-  $("timing").textContent = `${total} ms in the service: decode ${decode}, queue ${queue}, inference ${inference}, postprocess ${postprocess}`;
-  $("command").hidden = true;
+function showAll() {
+  if (session.model) { classes.make(); tune.make(); welcome.make(); }
+  connection.show();
+  tools.show();
+  list.arrange();
   show();
 }
 
-async function take(files) {
-  const added = [...files].map((file) => ({ file, name: file.name }));
-  items.push(...added);
-  added.forEach(item);
-  try {
-    await loadModel();
-  } catch (error) {
-    added.forEach((one) => { one.error = error.message; item(one); });
-    return say(error.message, true);
-  }
-  for (const [number, one] of added.entries()) {
-    say(added.length > 1 ? `${number + 1} of ${added.length}: ${one.name}` : `${one.name} …`);
-    try {
-      await answer(one);
-      if (!shown || added.length === 1) select(one);
-      say("");
-    } catch (error) {
-      one.error = error.message;
-      say(`${one.name}: ${error.message}`, true);
-    }
-    item(one);
-  }
-  const refused = added.filter((one) => one.error);
-  if (refused.length) say(`${refused[0].name}: ${refused[0].error}`, true);
-}
-
-async function answer(one) {
-  const body = new FormData();
-  body.append("file", one.file);
-  const query = new URLSearchParams({ profile: $("profile").value, mask_format: "none", maps: "true", strip: "true" });
-  const response = await ask(`predict?${query}`, { method: "POST", body });
-  const [image] = response.images;
-  one.timing = response.timing_ms;
-  one.maps = image.maps && await readMaps(image.maps, image.classes.length);
-  // Not the file: a browser turns it by its EXIF data, shows 12 bits black and no TIFF.
-  one.grey = await readPng(image.strip, 1);
-  one.image = image;
-}
-
-function save(name, blob) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-}
-
-function stem() {
-  return shown.name.replace(/\.[^.]*$/, "");
-}
-
-$("files").addEventListener("change", (event) => { take(event.target.files); event.target.value = ""; });
-$("example").addEventListener("click", async () => {
-  const blob = await (await fetch("page/example.png")).blob();
-  take([new File([blob], "example.png", { type: "image/png" })]);
+const arrange = throttled(() => { measured("arrange", () => list.arrange()); exports.show(); draw(); }, ARRANGE_MS);
+const rest = rested(() => { list.arrange(); draw(); }, REST_MS);
+const move = framed(() => {
+  measured("redraw", draw);
+  measured("rows", () => list.update());
 });
+
+session.addEventListener("model", () => { classes.make(); tune.make(); welcome.make(); arrange(); });
+session.addEventListener("point", () => { move(); rest(); });
+session.addEventListener("strips", () => { list.arrange(); exports.show(); });
+session.addEventListener("shown", show);
+session.addEventListener("strip", ({ detail }) => {
+  arrange();
+  connection.show();
+  if (detail === session.shown) show();
+});
+
+/** Takes files that were dropped or chosen. */
+async function take(found) {
+  const { files, skipped } = await found;
+  $("note").textContent = skipped ? t("skipped", { n: skipped }) : "";
+  session.add(files);
+}
+
+for (const id of ["files", "folder"]) {
+  $(id).addEventListener("change", (event) => { take(opened([...event.target.files])); event.target.value = ""; });
+}
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
     event.preventDefault();
-    $("drop").classList.toggle("over", name === "dragover");
-    if (name === "drop" && event.dataTransfer.files.length) take(event.dataTransfer.files);
+    document.body.classList.toggle("over", name === "dragover");
+    if (name === "drop" && event.dataTransfer.items.length) take(dropped(event.dataTransfer));
   });
 }
-for (const id of ["view", "boxes"]) $(id).addEventListener("change", show);
-$("profile").addEventListener("change", () => { takeProfile(); show(); items.filter((one) => one.image).forEach(item); });
-$("reset").addEventListener("click", () => { takeProfile(); show(); });
-$("key").value = sessionStorage.getItem("key") ?? "";
-$("key").addEventListener("change", () => { sessionStorage.setItem("key", $("key").value); loadModel().then(() => say(""), (error) => say(error.message, true)); });
-$("save-picture").addEventListener("click", () => $("picture").toBlob((blob) => save(`${stem()}-defects.png`, blob)));
-$("save-masks").addEventListener("click", () => {
-  const classes = judge(shown).map(({ class_id, name, present, probability, area, mask }) =>
-    ({ class_id, name, present, probability, area, rle: present ? rleOf(mask) : "" }));
-  save(`${stem()}.json`, new Blob([JSON.stringify({ filename: shown.name, verdict: verdictOf(shown, judge(shown)).name, threshold: point.threshold, min_area: point.min_area, classes }, null, 1)]));
+
+function mode(name) {
+  $(name).checked = true;
+  document.body.classList.toggle("tuning", name === "tune");
+}
+
+function step(by) {
+  const next = list.neighbour(by);
+  if (next) session.show(next);
+}
+
+function remove() {
+  const { shown } = session;
+  if (!shown) return;
+  const next = list.neighbour(1) ?? list.neighbour(-1);
+  session.remove(shown);
+  session.show(next && next !== shown ? next : session.strips[0] ?? null);
+}
+
+for (const name of ["review", "tune"]) $(name).addEventListener("change", () => mode(name));
+$("previous").addEventListener("click", () => step(-1));
+$("next").addEventListener("click", () => step(1));
+$("remove").addEventListener("click", remove);
+$("clear").addEventListener("click", () => session.clear());
+$("side-toggle").addEventListener("click", () => {
+  const open = document.body.classList.toggle("side-open");
+  $("side-toggle").setAttribute("aria-expanded", open);
 });
-$("curl").addEventListener("click", async () => {
-  const query = new URLSearchParams({ profile: $("profile").value, threshold: point.threshold.join(","), min_area: point.min_area.join(",") });
-  const address = new URL(`predict?${decodeURIComponent(query)}`, location.href);
-  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-  const key = $("key").value ? " -H 'X-API-Key: …'" : "";
-  $("command").textContent = `curl -F ${quoted(`file=@${shown.name}`)}${key} ${quoted(address.href)}`;
-  $("command").hidden = false;
-  await navigator.clipboard?.writeText($("command").textContent).catch(() => {});
-});
-loadModel().catch((error) => say(error.message, true));
-// Hide the link if /docs is off or needs a key: a link cannot carry one.
-fetch("docs").then((response) => { $("api").hidden = !response.ok; });
+listenToKeys({
+  move: step, remove, mode, search: () => $("search").focus(),
+  first: () => list.order[0] && session.show(list.order[0]), last: () => list.order.length && session.show(list.order.at(-1)),
+}, tools);
+addEventListener("beforeprint", () => picture.act("fit"));
+
+showAll();
+session.loadModel().catch(() => {});

@@ -1,0 +1,73 @@
+// Requests to the service: /model and /predict like any caller, the key, and whether the service is there.
+
+const CHECK_MS = 30_000, CHECK_GONE_MS = 3_000;
+
+/** Why a request failed: `kind` chooses the words, `detail` is the service's own sentence. */
+export class Refusal extends Error {
+  constructor(kind, detail = "", wait = 0) {
+    super(detail || kind);
+    Object.assign(this, { kind, detail, wait });
+  }
+
+  /** Whether the same request may succeed later without a change. */
+  get transient() {
+    return ["gone", "busy", "key"].includes(this.kind);
+  }
+}
+
+const KINDS = { 401: "key", 408: "busy", 413: "large", 415: "type", 422: "picture", 429: "busy", 503: "busy", 504: "busy" };
+
+export class Service extends EventTarget {
+  connected = true;
+  #timer = 0;
+
+  get key() {
+    return sessionStorage.getItem("key") ?? "";
+  }
+
+  set key(key) {
+    sessionStorage.setItem("key", key);
+  }
+
+  model() {
+    return this.#ask("model");
+  }
+
+  /** Answer for one file with probability maps and the pixels that the model gets. */
+  predict(name, blob, query) {
+    const body = new FormData();
+    body.append("file", blob, name);
+    const wanted = new URLSearchParams({ ...query, mask_format: "none", maps: "true", strip: "true" });
+    return this.#ask(`predict?${wanted}`, { method: "POST", body });
+  }
+
+  async #ask(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(path, { ...options, headers: this.key ? { "X-API-Key": this.key } : {} });
+      this.#note(true);
+      if (response.ok) return await response.json();
+    } catch {
+      this.#note(false);
+      throw new Refusal("gone");
+    }
+    if (response.status === 401) this.dispatchEvent(new Event("key"));
+    const problem = await response.json().catch(() => ({}));
+    const wait = Number(response.headers.get("Retry-After")) || 1;
+    throw new Refusal(KINDS[response.status] ?? "other", problem.detail ?? `${response.status}`, wait);
+  }
+
+  #note(connected) {
+    if (connected !== this.connected) {
+      this.connected = connected;
+      this.dispatchEvent(new Event("connection"));
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.check(), connected ? CHECK_MS : CHECK_GONE_MS);
+  }
+
+  /** Finds out whether the service answers at all. */
+  async check() {
+    await fetch("health/live").then(() => this.#note(true), () => this.#note(false));
+  }
+}
