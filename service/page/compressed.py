@@ -4,11 +4,16 @@ import gzip
 from pathlib import Path
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
-_OK = 200
+_MEDIA_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".json": "application/json",
+}
 
 
 class CompressedFiles:
@@ -28,15 +33,20 @@ class CompressedFiles:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        headers = Headers(scope=scope)
         name = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
+        answer = self.response(name, Request(scope), {}) or self._files
+        await answer(scope, receive, send)
+
+    def response(self, name: str, request: Request, headers: dict[str, str]) -> Response | None:
+        """Return a file in gzip with these headers; None where it is not text, or not asked for so."""
         found = self._compressed.get(name)
-        if found is None or scope["method"] != "GET" or "range" in headers or not _takes_gzip(headers):
-            await self._files(scope, receive, send)
-            return
+        if found is None or request.method != "GET" or "range" in request.headers:
+            return None
+        if not _takes_gzip(request.headers):
+            return None
         content, media_type = found
-        response = Response(content, _OK, {"content-encoding": "gzip", "vary": "accept-encoding"}, media_type)
-        await response(scope, receive, send)
+        coded = {**headers, "content-encoding": "gzip", "vary": "accept-encoding"}
+        return Response(content, headers=coded, media_type=media_type)
 
 
 def _takes_gzip(headers: Headers) -> bool:

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from starlette.responses import Response
 
-from service.http.files import RangedFile, RangedFiles, ranged_file
+from service.http.files import RangedFiles, ranged_file
 from service.page.compressed import CompressedFiles
 
 PAGE_PATHS = ("/", "/page/")
@@ -20,8 +21,11 @@ _POLICY = (
 def add_operator_page(app: FastAPI) -> None:
     """Add ``/`` and the files that it loads."""
 
-    async def page() -> RangedFile:
-        return ranged_file(_FOLDER / "index.html", {"Content-Security-Policy": _POLICY})
+    async def page(request: Request) -> Response:
+        headers = {"Content-Security-Policy": _POLICY}
+        small = compressed.response("index.html", request, headers)
+        return small or ranged_file(_FOLDER / "index.html", headers)
 
+    compressed = CompressedFiles(RangedFiles(directory=_FOLDER), _FOLDER)
     app.add_api_route("/", page, include_in_schema=False)
-    app.mount("/page", CompressedFiles(RangedFiles(directory=_FOLDER), _FOLDER), name="page")
+    app.mount("/page", compressed, name="page")

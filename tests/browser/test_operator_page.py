@@ -77,7 +77,7 @@ def test_review_has_no_slider_and_tune_flags_and_marks_what_changed(page: Page, 
     assert page.locator("input[type=range]:visible").count() == 0
     expect(page.locator("#classes .class").first).to_contain_text("present from 50%")
     page.get_by_text("Tune", exact=True).click()
-    assert page.locator("#fields input[type=range]:visible").count() == 12
+    expect(page.locator("#fields input[type=range]:visible")).to_have_count(12)
     assert page.locator("#fields .mark:visible").count() == 12
     assert page.locator("#fields .changed").count() == 0
     box = page.get_by_role("spinbutton", name="Pixel marked from, kind 1")

@@ -1,15 +1,12 @@
 // The page: joins the session with the panels. Each strip is asked for once; thresholds act here.
 
 import { ExportMenu } from "./exports/menu.js";
-import { factsOf } from "./exports/annotated.js";
-import { About } from "./panels/about.js";
 import { Classes } from "./panels/classes.js";
 import { Connection } from "./panels/connection.js";
 import { Defects } from "./panels/defects.js";
 import { listenToKeys } from "./panels/keyboard.js";
 import { List } from "./panels/list.js";
 import { Tools } from "./panels/tools.js";
-import { Tune } from "./panels/tune.js";
 import { VerdictPanel } from "./panels/verdict_panel.js";
 import { Welcome } from "./panels/welcome.js";
 import { defectsAt, layersOf } from "./picture/layers.js";
@@ -17,6 +14,7 @@ import { Picture } from "./picture/picture.js";
 import { dropped, opened } from "./strips/files.js";
 import { Service } from "./strips/service.js";
 import { Session } from "./strips/session.js";
+import { factsOf } from "./words/reasons.js";
 import { t, useLanguage } from "./words/words.js";
 
 const REST_MS = 250, ARRANGE_MS = 100;
@@ -30,11 +28,11 @@ const verdictPanel = new VerdictPanel($("verdict"), $("announcer"), session);
 const classes = new Classes($("classes"), session, () => draw());
 const defectsPanel = new Defects($("defects"), session, (defect) => picture.zoomTo(defect));
 const tools = new Tools($("tools"), $("scales"), picture);
-const tune = new Tune($("tune-panel"), session);
+let tune = null; // loaded when it is needed, as About is
+let about = null;
 const welcome = new Welcome($("welcome"), session);
 const connection = new Connection($("connection"), $("reconnect"), $("key-form"), session);
 const exports = new ExportMenu($("export"), $("note"), session);
-new About($("about"), $("about-button"), session, () => showAll());
 
 /** Runs a function and notes how long it took; the last time stays readable under its name. */
 function measured(name, run) {
@@ -69,7 +67,7 @@ function draw() {
   const verdict = session.verdict(strip), pixels = session.shelf.peek(strip);
   const position = { at: list.order.indexOf(strip) + 1, n: list.order.length };
   classes.show(verdict);
-  tune.show(verdict);
+  tune?.show(verdict);
   if (!verdict || !pixels) return verdictPanel.show(null, position);
   const layers = layersOf(verdict, pixels), defects = defectsAt(layers, pixels, session.mm);
   const seen = ({ index }) => !classes.hidden.has(index);
@@ -101,11 +99,10 @@ async function show() {
   if (session.shown !== strip) return;
   picture.show(pixels);
   draw();
-  $("defects").hidden = $("tools").hidden = false;
 }
 
 function showAll() {
-  if (session.model) { classes.make(); tune.make(); welcome.make(); }
+  if (session.model) { classes.make(); tune?.make(); welcome.make(); }
   connection.show();
   tools.show();
   list.arrange();
@@ -119,7 +116,7 @@ const move = framed(() => {
   measured("rows", () => list.update());
 });
 
-session.addEventListener("model", () => { classes.make(); tune.make(); welcome.make(); arrange(); });
+session.addEventListener("model", () => { classes.make(); tune?.make(); welcome.make(); arrange(); });
 session.addEventListener("point", () => { move(); rest(); });
 session.addEventListener("strips", () => { list.arrange(); exports.show(); });
 session.addEventListener("shown", show);
@@ -147,9 +144,14 @@ for (const name of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-function mode(name) {
+async function mode(name) {
   $(name).checked = true;
   document.body.classList.toggle("tuning", name === "tune");
+  if (tune || name !== "tune") return;
+  const { Tune } = await import("./panels/tune.js");
+  tune ??= new Tune($("tune-panel"), session);
+  if (session.model) tune.make();
+  draw();
 }
 
 function step(by) {
@@ -165,6 +167,11 @@ function remove() {
   session.show(next && next !== shown ? next : session.strips[0] ?? null);
 }
 
+$("about-button").addEventListener("click", async () => {
+  const { About } = await import("./panels/about.js");
+  about ??= new About($("about"), session, showAll);
+  about.open();
+});
 for (const name of ["review", "tune"]) $(name).addEventListener("change", () => mode(name));
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));

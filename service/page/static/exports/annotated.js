@@ -3,8 +3,8 @@
 import { drawMasks, greyOf } from "../picture/draw.js";
 import { drawBox } from "../picture/marks.js";
 import { css } from "../rules/colours.js";
-import { area } from "../words/reasons.js";
-import { percent, t, time } from "../words/words.js";
+import { area, factsOf } from "../words/reasons.js";
+import { percent, t } from "../words/words.js";
 
 const LINE = 24, MARGIN = 16, LEAST_WIDTH = 1000, FONT = "16px system-ui, sans-serif";
 const TONES = { defect: "#b3261e", suspect: "#8a5300", ok: "#17663a", not_inspected: "#5b3e8f" };
@@ -53,10 +53,4 @@ function drawFrame(context, pixels, verdict, top) {
   const layers = pixels.maps ? verdict.classes.filter((one) => one.present).map((one) => ({ ...one, map: pixels.maps[one.index] })) : [];
   drawMasks(new Uint32Array(picture.data.buffer), greyOf(pixels, 1), width, height, layers, 0.3);
   context.putImageData(picture, MARGIN, top);
-}
-
-/** Model, profile and time in a line. */
-export function factsOf(strip, point) {
-  const model = `${strip.model.name} ${strip.model.version}`;
-  return t("printed", { model, profile: point.profile.name, changed: point.changed ? t("printed_changed") : "", time: time(strip.answered) });
 }

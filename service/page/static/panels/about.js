@@ -1,14 +1,13 @@
 // What only some need: model, engine, command, size of a pixel, language, keys.
 
 import { currentLanguage, LANGUAGES, t, useLanguage } from "../words/words.js";
-import { element } from "./icon.js";
+import { element } from "./elements.js";
 
 export class About {
   /** `changed` is called when the language changed. */
-  constructor(dialog, button, session, changed) {
+  constructor(dialog, session, changed) {
     Object.assign(this, { dialog, session });
     for (const id of ["facts", "language", "mm-width", "mm-height", "command", "api"]) this[id] = dialog.querySelector(`#${id}`);
-    button.addEventListener("click", () => { this.#show(); dialog.showModal(); });
     this.language.replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => new Option(name, code)));
     this.language.addEventListener("change", async () => { await useLanguage(this.language.value); this.#show(); changed(); });
     for (const id of ["mm-width", "mm-height"]) this[id].addEventListener("change", () => this.#setSize());
@@ -19,6 +18,11 @@ export class About {
     });
     // A link cannot carry a key, so it is hidden where the page of the API is off or needs one.
     fetch("docs", { method: "HEAD" }).then((response) => { this.api.hidden = !response.ok; }, () => {});
+  }
+
+  open() {
+    this.#show();
+    this.dialog.showModal();
   }
 
   #setSize() {

@@ -3,8 +3,7 @@
 import { css } from "../rules/colours.js";
 import { area } from "../words/reasons.js";
 import { percent, t } from "../words/words.js";
-import { element } from "./icon.js";
-import { roving } from "./roving.js";
+import { element, roving } from "./elements.js";
 
 export class Classes {
   /** `changed` is called when a mask is switched. */

@@ -3,7 +3,7 @@
 import { css } from "../rules/colours.js";
 import { area, size } from "../words/reasons.js";
 import { number, percent, t } from "../words/words.js";
-import { roving } from "./roving.js";
+import { roving } from "./elements.js";
 
 const MOST = 100;
 

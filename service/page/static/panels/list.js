@@ -3,7 +3,7 @@
 import { css } from "../rules/colours.js";
 import { drawThumbnail } from "../strips/thumbnail.js";
 import { percent, t } from "../words/words.js";
-import { element, icon } from "./icon.js";
+import { element, icon } from "./elements.js";
 
 const CHIPS = 2;
 const FILTERS = ["all", "defect", "suspect", "not_inspected", "ok"];

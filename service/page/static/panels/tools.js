@@ -2,8 +2,7 @@
 
 import { css } from "../rules/colours.js";
 import { percent, t } from "../words/words.js";
-import { element } from "./icon.js";
-import { roving } from "./roving.js";
+import { element, roving } from "./elements.js";
 
 const CONTRASTS = [1, 1.5, 2.5, 4], OPACITIES = [0.3, 0.6, 1, 0];
 

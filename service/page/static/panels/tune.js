@@ -4,7 +4,7 @@ import { download } from "../exports/download.js";
 import { css } from "../rules/colours.js";
 import { FIELDS } from "../rules/operating_point.js";
 import { number, percent, t } from "../words/words.js";
-import { element } from "./icon.js";
+import { element } from "./elements.js";
 
 const DIGITS = 1e4;
 const share = {

@@ -3,7 +3,7 @@
 import { css } from "../rules/colours.js";
 import { reasonsOf, refusalOf } from "../words/reasons.js";
 import { t } from "../words/words.js";
-import { element, icon } from "./icon.js";
+import { element, icon } from "./elements.js";
 
 const ANNOUNCE_MS = 600;
 

@@ -2,7 +2,7 @@
 
 import { css } from "../rules/colours.js";
 import { t } from "../words/words.js";
-import { element } from "./icon.js";
+import { element } from "./elements.js";
 
 const FOLDER = "page/examples/";
 

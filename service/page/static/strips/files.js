@@ -1,7 +1,5 @@
 // What a person drops or chooses, as a flat list of files: folders and zip archives are opened.
 
-import { entriesOf } from "./unzip.js";
-
 const PICTURE = /\.(jpe?g|jfif|png|bmp|dib|tiff?|webp)$/i;
 const HIDDEN = /(^|\/)(\.|__MACOSX\/)/;
 
@@ -35,6 +33,7 @@ export async function opened(files) {
     const path = file.path ?? file.webkitRelativePath;
     if (/\.zip$/i.test(file.name)) {
       try {
+        const { entriesOf } = await import("./unzip.js");
         for (const { name, open } of await entriesOf(file)) take(name, open, false);
       } catch (refusal) {
         take(file.name, () => Promise.reject(refusal), true);

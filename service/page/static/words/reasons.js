@@ -1,6 +1,6 @@
 // Verdicts, their reasons and refusals in words.
 
-import { has, number, t } from "./words.js";
+import { has, number, t, time } from "./words.js";
 
 /** Area of pixels, in square millimetres where the size of a pixel is known. */
 export const area = (pixels, mm) => (mm ? `${number(pixels * mm[0] * mm[1])} mm²` : `${number(pixels)} px`);
@@ -31,3 +31,9 @@ export function reasonsOf(strip, verdict, defects, mm) {
 
 /** What went wrong and what helps, in words. */
 export const refusalOf = ({ kind }) => t(`refusal_${kind}`);
+
+/** Model, profile and time in a line. */
+export function factsOf(strip, point) {
+  const model = `${strip.model.name} ${strip.model.version}`;
+  return t("printed", { model, profile: point.profile.name, changed: point.changed ? t("printed_changed") : "", time: time(strip.answered) });
+}

@@ -1,6 +1,6 @@
 // The page's words: one file a language, chosen by the browser's or the person's language.
 
-const LANGUAGES = { en: "English", de: "Deutsch", es: "Español" };
+const LANGUAGES = { en: "English", de: "Deutsch" };
 const STORED = "language";
 
 let language = "en";

@@ -1,4 +1,23 @@
-// One tab stop for a group of controls; arrow keys move within it.
+// Parts of panels: icons, elements, and one tab stop for a group of controls.
+
+/** The icon of a verdict, hidden from screen readers: words stand beside it. */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.setAttribute("class", `icon ${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.append(use);
+  return svg;
+}
+
+/** An element with a class and text. */
+export function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
 
 /** Makes the elements of `selector` in a group one tab stop. Call the result when they change. */
 export function roving(group, selector, keys = ["ArrowLeft", "ArrowRight"]) {
