@@ -14,7 +14,7 @@ from service.geometry import Strip
 FOLDER = Path(__file__).parents[1] / "service" / "page" / "static" / "examples"
 CLASSES = {1: "pitting", 2: "vertical line", 3: "scratch", 4: "patch"}
 STRIPS: tuple[tuple[str, tuple[int, ...], int], ...] = (
-    ("drawn-pitting.jpg", (1,), 103),
+    ("drawn-pitting.jpg", (1,), 100),
     ("drawn-vertical-line.jpg", (2,), 103),
     ("drawn-scratch.jpg", (3,), 101),
     ("drawn-patch.jpg", (4,), 102),

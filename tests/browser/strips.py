@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from service.geometry import HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 from tests.support.images import png
 
+HEIGHT, WIDTH = 256, 1600
+"""Of a tile of the graded model."""
 STRIP = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
 """Two bright rectangles on black: 200 of 255, and 150."""
 STRIP[20:50, 100:200] = 200

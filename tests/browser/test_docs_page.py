@@ -53,7 +53,7 @@ def test_an_overlay_is_shown_on_the_page(page: Page, tmp_path: Path) -> None:
     page.locator(".live-responses-table img").wait_for()
 
 
-@pytest.mark.parametrize("choice", ["the same for every class", "one per class"])
+@pytest.mark.parametrize("choice", ["the same for every class", "one per class, for a model of four"])
 def test_the_examples_of_a_parameter_can_be_tried(page: Page, tmp_path: Path, choice: str) -> None:
     (tmp_path / "strip.png").write_bytes(png(block_strip(c2=(5, 6, 7, 8))))
     page.get_by_text("Find defects", exact=True).click()

@@ -60,7 +60,7 @@ def test_a_service_that_is_gone_is_noticed_and_strips_wait_for_it(
         )
         assert "fetch" not in page.locator("body").inner_text().lower()
     with real_server(graded_model, port=port):
-        page.locator("#reconnect").click()
+        page.locator("#reconnect").dispatch_event("click")  # the page may have tried by itself already
         answered(page, 1)
         assert verdict(page).startswith("DEFECT")
         expect(page.locator("#connection")).to_have_text("connected")

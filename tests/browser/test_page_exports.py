@@ -11,10 +11,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
 from tests.browser.conftest import choose, slide
-from tests.browser.strips import LARGE, SMALL, STRIP
+from tests.browser.strips import HEIGHT, LARGE, SMALL, STRIP, WIDTH
 from tests.support.images import png
 
 

@@ -8,7 +8,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from service.geometry import HEIGHT, WIDTH
 from service.masks import rle
 from service.model.metadata import HealthLimits, ModelMetadata, ReviewBands
 from tests.support.images import png
@@ -39,7 +38,7 @@ def graded_metadata(
 ) -> ModelMetadata:
     """Return the metadata of the graded model."""
     metadata = tiny_metadata()
-    golden = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    golden = np.zeros((metadata.height, metadata.width), dtype=np.uint8)
     golden[5:9, 3:6] = 255
     bands: ReviewBands | None = tuple(review_bands) if review_bands else None
     return metadata.model_copy(

@@ -5,7 +5,7 @@ import { drawThumbnail } from "../strips/thumbnail.js";
 import { percent, t } from "../words/words.js";
 import { element, icon } from "./elements.js";
 
-const CHIPS = 2;
+const CHIPS = 5; // the first with its name, the others by colour
 const FILTERS = ["all", "defect", "suspect", "not_inspected", "ok"];
 
 export class List {
@@ -123,8 +123,8 @@ export class List {
     const [mark, , chips] = row.children;
     mark.replaceWith(icon(name === "sent" ? "waiting" : name));
     row.className = `row ${name}`;
-    chips.replaceChildren(...reasons.slice(0, CHIPS).map((found) => {
-      const chip = element("span", "chip", `${found.name} ${percent(found.probability)}`);
+    chips.replaceChildren(...reasons.slice(0, CHIPS).map((found, at) => {
+      const chip = element("span", at ? "chip bare" : "chip", at ? "" : `${found.name} ${percent(found.probability)}`);
       chip.style.setProperty("--colour", css(found.index));
       return chip;
     }), ...(reasons.length > CHIPS ? [element("span", "chip", t("more", { n: reasons.length - CHIPS }))] : []));

@@ -26,7 +26,8 @@ export function judge(strip, point, bands) {
   const likeliest = Math.max(...classes.map((found) => found.probability));
   const area = defects.reduce((sum, found) => sum + found.area, 0);
   if (defects.length) return { name: "defect", classes, reasons: defects, severity: area / size };
-  const name = image.health?.fault ? "not_inspected" : reasons.length ? "suspect" : "ok";
+  const unseen = image.health?.fault && !classes.some((found) => found.present);
+  const name = unseen ? "not_inspected" : reasons.length ? "suspect" : "ok";
   return { name, classes, reasons, severity: likeliest };
 }
 

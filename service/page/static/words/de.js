@@ -2,7 +2,7 @@ export default {
   title: "Fehler auf Stahlband",
   mode: "Ansicht", review: "Prüfen", tune: "Einstellen",
   add: "Streifen wählen", add_folder: "Ordner wählen", clear: "Alle entfernen", strips_label: "Streifen",
-  search: "Suchen", sort: "Sortiert nach", sort_severity: "Schwere", sort_name: "Name", sort_order: "Eingang",
+  search: "Suchen", sort: "Ordnung", sort_severity: "schlimmster zuerst", sort_name: "nach Namen", sort_order: "wie gekommen",
   all: "Alle", filter: "Zeigen",
   ok: "OK", defect: "FEHLER", suspect: "VERDACHT", not_inspected: "NICHT GEPRÜFT", refused: "ABGELEHNT", waiting: "wartet", sent: "wird geprüft …",
   filter_ok: "OK", filter_defect: "Fehler", filter_suspect: "Verdacht", filter_not_inspected: "Nicht geprüft",

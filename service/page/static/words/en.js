@@ -2,7 +2,7 @@ export default {
   title: "Steel strip defects",
   mode: "Mode", review: "Review", tune: "Tune",
   add: "Add strips", add_folder: "Add a folder", clear: "Clear all", strips_label: "Strips",
-  search: "Search", sort: "Sort by", sort_severity: "severity", sort_name: "name", sort_order: "order of arrival",
+  search: "Search", sort: "Order", sort_severity: "worst first", sort_name: "by name", sort_order: "as they came",
   all: "All", filter: "Show",
   ok: "OK", defect: "DEFECT", suspect: "SUSPECT", not_inspected: "NOT INSPECTED", refused: "REFUSED", waiting: "waiting", sent: "inspecting …",
   filter_ok: "OK", filter_defect: "Defect", filter_suspect: "Suspect", filter_not_inspected: "Not inspected",
