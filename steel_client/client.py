@@ -128,7 +128,7 @@ class SteelClient:
         """Send one image and wait for its answer.
 
         Args:
-            source: content or path of a JPEG, PNG, BMP, TIFF or WebP of 1600 x 256.
+            source: content or path of a JPEG, PNG, BMP, TIFF or WebP, at least as large as the model's tile.
             name: comes back as ``filename``; default: the name of the file.
 
         Raises:
@@ -180,7 +180,7 @@ class AsyncSteelClient:
         await self._send_with_retries(lambda _left: self._requests.get("/model"), _raise_for_status)
 
     async def model(self) -> ModelInfo:
-        """Request ``GET /model``: which model answers, and its profiles.
+        """Request ``GET /model``: which model answers, its tile, classes and profiles.
 
         Raises:
             SteelError: as ``check``, or if something else answers.

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -62,15 +63,35 @@ def decode_polygons(polygons: Sequence[Sequence[Ring]], *, height: int, width: i
     return np.ascontiguousarray(np.logical_xor.accumulate(edges, axis=1)[:, :width])
 
 
-def decode_bit(text: str, bit: int, *, height: int, width: int) -> Mask:
-    """Decode one bit of every pixel of a grey PNG in base64.
+class ClassBits:
+    """Masks of all classes as the bits of a PNG's pixels, decoded once.
 
-    Raises:
-        MaskError: if it is not such a PNG of this size.
+    Args:
+        text: the PNG in base64, grey, of 8 or 16 bits.
+        height: of the image, in pixels.
+        width: of the image.
     """
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise MaskError(f"expected a PNG in base64: {error}") from error
-    mask: Mask = (png.decode_grey(data, height=height, width=width) >> bit) & 1 == 1
-    return mask
+
+    def __init__(self, text: str, *, height: int, width: int) -> None:
+        self._text = text
+        self._height, self._width = height, width
+
+    def mask(self, position: int) -> Mask:
+        """Return the mask of a class by its position in the model's list.
+
+        Raises:
+            MaskError: if the text is not such a PNG of this size, or its pixels have no bit for the class.
+        """
+        bits = 8 * self._pixels.itemsize
+        if not 0 <= position < bits:
+            raise MaskError(f"expected at most {bits} classes in a PNG of {bits} bits, got one more")
+        mask: Mask = (self._pixels >> position) & 1 == 1
+        return mask
+
+    @cached_property
+    def _pixels(self) -> png.Grey:
+        try:
+            data = base64.b64decode(self._text, validate=True)
+        except ValueError as error:
+            raise MaskError(f"expected a PNG in base64: {error}") from error
+        return png.decode_grey(data, height=self._height, width=self._width)

@@ -11,6 +11,13 @@ class ProfileInfo(BaseModel):
     name: str
 
 
+class ClassInfo(BaseModel):
+    """A class of defect that the model knows."""
+
+    id: int
+    name: str
+
+
 class ModelInfo(BaseModel):
     """The model that a service runs."""
 
@@ -18,6 +25,13 @@ class ModelInfo(BaseModel):
     version: str
     sha256: str
     """Of the model file."""
+    width: int
+    """Of a tile, the network's input, in pixels; the service cuts a larger image into tiles."""
+    height: int
+    pad: bool = False
+    """Whether a smaller image is padded by mirroring, or refused, if a request does not say."""
+    classes: list[ClassInfo]
+    """In ascending order of ids, as in every answer."""
     profiles: list[ProfileInfo]
 
 

@@ -5,12 +5,14 @@ that this client reads the answers of a newer service.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from steel_client import masks, rle
 from steel_client.errors import MaskError, NotInspectedError, SteelError, error_from_body
+from steel_client.masks import ClassBits
 from steel_client.rle import Mask
 
 
@@ -131,7 +133,10 @@ class ImageResult(_Result):
     reason: str
     """Of the verdict, in words."""
     width: int | None = None
+    """Of the image, in pixels; masks, boxes and centroids are in its coordinates."""
     height: int | None = None
+    tiles: int | None = None
+    """Number of overlapping parts in which the image was answered, if there are several."""
     sha256: str | None = None
     """Of the image file."""
     defect: bool | None = None
@@ -175,8 +180,11 @@ class SteelClass:
     result: ClassResult
     """As received: ``class_id``, ``name``, ``present``, ``probability``, ``area``, ``rle``."""
     height: int
+    """Of the image, in pixels."""
     width: int
-    png: str | None = None
+    position: int
+    """Of the class in the model's list, from 0."""
+    bits: ClassBits | None = None
     """Masks of all classes, with ``mask_format=png``."""
 
     @property
@@ -193,8 +201,8 @@ class SteelClass:
             return masks.decode_coco(found.coco_rle.counts, **size)
         if found.polygon is not None:
             return masks.decode_polygons(found.polygon.coordinates, **size)
-        if self.png is not None:
-            return masks.decode_bit(self.png, found.class_id - 1, **size)
+        if self.bits is not None:
+            return self.bits.mask(self.position)
         if found.present:
             raise MaskError("expected a mask, got an answer without masks (mask_format=none)")
         return np.zeros((self.height, self.width), dtype=np.bool_)
@@ -240,12 +248,16 @@ class Image:
         """The highest probability of the classes that are present; 0 if none is."""
         return self.result.defect_probability or 0.0
 
-    @property
+    @cached_property
     def classes(self) -> list[SteelClass]:
-        """All classes, ordered by id."""
+        """All classes of the model, ordered by id; masks have the image's own size."""
         height, width = self.result.height or 0, self.result.width or 0
         png = self.result.png
-        return [SteelClass(found, height, width, png) for found in self.result.classes or []]
+        bits = None if png is None else ClassBits(png, height=height, width=width)
+        return [
+            SteelClass(found, height, width, position, bits)
+            for position, found in enumerate(self.result.classes or [])
+        ]
 
     @property
     def present(self) -> list[SteelClass]:
