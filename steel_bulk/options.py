@@ -1,6 +1,6 @@
-"""The option ``--bits`` of the commands of ``steel``."""
+"""Options of the commands of ``steel`` that are parameters of /predict."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -17,3 +17,22 @@ BitsOption = Annotated[
         str_from_instance=lambda value: [str(value)],
     ),
 ]
+
+PadOption = Annotated[
+    Literal["true", "false"] | None,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="true|false",
+        instance_from_str=lambda arguments: _parse_flag(arguments[0]),
+        is_instance=lambda value: value in (None, "true", "false"),
+        str_from_instance=lambda value: [str(value)],
+    ),
+]
+
+
+def _parse_flag(text: str) -> Literal["true", "false"]:
+    if text == "true":
+        return "true"
+    if text == "false":
+        return "false"
+    raise ValueError(f"expected true or false, got {text!r}")

@@ -25,7 +25,9 @@ async def open_client(
         retries: see ``steel_client.client.Options``.
         on_retry: see ``steel_client.client.Options``.
     """
-    query = {"profile": config.profile} | ({} if config.bits is None else {"bits": config.bits})
+    query = {"profile": config.profile}
+    query |= {} if config.bits is None else {"bits": config.bits}
+    query |= {} if config.pad is None else {"pad": config.pad}
     options: Options = {
         "query": query,
         "timeout": config.timeout,

@@ -46,7 +46,12 @@ class Journal:
             if restart:
                 self._file.truncate(0)
                 (folder / RUN).unlink(missing_ok=True)
-            start_or_resume(folder, spec, started=path.stat().st_size > 0)
+            start_or_resume(
+                folder,
+                spec,
+                started=path.stat().st_size > 0,
+                classes_of_lines=lambda: _read_classes(path),
+            )
             self._path = path
             self._last = _repair(path)
         except BaseException:
@@ -94,6 +99,19 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
             yield json.loads(line)
+
+
+def _read_classes(path: Path) -> list[dict[str, Any]] | None:
+    """Return the classes of the first whole line that has any."""
+    with path.open("rb") as file:
+        for text in file:
+            try:
+                classes = json.loads(text).get("classes")
+            except ValueError:
+                return None
+            if classes:
+                return [{"id": one["class_id"], "name": one["name"]} for one in classes]
+    return None
 
 
 def _repair(path: Path) -> dict[str, _Line]:

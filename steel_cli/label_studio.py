@@ -10,23 +10,25 @@ from urllib.parse import quote
 from service.files import whole_file
 from service.masks import label_studio, rle
 from steel_cli.journal import read_journal
+from steel_cli.writers import Classes
 
 
-def write_label_studio(journal: Path, folder: Path, images: str, name_of: Callable[[str], str] = str) -> None:
+def write_label_studio(
+    journal: Path, folder: Path, classes: Classes, images: str, name_of: Callable[[str], str] = str
+) -> None:
     """Write ``label_studio.json``, the tasks, and ``label_studio.xml``, their labeling interface.
 
     Args:
         journal: of the predictions.
         folder: to write into.
+        classes: of the model; the labels.
         images: prefix of an image's path in its URL.
         name_of: gives the path of the file that the tool shows, by that of the predicted one.
     """
     tasks: list[dict[str, Any]] = []
-    names: dict[int, str] = {}
     for line in read_journal(journal):
         if "classes" not in line:
             continue
-        names |= {found["class_id"]: found["name"] for found in line["classes"]}
         # The path beside the URL identifies the image wherever Label Studio stores it.
         name = name_of(line["file"])
         data = {"image": images + quote(os.fsencode(name)), "file": name}
@@ -34,6 +36,7 @@ def write_label_studio(journal: Path, folder: Path, images: str, name_of: Callab
     with whole_file(folder / "label_studio.json") as unfinished:
         unfinished.write_text(json.dumps(tasks), encoding="utf-8")
     with whole_file(folder / "label_studio.xml") as unfinished:
+        names = {one["id"]: one["name"] for one in classes}
         unfinished.write_text(label_studio.labelling_interface(names), encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from steel_bulk.options import BitsOption
+from steel_bulk.options import BitsOption, PadOption
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Common:
     """Folder with the images; subfolders are searched too."""
     out: Path = Path("runs/predictions")
     """Folder for predictions.jsonl, one line per file, and the other formats. An interrupted run resumes
-    where it stopped; one of another folder, profile, model or bits is not mixed with it."""
+    where it stopped; one of another folder, profile, model, bits or pad is not mixed with it."""
     restart: bool = False
     """Remove the answers of an earlier run from the output folder and start over."""
     server: str | None = None
@@ -30,6 +30,9 @@ class Common:
     """The operating point."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: as the service is configured."""
+    pad: PadOption = None
+    """Whether an image smaller than the model's tile is padded by mirroring, or refused; default: as the
+    model says."""
     api_key: str | None = None
     """API key, if the service needs one."""
     concurrency: Annotated[int, tyro.conf.arg(aliases=("--at-once",))] = 8

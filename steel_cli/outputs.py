@@ -60,7 +60,7 @@ class Outputs:
         if answer.image is None:
             return
         if self._strips is not None:
-            self._strips.save(answer.strip)
+            self._strips.save(answer.strip, answer.image)
         elif self._labels and (reason := otherwise_shown(answer.strip.data)):
             self._otherwise[answer.strip.name] = reason
 

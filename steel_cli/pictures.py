@@ -16,7 +16,6 @@ from steel_cli.answer import Answer, printable
 from steel_cli.images import is_image
 from steel_client.results import Image
 
-_MAX_PIXELS = 16_000_000
 _MAX_NAME_BYTES = 255
 """Longest name of a file on most systems."""
 
@@ -42,7 +41,7 @@ class Pictures:
             target.unlink(missing_ok=True)
             return
         try:
-            strip = decode_strip(answer.strip.data, self._bits)
+            strip = decode_strip(answer.strip.data, self._bits, answer.image)
         except ServiceError as error:  # of a newer service, perhaps: the answer counts without a picture
             self._say(f"no picture of {printable(answer.strip.name)}: {error.detail}")
             return
@@ -70,19 +69,20 @@ def picture_name(name: str) -> str:
     return path.as_posix()
 
 
-def decode_strip(data: bytes, bits: str | None) -> Strip:
-    """Decode a strip as the service did.
+def decode_strip(data: bytes, bits: str | None, image: Image) -> Strip:
+    """Decode a strip or frame as the service did, whose answer says how many pixels it has.
 
     Raises:
         ServiceError: if it cannot be decoded here.
     """
+    pixels = (image.result.width or 0) * (image.result.height or 0)
     if bits is not None:
-        return decode(data, max_pixels=_MAX_PIXELS, bits=int(bits))
+        return decode(data, max_pixels=pixels, bits=int(bits))
     # A service may know the bits from STEEL_BITS, and its answer does not say them: take the fewest that fit.
     for fewer in (None, 10, 12):
         with contextlib.suppress(ServiceError):
-            return decode(data, max_pixels=_MAX_PIXELS, bits=fewer)
-    return decode(data, max_pixels=_MAX_PIXELS, bits=14)
+            return decode(data, max_pixels=pixels, bits=fewer)
+    return decode(data, max_pixels=pixels, bits=14)
 
 
 def draw(strip: Strip, image: Image) -> bytes:

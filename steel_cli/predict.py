@@ -23,7 +23,7 @@ from steel_cli.outputs import Outputs
 from steel_cli.recall import recall
 from steel_cli.run_file import RunSpec
 from steel_cli.waiting import WaitingNotice
-from steel_cli.writers import write_coco, write_kaggle
+from steel_cli.writers import Classes, check_kaggle, write_coco, write_kaggle
 from steel_client.client import AsyncSteelClient
 from steel_client.errors import ConfigurationError, SteelError, UnreadableFileError
 from steel_client.files import read_file, run_concurrently
@@ -49,10 +49,10 @@ class PredictConfig(Common):
     """Find the defects on every image of a folder, or on one image."""
 
     write: tuple[Format, ...] = ()
-    """Formats besides predictions.jsonl: kaggle (submission.csv), coco (coco.json), label-studio
-    (label_studio.json, and label_studio.xml for its interface), pictures (coloured masks), strips (what the
-    service read, as grey PNGs: labelling tools turn some files and cannot show others; coco and label-studio
-    then name these)."""
+    """Formats besides predictions.jsonl: kaggle (submission.csv; of Kaggle's classes and size only), coco
+    (coco.json), label-studio (label_studio.json, and label_studio.xml for its interface), pictures (coloured
+    masks), strips (what the service read, as grey PNGs: labelling tools turn some files and cannot show
+    others; coco and label-studio then name these)."""
     label_studio_images: str = "/data/local-files/?d="
     """Prefix of a file's path in the URL from which Label Studio loads the image."""
 
@@ -72,14 +72,14 @@ def predict(config: PredictConfig) -> int:
         raise ConfigurationError("--label-studio-images: expected label-studio behind --write, got none")
     folder, names = list_images(config.folder, config.out)
     outputs = Outputs(config.out, config.write, config.bits, _say)
-    answered_before = interrupts.run(_predict(config, folder.resolve(), names, outputs))
+    answered_before, classes = interrupts.run(_predict(config, folder.resolve(), names, outputs))
     path = config.out / JOURNAL
+    if "coco" in config.write:
+        write_coco(path, config.out / "coco.json", classes, outputs.label_name)
+    if "label-studio" in config.write:
+        write_label_studio(path, config.out, classes, config.label_studio_images, outputs.label_name)
     if "kaggle" in config.write:
         write_kaggle(path, config.out / "submission.csv")
-    if "coco" in config.write:
-        write_coco(path, config.out / "coco.json", outputs.label_name)
-    if "label-studio" in config.write:
-        write_label_studio(path, config.out, config.label_studio_images, outputs.label_name)
     outputs.say_otherwise()
     counts = _count(path, names)
     print(
@@ -118,24 +118,31 @@ def _say(message: str) -> None:
     tqdm.write(message, file=sys.stderr)
 
 
-async def _predict(config: PredictConfig, folder: Path, names: list[str], outputs: Outputs) -> int:
-    """Predict, and return the number of files that were answered before."""
+async def _predict(
+    config: PredictConfig, folder: Path, names: list[str], outputs: Outputs
+) -> tuple[int, Classes]:
+    """Predict; return the number of files that were answered before, and the model's classes."""
     notice = WaitingNotice(_say, f", at most {config.timeout:g} s (--timeout)")
     async with open_client(config, on_retry=notice.note_retry) as client:
         model = await client.model()
         notice.note_answer()
         check_profile(config, model)
+        if "kaggle" in config.write:
+            check_kaggle(model)
+        classes = [one.model_dump() for one in model.classes]
         spec = RunSpec(
             command="predict",
             folder=str(folder),
             profile=config.profile,
             bits=config.bits,
+            pad=config.pad,
+            classes=classes,
             model={"name": model.name, "version": model.version, "sha256": model.sha256},
         )
         with Journal(config.out, spec, restart=config.restart) as journal:
             run = _Run(client, journal, outputs, notice, model.sha256)
             await run.predict(folder, names, config.concurrency)
-            return run.answered_before
+            return run.answered_before, classes
 
 
 class _Run:

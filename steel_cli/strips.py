@@ -4,7 +4,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image as PillowImage
 
 from service.errors import ServiceError
 from service.files import whole_file
@@ -12,6 +12,7 @@ from service.images.decode import SIXTEEN_BIT
 from service.images.orientation import orientation
 from steel_cli.answer import Strip, printable
 from steel_cli.pictures import decode_strip, picture_name
+from steel_client.results import Image
 
 
 class Strips:
@@ -28,17 +29,17 @@ class Strips:
         self._bits = bits
         self._say = say
 
-    def save(self, strip: Strip) -> None:
-        """Write the copy of a strip; see ``pictures.picture_name`` for its name."""
+    def save(self, strip: Strip, image: Image) -> None:
+        """Write the copy of a strip that was answered; see ``pictures.picture_name`` for its name."""
         target = self._folder / picture_name(strip.name)
         try:
-            pixels = decode_strip(strip.data, self._bits)
+            pixels = decode_strip(strip.data, self._bits, image)
         except ServiceError as error:
             self._say(f"no copy of {printable(strip.name)}: {error.detail}")
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target) as unfinished:
-            Image.fromarray(pixels).save(unfinished, "PNG")
+            PillowImage.fromarray(pixels).save(unfinished, "PNG")
 
 
 def otherwise_shown(data: bytes) -> str | None:
@@ -47,7 +48,7 @@ def otherwise_shown(data: bytes) -> str | None:
     None if it does not, or the file is no image.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with PillowImage.open(io.BytesIO(data)) as image:
             if image.format == "TIFF":
                 return "browsers show no TIFF"
             if image.mode in SIXTEEN_BIT:

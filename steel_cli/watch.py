@@ -62,7 +62,6 @@ def watch(config: WatchConfig) -> int:
 
 
 async def _watch(config: WatchConfig, folder: Path) -> None:
-    spec = RunSpec(command="watch", folder=str(folder), profile=config.profile, bits=config.bits, model=None)
     scanner = Scanner(folder, config.out, interval=config.interval, settle=config.settle, say=_say)
     try:
         async with open_client(config, _RETRIES) as client, asyncio.TaskGroup() as tasks:
@@ -70,10 +69,20 @@ async def _watch(config: WatchConfig, folder: Path) -> None:
             watcher = _Watcher(patient, scanner)
             # From the start on: versions may be overwritten while the service is not there yet.
             tasks.create_task(watcher.scan(config.interval))
-            check_profile(config, await patient.call(client.model))
+            model = await patient.call(client.model)
+            check_profile(config, model)
+            spec = RunSpec(
+                command="watch",
+                folder=str(folder),
+                profile=config.profile,
+                bits=config.bits,
+                pad=config.pad,
+                classes=[one.model_dump() for one in model.classes],
+                model=None,
+            )
             with Journal(config.out, spec, restart=config.restart) as journal:
                 pictures = Pictures(config.out / PICTURES, config.bits, _say) if config.pictures else None
-                await watcher.predict(_Results(journal, pictures), config.concurrency)
+                await watcher.predict(_Results(journal, pictures, spec), config.concurrency)
     except ExceptionGroup as group:  # of the tasks; the first one that fails ends the others
         raise _first(group) from None
 
@@ -88,11 +97,13 @@ class _Results:
     Args:
         journal: of the run.
         pictures: None if none are drawn.
+        spec: of the run.
     """
 
-    def __init__(self, journal: Journal, pictures: Pictures | None) -> None:
+    def __init__(self, journal: Journal, pictures: Pictures | None, spec: RunSpec) -> None:
         self._journal = journal
         self._pictures = pictures
+        self._classes = spec.classes
         self._before: Strip | None = None
 
     def hold(self, strip: Strip) -> bool:
@@ -105,11 +116,24 @@ class _Results:
             self._pictures.complete(recall(strip, self._journal.read(strip.name)))
 
     def save(self, answer: Answer) -> None:
-        """Save an answer: the picture first, so that a line in the journal means that both are there."""
+        """Save an answer: the picture first, so that a line in the journal means that both are there.
+
+        Raises:
+            ConfigurationError: if the service has a model of other classes now.
+        """
+        self._check_classes(answer)
         if self._pictures is not None:
             self._pictures.save(answer)
         self._journal.add(answer)
         print(answer.summary() + self._repetition(answer.strip), flush=True)
+
+    def _check_classes(self, answer: Answer) -> None:
+        found = answer.image.classes if answer.image is not None else []
+        classes = [{"id": one.result.class_id, "name": one.result.name} for one in found]
+        if classes and classes != self._classes:
+            raise ConfigurationError(
+                "the service changed to a model of other classes; use another --out, or --restart"
+            )
 
     def _repetition(self, strip: Strip) -> str:
         """Return words for a file that equals the one before: a frozen camera writes nothing else."""

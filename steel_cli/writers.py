@@ -1,7 +1,7 @@
 """Writers of other tools' formats, from a journal."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,34 +9,66 @@ import numpy as np
 import pycocotools.mask
 
 from service.files import whole_file
-from service.masks.submission import write_submission
+from service.masks.submission import CLASS_IDS, HEIGHT, WIDTH, write_submission
+from steel_cli.answer import printable
 from steel_cli.journal import read_journal
 from steel_client import rle
+from steel_client.errors import ConfigurationError
+from steel_client.model_info import ModelInfo
+
+Classes = Sequence[dict[str, Any]]
+"""Id and name of each class of a model, in order."""
+
+
+def check_kaggle(model: ModelInfo) -> None:
+    """Check that a model's answers can be a submission.
+
+    Raises:
+        ConfigurationError: if it has other classes than Kaggle's, or does not take strips of Kaggle's size.
+    """
+    ids = tuple(one.id for one in model.classes)
+    if (ids, model.width, model.height) != (CLASS_IDS, WIDTH, HEIGHT):
+        raise ConfigurationError(
+            f"--write kaggle: expected a model of Kaggle's classes, {_listed(CLASS_IDS)} on {WIDTH}x{HEIGHT} "
+            f"pixels, got classes {_listed(ids)} on {model.width}x{model.height}; the format coco holds any"
+        )
+
+
+def _listed(ids: Sequence[int]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def write_kaggle(journal: Path, target: Path) -> None:
-    """Write Kaggle's submission: one row per image and class."""
-    write_submission(
-        target,
-        (
-            (line["file"], found["class_id"], found["rle"])
-            for line in read_journal(journal)
-            for found in line.get("classes", [])
-        ),
-    )
+    """Write Kaggle's submission: one row per image and class.
+
+    Raises:
+        ConfigurationError: if an image has another size than Kaggle's, in which pixels have other numbers.
+    """
+    write_submission(target, _submission_rows(journal))
 
 
-def write_coco(journal: Path, target: Path, name_of: Callable[[str], str] = str) -> None:
+def _submission_rows(journal: Path) -> Iterator[tuple[str, int, str]]:
+    for line in read_journal(journal):
+        found = line.get("classes", [])
+        if found and (line["width"], line["height"]) != (WIDTH, HEIGHT):
+            raise ConfigurationError(
+                f"--write kaggle: expected images of {WIDTH}x{HEIGHT} pixels, got one of "
+                f"{line['width']}x{line['height']}, {printable(line['file'])}; the format coco holds any"
+            )
+        yield from ((line["file"], one["class_id"], one["rle"]) for one in found)
+
+
+def write_coco(journal: Path, target: Path, classes: Classes, name_of: Callable[[str], str] = str) -> None:
     """Write COCO's JSON: one annotation per image and present class, its mask compressed.
 
     Args:
         journal: of the predictions.
         target: the file to write.
+        classes: of the model; the categories.
         name_of: gives the path of the file that a tool shows, by that of the predicted one.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    categories: dict[int, str] = {}
     for line in read_journal(journal):
         if "classes" not in line:
             continue
@@ -44,7 +76,6 @@ def write_coco(journal: Path, target: Path, name_of: Callable[[str], str] = str)
         size = {"width": line["width"], "height": line["height"]}
         images.append({"id": image_id, "file_name": name_of(line["file"]), **size})
         for found in line["classes"]:
-            categories[found["class_id"]] = found["name"]
             if not found["present"]:
                 continue
             code = _encode(rle.decode(found["rle"], **size))
@@ -63,7 +94,7 @@ def write_coco(journal: Path, target: Path, name_of: Callable[[str], str] = str)
     document = {
         "images": images,
         "annotations": annotations,
-        "categories": [{"id": number, "name": name} for number, name in sorted(categories.items())],
+        "categories": list(classes),
     }
     with whole_file(target) as unfinished:
         unfinished.write_text(json.dumps(document), encoding="utf-8")

@@ -6,6 +6,10 @@ from pathlib import Path
 
 from service.files import whole_file
 
+CLASS_IDS = (1, 2, 3, 4)
+"""Classes of the competition."""
+HEIGHT, WIDTH = 256, 1600
+"""Rows and columns of its images, in which the pixels of the codes are numbered."""
 HEADER = ("ImageId", "EncodedPixels", "ClassId")
 OLD_HEADER = ("ImageId_ClassId", "EncodedPixels")
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio, rle
 from tests.support.journal import BLOCK, EDGE, NAMES, tasks_of, write_journal
 from tests.support.serving import ROOT
+from tests.support.tiny_model import TILE
 
+HEIGHT, WIDTH = TILE
 CONVERTER = ROOT / ".venv-label-studio" / "bin" / "python"
 
 

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from service.geometry import HEIGHT, WIDTH
 from steel_cli.label_studio import write_label_studio
-from tests.support.tiny_model import block_rle
+from tests.support.tiny_model import TILE, block_rle
 
 NAMES = ("pitting", "vertical line", "scratch", "patch")
+CLASSES = [{"id": number, "name": name} for number, name in enumerate(NAMES, 1)]
 BLOCK = block_rle(100, 20, 5, 30)
 EDGE = "407041 2560"  # the last ten columns
 
@@ -27,7 +27,13 @@ def line(file: str, **codes: str) -> dict[str, Any]:
         for number, name in enumerate(NAMES, 1)
     ]
     model = {"name": "tiny", "version": "1"}
-    answer = {"status": 200, "width": WIDTH, "height": HEIGHT, "defect_probability": 0.9, "classes": classes}
+    answer = {
+        "status": 200,
+        "width": TILE[1],
+        "height": TILE[0],
+        "defect_probability": 0.9,
+        "classes": classes,
+    }
     return {"file": file, **answer, "model": model}
 
 
@@ -46,6 +52,6 @@ def write_journal(folder: Path) -> Path:
 
 def tasks_of(journal: Path, folder: Path) -> list[dict[str, Any]]:
     """Write a journal as tasks of Label Studio and read them."""
-    write_label_studio(journal, folder, "/data/local-files/?d=strips/")
+    write_label_studio(journal, folder, CLASSES, "/data/local-files/?d=strips/")
     tasks: list[dict[str, Any]] = json.loads((folder / "label_studio.json").read_text())
     return tasks

@@ -18,7 +18,7 @@ from service.geometry import HEIGHT, WIDTH
 from service.masks import label_studio
 from steel_cli.writers import write_coco
 from tests.support.images import png
-from tests.support.journal import BLOCK, EDGE, tasks_of, write_journal
+from tests.support.journal import BLOCK, CLASSES, EDGE, tasks_of, write_journal
 from tests.support.tiny_model import block_rle, block_strip
 
 
@@ -88,7 +88,7 @@ def test_a_polygon_of_label_studio_is_a_mask(journal: Path, images: Path, tmp_pa
 
 
 def test_cocos_json_comes_back_as_it_went(journal: Path, images: Path, tmp_path: Path) -> None:
-    write_coco(journal, tmp_path / "coco.json")
+    write_coco(journal, tmp_path / "coco.json", CLASSES)
     coco = json.loads((tmp_path / "coco.json").read_text())
     assert bring_in(coco, images, tmp_path / "data")["0.png"] == (EDGE, "", BLOCK, "")
 
