@@ -16,7 +16,7 @@ from service.errors import DeviceError, InvalidParameterError, ModelFileError, c
 from service.files import locked_folder
 from service.images.suffixes import IMAGE_SUFFIXES
 from service.model.loading import open_session
-from service.model.metadata import Profile
+from service.model.metadata import DefectClass, Profile
 from service.model.providers import CPU
 from service.model.repository import find_model
 from service.model.session import KnownDevice
@@ -106,6 +106,8 @@ class _Model:
     pinned: PinnedModel
     device: KnownDevice
     point: Profile
+    pad: bool
+    classes: tuple[DefectClass, ...]
 
 
 def _load_model(config: BulkConfig) -> _Model:
@@ -117,6 +119,7 @@ def _load_model(config: BulkConfig) -> _Model:
             threshold=config.threshold,
             min_area=config.min_area,
             bits=config.bits or settings.bits,
+            pad=None if config.pad is None else config.pad == "true",
         )
         path = find_model(settings.model)
         session = open_session(path, device=settings.device, threads=1)
@@ -133,7 +136,8 @@ def _load_model(config: BulkConfig) -> _Model:
         device = "cpu" if session.provider == CPU else "cuda"
     metadata = session.metadata
     pinned = PinnedModel(name=metadata.name, version=metadata.version, sha256=session.sha256, device=device)
-    return _Model(path, pinned, device, point)
+    pad = metadata.pad if query.pad is None else query.pad
+    return _Model(path, pinned, device, point, pad, metadata.classes)
 
 
 def _make_spec(config: BulkConfig, source: Source, model: _Model) -> RunSpec:
@@ -149,6 +153,8 @@ def _make_spec(config: BulkConfig, source: Source, model: _Model) -> RunSpec:
         max_pixels=settings.max_pixels,
         bits=config.bits or settings.bits,
         health=settings.health,
+        pad=model.pad,
+        classes=model.classes,
     )
 
 

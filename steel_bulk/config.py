@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from steel_bulk.options import BitsOption
+from steel_bulk.options import BitsOption, PadOption
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,14 @@ class BulkConfig:
     profile: str = "inspection"
     """The operating point."""
     threshold: str | None = None
-    """Pixel thresholds instead of the profile's: one value or four, as for /predict."""
+    """Pixel thresholds instead of the profile's: one value, or one per class, as for /predict."""
     min_area: str | None = None
-    """Minimum areas instead of the profile's: one value or four, as for /predict."""
+    """Minimum areas instead of the profile's: one value, or one per class, as for /predict."""
     bits: BitsOption = None
     """Bits that the camera uses of each pixel of a 16-bit file; default: STEEL_BITS, else all 16."""
+    pad: PadOption = None
+    """Whether an image smaller than the model's tile is padded by mirroring, or refused; default: as the
+    model says."""
     workers: int | None = None
     """Worker processes, each with its own model on one processor or GPU; default: as many as there are."""
     address: str | None = None

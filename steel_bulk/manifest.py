@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.api.schemas import ProfileUsed
 from service.geometry import BitDepth
+from service.model.metadata import DefectClass
 from steel_bulk.locations import Location
 from steel_client.errors import SteelError
 
@@ -43,6 +44,10 @@ class RunSpec(BaseModel):
     """Of a pixel in 16-bit files; runs of earlier versions did not know it."""
     health: Literal["on", "off"] | None = None
     """Whether blind strips are left uninspected; runs of earlier versions did not know it."""
+    pad: bool | None = None
+    """Whether images smaller than a tile are padded; runs of earlier versions refused all but strips."""
+    classes: tuple[DefectClass, ...] | None = None
+    """Of the model; runs of earlier versions did not list them."""
 
 
 class Manifest(BaseModel):
@@ -67,7 +72,7 @@ class Manifest(BaseModel):
     def run(self) -> str:
         """Id of the run in its parts, so that a part of another run never counts."""
         # Runs of earlier versions, which did not know these, keep their id.
-        exclude = {name for name in ("bits", "health") if getattr(self.spec, name) is None}
+        exclude = {name for name in ("bits", "health", "pad", "classes") if getattr(self.spec, name) is None}
         text = self.spec.model_dump_json(exclude=exclude) + self.listing_sha256
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

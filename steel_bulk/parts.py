@@ -59,7 +59,7 @@ def write_part(strips: Location, part: int, rows: pa.Table, run: str) -> PartRep
     )
     counts = {f"steel_{name}": str(getattr(report, name)) for name in _COUNTS}
     buffer = io.BytesIO()
-    table = rows.replace_schema_metadata({"steel_run": run, **counts})
+    table = rows.replace_schema_metadata({**(rows.schema.metadata or {}), "steel_run": run, **counts})
     pq.write_table(table, buffer, compression="zstd")
     strips.write(part_name(part), buffer.getvalue())
     return report

@@ -1,5 +1,6 @@
 """Rows of the Parquet files: the answers of /predict, one column per class and field."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +8,8 @@ import pyarrow as pa
 
 from service.api.responses import image_result
 from service.errors import ServiceError
-from service.geometry import CLASS_COUNT
 from service.inference.prediction import Prediction
-from service.model.metadata import ModelMetadata
+from service.model.metadata import DefectClass, ModelMetadata
 from service.model.verdict import Verdict, not_inspected
 from steel_bulk.manifest import RunSpec
 
@@ -20,8 +20,13 @@ _CLASS_FIELDS = (
     ("rle", pa.string()),
 )
 
-SCHEMA = pa.schema(
-    [
+CLASSES = "steel_classes"
+"""Key of the file's metadata with ids and names of the classes, JSON."""
+
+
+def schema(classes: Sequence[DefectClass]) -> pa.Schema:
+    """Return the columns of the answers of a model with these classes; a column of a class has its id."""
+    fields: list[tuple[str, pa.DataType]] = [
         ("file", pa.string()),
         ("status", pa.int16()),
         ("error", pa.string()),
@@ -32,11 +37,7 @@ SCHEMA = pa.schema(
         ("reason", pa.string()),
         ("defect", pa.bool_()),
         ("defect_probability", pa.float64()),
-        *(
-            (f"{field}_{number}", kind)
-            for number in range(1, CLASS_COUNT + 1)
-            for field, kind in _CLASS_FIELDS
-        ),
+        *((f"{field}_{one.id}", kind) for one in classes for field, kind in _CLASS_FIELDS),
         ("model", pa.string()),
         ("model_version", pa.string()),
         ("model_sha256", pa.string()),
@@ -45,7 +46,9 @@ SCHEMA = pa.schema(
         ("threshold", pa.list_(pa.float64())),
         ("min_area", pa.list_(pa.int32())),
     ]
-)
+    names = json.dumps([one.model_dump() for one in classes], ensure_ascii=False)
+    return pa.schema(fields, metadata={CLASSES: names})
+
 
 Row = dict[str, Any]
 
@@ -78,7 +81,7 @@ def _columns(verdict: Verdict) -> Row:
     return {"verdict": verdict.name, "reason": verdict.reason}
 
 
-def make_table(rows: Sequence[Row], spec: RunSpec) -> pa.Table:
+def make_table(rows: Sequence[Row], spec: RunSpec, classes: Sequence[DefectClass]) -> pa.Table:
     """Return rows as a table, with the columns that all share."""
     shared: Row = {
         "model": spec.model.name,
@@ -89,4 +92,4 @@ def make_table(rows: Sequence[Row], spec: RunSpec) -> pa.Table:
         "threshold": spec.profile.threshold,
         "min_area": spec.profile.min_area,
     }
-    return pa.Table.from_pylist([{**one, **shared} for one in rows], schema=SCHEMA)
+    return pa.Table.from_pylist([{**one, **shared} for one in rows], schema=schema(classes))

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from pyarrow import fs
 
 from service.errors import ServiceError, file_too_large
-from service.inference.prediction import ImageRules, Job, PredictOptions, run_jobs
+from service.images.decode import read_size
+from service.inference.prediction import ImageRules, Job, Prediction, PredictOptions, run_jobs
 from service.model.loading import open_session
 from service.model.metadata import OperatingPoint
 from service.model.repository import checksum_file, gpu_variant
@@ -32,7 +33,7 @@ from steel_bulk.rows import Row, UnreadableError, make_row, make_table
 from steel_client.errors import SteelError
 
 _BATCH = 16
-"""Strips that are read and predicted together; as many are read ahead meanwhile."""
+"""Files that are read together while others are predicted, and tiles that are predicted together."""
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 1.0
 """After the first failed read; doubled after each further one."""
@@ -83,7 +84,8 @@ class PartWorker:
         self._attempts = Attempts(self._out)
         self._session = _open_model(config)
         spec = config.manifest.spec
-        self._options = PredictOptions(config.point, "rle", bits=int(spec.bits) if spec.bits else None)
+        bits = int(spec.bits) if spec.bits else None
+        self._options = PredictOptions(config.point, "rle", bits=bits, pad=bool(spec.pad))
         self._rules = ImageRules.of(
             self._session.metadata, max_pixels=spec.max_pixels, check_health=spec.health != "off"
         )
@@ -108,7 +110,8 @@ class PartWorker:
             self._attempts.record(part, count, names)
             rows += self._predict_batch(names, loaded)
         manifest = self._config.manifest
-        report = write_part(self._out.subfolder(STRIPS), part, make_table(rows, manifest.spec), manifest.run)
+        table = make_table(rows, manifest.spec, self._session.metadata.classes)
+        report = write_part(self._out.subfolder(STRIPS), part, table, manifest.run)
         self._attempts.end(part)
         return report
 
@@ -124,10 +127,24 @@ class PartWorker:
 
     def _predict_batch(self, names: Sequence[str], loaded: Sequence[Loaded]) -> Iterator[Row]:
         jobs = [Job(data, self._options) for data in loaded if isinstance(data, bytes)]
-        predictions = iter(run_jobs(self._session, jobs, self._rules))
+        predictions = self._predict_jobs(jobs)
         for name, data in zip(names, loaded, strict=True):
             result = next(predictions) if isinstance(data, bytes) else data
             yield make_row(name, result, self._session.metadata)
+
+    def _predict_jobs(self, jobs: Sequence[Job]) -> Iterator[Prediction | ServiceError]:
+        """Predict strips together and frames of many tiles one after the other, which bounds memory."""
+        some: list[Job] = []
+        tiles = 0
+        for job in jobs:
+            more = self._rules.places(read_size(job.data))
+            if some and tiles + more > _BATCH:
+                yield from run_jobs(self._session, some, self._rules)
+                some, tiles = [], 0
+            some.append(job)
+            tiles += more
+        if some:
+            yield from run_jobs(self._session, some, self._rules)
 
     def _load(self, name: str) -> Loaded:
         """Read a strip; retry, with growing pauses, after an OSError."""

@@ -14,10 +14,14 @@ from typing import Any
 import fsspec
 import httpx
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from service.app import create_app
 from service.files import locked_folder
+from service.inference.prediction import ImageRules, Job, run_jobs
+from service.settings import Settings
 from steel_bulk import command, worker
 from steel_bulk.attempts import WorkerDiedError
 from steel_bulk.config import BulkConfig
@@ -31,8 +35,9 @@ from steel_client.errors import SteelError
 from tests.steel_bulk.archive import BAD, add_bad_files, names_of, rows_of, write_archive
 from tests.support.health import NO_STEEL, STEEL, write_watchful_model
 from tests.support.images import png
-from tests.support.serving import ROOT
-from tests.support.tiny_model import VALUES, block_rle, block_strip, write_tiny_model
+from tests.support.serving import ROOT, running_app
+from tests.support.seven_kinds import KINDS, TILE, seven_frame, seven_rle, write_seven_model
+from tests.support.tiny_model import VALUES, Box, block_rle, block_strip, write_tiny_model
 
 STRIPS = 20
 
@@ -349,6 +354,8 @@ def test_a_run_of_an_earlier_version_keeps_its_id(config: dict[str, Any], tmp_pa
     manifest = tmp_path / "out" / "manifest.json"
     content = json.loads(manifest.read_text())
     assert content["terms"].pop("bits") is None
+    for name in ("pad", "classes"):
+        del content["terms"][name]
     manifest.write_text(json.dumps(content))
     before = manifest_of(tmp_path / "out")
     spec = json.dumps(content["terms"], separators=(",", ":"), ensure_ascii=False)
@@ -435,3 +442,75 @@ def test_a_second_command_is_kept_out(config: dict[str, Any], tmp_path: Path) ->
         run(config, restart=True)
     assert list(out.iterdir()) == []
     assert run(config) == 0
+
+
+@pytest.mark.anyio
+async def test_rows_of_any_classes_and_frames_say_what_predict_says(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    model = write_seven_model(tmp_path / "seven" / "1" / "model.onnx")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    blocks: dict[int, Box] = {7: (100, 60, 90, 30), 1200: (250, 0, 50, 30)}
+    (folder / "wide.png").write_bytes(png(seven_frame(blocks)))
+    (folder / "long.png").write_bytes(png(seven_frame({40: (3, 10, 60, 900)}, (1000, 130))))
+    (folder / "tile.png").write_bytes(png(seven_frame({3: (0, 0, 9, 9)}, TILE)))
+    (folder / "small.png").write_bytes(png(seven_frame({2: (0, 0, 9, 9)}, (40, 90))))
+    (folder / "empty.png").write_bytes(b"")
+    for pad in ("false", "true"):
+        assert run(config, source=str(folder), model=model, pad=pad, restart=True) == 1
+        rows = {row["file"]: row for row in rows_of(tmp_path / "out")}
+        assert rows["small.png"]["status"] == (200 if pad == "true" else 422)
+        app = create_app(Settings(model=model, device="cpu", batch_timeout_ms=0))
+        async with running_app(app) as client:
+            for name, row in rows.items():
+                content = (folder / name).read_bytes()
+                response = await client.post("/predict", params={"pad": pad}, content=content)
+                assert row["status"] == response.status_code
+                if response.status_code != 200:
+                    continue
+                (image,) = response.json()["images"]
+                assert (row["width"], row["height"]) == (image["width"], image["height"])
+                assert (row["verdict"], row["defect"]) == (image["verdict"], image["defect"])
+                for one in image["classes"]:
+                    for field in ("present", "probability", "area", "rle"):
+                        assert row[f"{field}_{one['class_id']}"] == one[field]
+    columns = [name for name in rows["wide.png"] if name.startswith("rle_")]
+    assert columns == [f"rle_{one.id}" for one in KINDS]
+    assert {one.id for one in KINDS if rows["wide.png"][f"present_{one.id}"]} == blocks.keys()
+    assert rows["wide.png"]["rle_7"] == seven_rle(blocks[7])
+    assert len(rows["wide.png"]["threshold"]) == len(KINDS)
+
+
+def test_names_of_classes_are_in_the_parts_and_the_manifest(config: dict[str, Any], tmp_path: Path) -> None:
+    model = write_seven_model(tmp_path / "seven" / "1" / "model.onnx")
+    assert run(config, model=model) == 0
+    kinds = [one.model_dump() for one in KINDS]
+    for part in (tmp_path / "out" / "strips").iterdir():
+        assert json.loads(pq.read_schema(part).metadata[b"steel_classes"]) == kinds
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["terms"]["classes"] == kinds
+    other = write_tiny_model(tmp_path / "other" / "1" / "model.onnx", values=(50, 100), tile=TILE)
+    with pytest.raises(SteelError, match="was started with model = "):
+        run(config, model=other)
+    with pytest.raises(SteelError, match="was started with pad = False, got True"):
+        run(config, model=model, pad="true")
+
+
+def test_frames_of_many_tiles_are_predicted_one_after_the_other(
+    config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = write_seven_model(tmp_path / "seven" / "1" / "model.onnx")
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(6):
+        (folder / f"{number}.png").write_bytes(png(seven_frame({})))  # of six tiles
+    together: list[int] = []
+
+    def counting(session: Any, jobs: Sequence[Job], rules: ImageRules) -> Any:
+        together.append(len(jobs))
+        return run_jobs(session, jobs, rules)
+
+    monkeypatch.setattr(worker, "run_jobs", counting)
+    assert run(config, source=str(folder), model=model, strips_per_part=6) == 0
+    assert together == [2, 2, 2]
+    assert len(rows_of(tmp_path / "out")) == 6
