@@ -1,5 +1,6 @@
 """``--config FILE``: options of a sub-command in a YAML file; the command line wins."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from service.errors import explain_os_error
 
 OPTION = "--config"
 
-_NULL, _BOOL, _TEXT = (f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "str"))
+_NULL, _BOOL = "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
+
+_LIKE_AN_OPTION = re.compile(r"-(?![\d.]|inf\b)")
+"""No number; a path of this kind needs ./ in front, as on the command line."""
 
 
 def with_config_file(arguments: Sequence[str], config: type) -> list[str]:
@@ -97,8 +101,11 @@ def _arguments(option: Option, value: yaml.Node, at: str) -> list[str]:
     if not all(isinstance(one, yaml.ScalarNode) for one in values):
         raise OptionError(f"{at}: {option.name}: expected a value or a list of values")
     texts = [str(one.value) for one in values]
-    if any(text.startswith("--") for text in texts):
-        raise OptionError(f"{at}: {option.name}: expected a value, got an option")
+    for text in texts:
+        if _LIKE_AN_OPTION.match(text):
+            raise OptionError(
+                f"{at}: {option.name}: expected a value, got {text!r}, which looks like an option"
+            )
     return ["--" + option.name, *texts]
 
 

@@ -7,7 +7,7 @@ from model_export.errors import DataError
 from model_export.training.checkpoint import Checkpoint, config_to_json, load_checkpoint
 from model_export.training.config import run_folder
 
-_OWN_OPTIONS = ("out", "resume", "fold", "data", "device", "workers", "threads")
+_OWN_OPTIONS = ("out", "resume", "fold", "data", "device", "workers", "threads", "mlflow")
 """Options in which the trainings of one cross-validation may differ."""
 _PATHS_OF_FOLDS = ("start_from", "teacher")
 """Options that name checkpoints of the fold's own."""

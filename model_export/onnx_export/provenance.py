@@ -50,7 +50,7 @@ def _describe(config: TrainConfig) -> dict[str, object]:
         plain[name] = path.name if path else None
     for name in ("teacher", "unlabelled"):
         plain[name] = [path.name for path in getattr(config, name)]
-    return {name: value for name, value in plain.items() if name not in ("out", "resume")}
+    return {name: value for name, value in plain.items() if name not in ("out", "resume", "mlflow")}
 
 
 def _hash_labels(strips: Sequence[LabelledStrip]) -> str:

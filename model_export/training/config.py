@@ -18,7 +18,7 @@ class TrainConfig:
     data: Path | None = None
     """Folder in Kaggle's layout: train.csv and train_images/. Without it, drawn strips only."""
     out: Path = Path("runs/latest")
-    """Folder for last.pt, best.pt, metrics.csv and TensorBoard's log."""
+    """Folder for last.pt, best.pt, metrics.csv, run.yaml and TensorBoard's log."""
     resume: bool = False
     """Resume from --out/last.pt, with the configuration in it. An option that is given and differs from it
     is an error, but for --data, --device and --threads."""
@@ -96,6 +96,10 @@ class TrainConfig:
     """Decay per step of the moving average of the weights, which is validated and exported; reached after a
     warm-up. 0 turns the average off."""
 
+    mlflow: bool = False
+    """Log options, metrics and, at the end, best.pt and run.yaml to MLflow, which is to be installed
+    beside this program; MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where. A resumed training goes on
+    with its run."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto takes bf16 where the hardware computes it, else fp32; fp16 scales the loss."""
     device: str = "auto"
@@ -224,7 +228,7 @@ def check_tile(tile: tuple[int, int], network: NetworkConfig) -> None:
         )
 
 
-_FREE = frozenset({"out", "resume", "data", "device", "threads"})
+_FREE = frozenset({"out", "resume", "data", "device", "threads", "mlflow"})
 """Options that a resumed training may change: they say where it runs, not what it learns. The number of
 worker processes is none of them: it decides which random numbers a sample gets."""
 

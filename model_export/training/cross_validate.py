@@ -9,6 +9,7 @@ import tyro
 from model_export.training.checkpoint import load_checkpoint
 from model_export.training.config import TrainConfig, check_resumed, run_folder
 from model_export.training.process_group import join_process_group
+from model_export.training.run_file import write_run_file
 from model_export.training.train import train
 
 
@@ -31,19 +32,25 @@ def cross_validate(config: CrossValidateConfig) -> list[Path]:
     folds = options.pop("only") or (*range(1, config.folds + 1), 0)
     shared = TrainConfig(**options)
     checkpoints = []
-    with join_process_group(config.device):  # once for all trainings
-        for fold in folds:
-            out = run_folder(config.out, fold)
-            print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
-            start = None if shared.start_from is None else _checkpoint_of_fold(shared.start_from, fold)
-            teachers = tuple(_checkpoint_of_fold(path, fold) for path in shared.teacher)
-            own = replace(shared, start_from=start, teacher=teachers, fold=fold, out=out)
-            last = out / "last.pt"
+    with join_process_group(config.device) as group:  # once for all trainings
+        own = {fold: _of_fold(shared, fold) for fold in folds}
+        for training in own.values():
+            last = training.out / "last.pt"
             if last.exists():
                 # All options, not only those that are given: the folds to come would be trained with them.
-                check_resumed(own, load_checkpoint(last).config, defaults_too=True)
-            checkpoints.append(train(replace(own, resume=last.exists())))
+                check_resumed(training, load_checkpoint(last).config, defaults_too=True)
+        if group.is_main:
+            write_run_file(shared, "cross-validate")
+        for fold, training in own.items():
+            print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
+            checkpoints.append(train(replace(training, resume=(training.out / "last.pt").exists())))
     return checkpoints
+
+
+def _of_fold(shared: TrainConfig, fold: int) -> TrainConfig:
+    start = None if shared.start_from is None else _checkpoint_of_fold(shared.start_from, fold)
+    teachers = tuple(_checkpoint_of_fold(path, fold) for path in shared.teacher)
+    return replace(shared, start_from=start, teacher=teachers, fold=fold, out=run_folder(shared.out, fold))
 
 
 def _checkpoint_of_fold(path: Path, fold: int) -> Path:

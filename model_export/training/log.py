@@ -7,6 +7,8 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from model_export.metrics import mean_or_none
+from model_export.training.mlflow_run import MlflowRun
+from service.files import about, whole_file
 from service.model.metadata import ClassScore
 
 _CLASS_SCORES = ("dice_positive", "recall", "false_alarm_rate")
@@ -29,19 +31,23 @@ class TrainingLog:
         folder: where to write.
         class_ids: of the classes that are scored.
         start: number of finished epochs; rows of later ones are dropped, since those epochs run again.
+        tracked: run of MLflow that gets the rows, too.
     """
 
-    def __init__(self, folder: Path, class_ids: Sequence[int], start: int) -> None:
+    def __init__(
+        self, folder: Path, class_ids: Sequence[int], start: int, tracked: MlflowRun | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.csv"
         self._columns = columns(class_ids)
+        self._tracked = tracked
         self._drop_rows_after(start)
         self._board = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
 
     def add(self, row: dict[str, float]) -> None:
         """Write the row of an epoch and print its summary."""
         new = not self._path.exists()
-        with self._path.open("a", newline="") as file:
+        with about(self._path), self._path.open("a", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             if new:
                 writer.writeheader()
@@ -50,12 +56,19 @@ class TrainingLog:
             )
         for name, value in row.items():
             self._board.add_scalar(name, value, int(row["epoch"]))
+        if self._tracked is not None:
+            self._tracked.log_metrics(row, step=int(row["epoch"]))
         tail = f", validation Dice+ {row['dice_positive']:.3f}" if "dice_positive" in row else ""
         print(
             f"epoch {int(row['epoch'])}: loss {row['loss']:.3f}, {row['seconds']:.0f} s, "
             f"{row['waiting_share']:.1%} of it waiting for data{tail}",
             flush=True,
         )
+
+    def add_files(self, paths: Sequence[Path]) -> None:
+        """Hand the files of the finished training, and this log, to MLflow."""
+        if self._tracked is not None:
+            self._tracked.log_files([*paths, self._path])
 
     def close(self) -> None:
         """Flush and close TensorBoard's log."""
@@ -66,7 +79,7 @@ class TrainingLog:
             return
         with self._path.open(newline="") as file:
             kept = [row for row in csv.DictReader(file) if int(row["epoch"]) <= epoch]
-        with self._path.open("w", newline="") as file:
+        with whole_file(self._path) as unfinished, unfinished.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(kept)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from model_export.training.initial_network import build_network
 from model_export.training.lineage import trace_seen
 from model_export.training.loaders import build_loader, move_batch
 from model_export.training.log import TrainingLog, score_columns
+from model_export.training.mlflow_run import open_mlflow_run
 from model_export.training.objective import DecoderLogits, Losses, Objective
 from model_export.training.optimization import build_optimizer, build_scheduler
 from model_export.training.process_group import ProcessGroup, join_process_group
 from model_export.training.remarks import describe, remark
+from model_export.training.run_file import RUN_FILE, write_run_file
 from model_export.training.sources import (
     find_tile,
     list_classes,
@@ -41,11 +44,11 @@ def train(config: TrainConfig) -> Path:
 
     Under torchrun all processes train one network together.
     """
-    with join_process_group(config.device) as group:
-        return _train(config, group)
+    with join_process_group(config.device) as group, ExitStack() as logs:
+        return _train(config, group, logs)
 
 
-def _train(config: TrainConfig, group: ProcessGroup) -> Path:
+def _train(config: TrainConfig, group: ProcessGroup, logs: ExitStack) -> Path:
     # Configuration: a resumed training has that of its checkpoint.
     last, best = config.out / "last.pt", config.out / "best.pt"
     resumed = load_checkpoint(last) if config.resume else None
@@ -58,6 +61,7 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             resume=True,
             device=resumed.config.device if config.device == "auto" else config.device,
             threads=config.threads,
+            mlflow=config.mlflow,
         )
     elif last.exists():
         raise DataError(f"{config.out} holds a training: --resume continues it, another --out starts anew")
@@ -114,7 +118,12 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
     # A shallower encoder keeps its later stages, which are unused and must not be waited for.
     model = group.parallel(DecoderLogits(network), find_unused_parameters=config.network.encoder_depth < 5)
 
-    log = TrainingLog(config.out, [kind.id for kind in classes], start) if group.is_main else None
+    log = None
+    if group.is_main:
+        write_run_file(config, "train")
+        class_ids = [kind.id for kind in classes]
+        tracked = logs.enter_context(open_mlflow_run(config.out, config)) if config.mlflow else None
+        log = logs.enter_context(closing(TrainingLog(config.out, class_ids, start, tracked)))
     for epoch in range(start, config.epochs):
         if config.patience and epoch - best_epoch >= config.patience * config.validate_every:
             if group.is_main:
@@ -219,5 +228,5 @@ def _train(config: TrainConfig, group: ProcessGroup) -> Path:
             save_checkpoint(state.without_state(), best)
         save_checkpoint(state.without_state() if is_last else state, last)
     if log is not None:
-        log.close()
+        log.add_files([best, config.out / RUN_FILE])
     return best

@@ -80,7 +80,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
         ("encoder: {a: b}\n", "line 1: encoder: expected a value or a list of values"),
         ("encoder: [[a]]\n", "line 1: encoder: expected a value or a list of values"),
         ("encoder: ''\n", "line 1: --encoder: expected a value, got an empty one"),
-        ("encoder: --resume\n", "line 1: encoder: expected a value, got an option"),
+        ("encoder: --resume\n", "line 1: encoder: expected a value, got '--resume', which looks"),
         ("- epochs\n", "line 1: expected lines of the form OPTION: VALUE"),
         ("epochs: 3\nout: [a\n", "own.yaml, line 3: "),
         ("epochs: three\n", "Error parsing --epochs: invalid literal for int()"),
