@@ -1,5 +1,6 @@
 """Checkpoints: what resuming a training needs, or what exporting it needs, in one file."""
 
+import io
 import pickle
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -79,9 +80,11 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         "tile": list(checkpoint.tile),
         "split": checkpoint.split.model_dump(mode="json"),
     }
-    # Through a file of Python's: given a path, torch hides the reason of a failed write.
-    with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        torch.save(plain, file)
+    # Through memory: torch hides the reason of a failed write.
+    buffer = io.BytesIO()
+    torch.save(plain, buffer)
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

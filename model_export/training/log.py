@@ -4,9 +4,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
 from model_export.metrics import mean_or_none
+from model_export.training.board import Board
 from model_export.training.mlflow_run import MlflowRun
 from service.files import about, whole_file
 from service.model.metadata import ClassScore
@@ -42,7 +41,7 @@ class TrainingLog:
         self._columns = columns(class_ids)
         self._tracked = tracked
         self._drop_rows_after(start)
-        self._board = SummaryWriter(folder / "tensorboard", purge_step=start + 1)
+        self._board = Board(folder / "tensorboard", start)
 
     def add(self, row: dict[str, float]) -> None:
         """Write the row of an epoch and print its summary."""

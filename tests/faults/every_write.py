@@ -2,7 +2,8 @@
 
 From its n-th change of the folder OUT on, the disk is full; then the command runs again, with room.
 ``{out}`` in the command is a folder of its own for each n. IMPORT is a module that the command needs: every
-run is a child of this process. Prints a JSON object for each n: the two runs.
+run is a child of this process. Prints a JSON object for each n: the two runs. The environment variable EVERY
+makes it every third n, say, of a command that changes much.
 """
 
 import ctypes
@@ -33,7 +34,7 @@ def main(out: Path, module: str, arguments: list[str]) -> None:
     library = ctypes.CDLL(None)
     folder = ctypes.create_string_buffer(os.fsencode(out), 4096)
     ctypes.memmove(ctypes.addressof((ctypes.c_char * 4096).in_dll(library, "full_below")), folder, 4096)
-    for number in range(1, _MOST):
+    for number in range(1, _MOST, int(os.environ.get("EVERY", "1"))):
         own = out / f"{number:03}"
         filled = [argument.replace("{out}", str(own)) for argument in arguments]
         first = _run(library, module, filled, number)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from model_export.data.draw import DrawConfig, draw
+from model_export.training.checkpoint import load_checkpoint
 from tests.support.images import png
 from tests.support.serving import ROOT, service_environment
 from tests.support.tiny_model import block_rle, block_strip
@@ -41,11 +44,11 @@ def folder(tmp_path: Path) -> Path:
     return strips
 
 
-def runs(library: Path, model: Path, folder: Path, *command: str) -> list[dict[str, Any]]:
+def runs(library: Path, model: Path, folder: Path, *command: str, every: int = 1) -> list[dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.every_write", folder.parent / "out", *command],
         cwd=ROOT,
-        env=service_environment(model) | {"LD_PRELOAD": str(library)},
+        env=service_environment(model) | {"LD_PRELOAD": str(library), "EVERY": str(every)},
         capture_output=True,
         text=True,
         timeout=300,
@@ -121,3 +124,38 @@ def test_watch_resumes(library: Path, folder: Path, tiny_model: Path) -> None:
         assert sorted(line["file"] for line in lines) == NAMES  # each version once
         for name in NAMES:
             assert (out / "pictures" / name).read_bytes() == (whole / "pictures" / name).read_bytes()
+
+
+def test_a_training_keeps_its_checkpoint_and_resumes(library: Path, folder: Path, tiny_model: Path) -> None:
+    """Whatever write fails, the last checkpoint is whole, and the same command ends with the same weights."""
+    data = folder.parent / "data"
+    draw(DrawConfig(out=data, count=3))
+    recipe = (
+        *(
+            "--epochs",
+            "2",
+            "--samples-per-epoch",
+            "2",
+            "--batch-size",
+            "2",
+            "--crop-width",
+            "32",
+            "--workers",
+            "0",
+        ),
+        *("--input-reduction", "8", "--encoder-depth", "3", "--decoder-channels", "4", "--precision", "fp32"),
+        *("--threads", "1", "--drawn", "0", "--folds", "2"),
+    )
+    command = ("cross-validate", "--data", str(data), "--only", "0", "--out", "{out}", *recipe)
+    module = "model_export.command_line.commands"
+    found = runs(library, tiny_model, folder, module, "model_export", *command, every=6)
+    assert len(found) > 8
+    whole = load_checkpoint(Path(found[-1]["out"]) / "all" / "best.pt")
+    for run in found:
+        here = Path(run["out"]) / "all"
+        assert not list(here.rglob("*.unfinished"))
+        again = load_checkpoint(here / "best.pt")
+        for name, tensor in whole.averaged.items():
+            torch.testing.assert_close(again.averaged[name], tensor, rtol=0, atol=0, msg=name)
+        with (here / "metrics.csv").open() as file:
+            assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
