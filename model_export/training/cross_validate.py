@@ -39,11 +39,11 @@ def cross_validate(config: CrossValidateConfig) -> list[Path]:
             if last.exists():
                 # All options, not only those that are given: the folds to come would be trained with them.
                 check_resumed(training, load_checkpoint(last).config, defaults_too=True)
-        if group.is_main:
-            write_run_file(shared, "cross-validate")
         for fold, training in own.items():
             print(f"fold {fold} of {config.folds}" if fold else "all strips", flush=True)
             checkpoints.append(train(replace(training, resume=(training.out / "last.pt").exists())))
+            if group.is_main and len(checkpoints) == 1:  # options that cannot be have ended the command
+                write_run_file(shared, "cross-validate")
     return checkpoints
 
 
