@@ -94,7 +94,7 @@ def open_gpu(
     if device == "tensorrt":
         with contextlib.suppress(ImportError):
             importlib.import_module("tensorrt")  # loads libnvinfer from its own wheel
-        providers.insert(0, (TENSORRT, tensorrt_options(options, max_batch_size)))
+        providers.insert(0, (TENSORRT, tensorrt_options(options, max_batch_size, _tile(file))))
     try:
         session = _create(file, providers, threads)
     except Exception as error:  # each missing library raises another kind of RuntimeError
@@ -121,14 +121,27 @@ def cuda_options(options: GpuOptions) -> dict[str, str]:
     }
 
 
-def tensorrt_options(options: GpuOptions, max_batch_size: int) -> dict[str, str]:
+def _tile(file: ModelFile) -> tuple[int, int]:
+    """Return rows and columns of a model's input."""
+    height, width = _create(file, [CPU], 1, optimize=False).get_inputs()[0].shape[1:]
+    return height, width
+
+
+def tensorrt_options(options: GpuOptions, max_batch_size: int, tile: tuple[int, int]) -> dict[str, str]:
     """Return the options of the TensorRT provider: one engine for all batch sizes, kept on disk.
 
     Building takes tens of seconds and happens again for a shape outside the profile, so the profile spans
     all sizes.
+
+    Args:
+        options: of a GPU.
+        max_batch_size: tiles in one call at most.
+        tile: rows and columns of the model's input.
     """
     shapes = {"min": 1, "opt": max_batch_size, "max": max_batch_size}
-    settings = {f"trt_profile_{name}_shapes": f"image:{size}x256x1600" for name, size in shapes.items()}
+    settings = {
+        f"trt_profile_{name}_shapes": f"image:{size}x{tile[0]}x{tile[1]}" for name, size in shapes.items()
+    }
     settings |= {"trt_fp16_enable": "1", "trt_cuda_graph_enable": "1" if options.graphs else "0"}
     if options.engine_cache is not None:
         folder = str(options.engine_cache)

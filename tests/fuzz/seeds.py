@@ -6,8 +6,10 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from service.geometry import HEIGHT, WIDTH
 from tests.support.images import encoded
+from tests.support.tiny_model import TILE
+
+HEIGHT, WIDTH = TILE
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
-from service.geometry import HEIGHT, WIDTH, Strip
+from service.geometry import Strip
 from service.images.health import measure_health
+from tests.support.tiny_model import TILE
+
+HEIGHT, WIDTH = TILE
 
 
 def strip_of(columns: np.ndarray) -> Strip:
