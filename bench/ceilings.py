@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from bench.jobs import read_jobs
 from bench.pipeline import Pipeline
-from service.geometry import HEIGHT, WIDTH, Strip
+from model_export.data.severstal import HEIGHT, WIDTH
+from service.geometry import Strip
 from service.images.decode import decode
 from service.model.cpu_quota import cpu_quota
 from service.model.session import OrtSession

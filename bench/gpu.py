@@ -28,10 +28,10 @@ from bench.drive import drive
 from bench.jobs import write_jobs
 from bench.our_service import running_service
 from bench.workload import build_jobs, image_files
+from model_export.data.severstal import HEIGHT, WIDTH
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
 from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.onnx_file import trace_to_onnx
-from service.geometry import HEIGHT, WIDTH
 from service.model.io_binding import BoundRuns
 from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
 from service.model.repository import find_model, gpu_variant, read_model, write_checksum

@@ -11,7 +11,8 @@ import onnxruntime
 
 from bench.jobs import Job
 from bench.textbook import INPUT_SHAPE, export_textbook
-from service.geometry import HEIGHT, WIDTH, Strip
+from model_export.data.severstal import HEIGHT, WIDTH
+from service.geometry import Strip
 from service.images.decode import decode
 from service.model.cpu_quota import cpu_quota
 from service.model.session import OrtSession

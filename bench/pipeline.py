@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from service.geometry import HEIGHT, WIDTH
+from model_export.data.severstal import HEIGHT, WIDTH
 from service.images.decode import decode
 from service.masks.rle import encode
 from service.model.postprocess import apply_operating_point

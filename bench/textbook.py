@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 import model_export.network.torchvision_import  # noqa: F401  (before anything that imports torchvision)
-from service.geometry import CLASS_COUNT, HEIGHT, WIDTH
+from model_export.data.severstal import CLASSES, HEIGHT, WIDTH
 
 INPUT_SHAPE = (1, 3, HEIGHT, WIDTH)
 
@@ -16,7 +16,7 @@ def export_textbook(path: Path) -> None:
     import segmentation_models_pytorch as smp  # torchvision must be imported first
 
     torch.manual_seed(0)
-    network = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=CLASS_COUNT).eval()
+    network = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=len(CLASSES)).eval()
     with warnings.catch_warnings():
         # torch's exporter warns about deprecations in its own code.
         warnings.simplefilter("ignore")

@@ -10,7 +10,7 @@ from bench.jobs import write_jobs
 from bench.options import Lengths
 from bench.our_service import running_service
 from bench.workload import build_jobs, jpeg
-from service.geometry import HEIGHT, WIDTH
+from model_export.data.severstal import HEIGHT, WIDTH
 from service.model.cpu_quota import cpu_quota
 from service.model.session import OrtSession
 from tests.support.tiny_model import write_tiny_model
