@@ -234,6 +234,20 @@ def unexpected(error: BaseException) -> InferenceError:
     return failure
 
 
+def forget_frames(error: ServiceError) -> None:
+    """Drop the tracebacks of a refusal and of its causes; internal errors keep theirs for the log.
+
+    Frames of a traceback hold the request, which holds the error: until the garbage collector runs, its body
+    and pixels would stay in memory, beyond every limit.
+    """
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with a noun in its plural, ``2 files``, or singular, ``1 file``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -90,8 +90,12 @@ async def _read_multipart(request: Request, content_type: str, limits: UploadLim
         raise _broken("its content type has no boundary")
     try:
         reader = _MultipartReader(boundary, limits)
-        async for chunk in request.stream():
-            reader.write(chunk)
+        try:
+            async for chunk in request.stream():
+                reader.write(chunk)
+        finally:
+            # Methods of the reader, which holds them: the files would wait for the garbage collector.
+            reader.callbacks = {}
     except FormParserError as error:
         raise _broken(str(error)) from error
     if not reader.parts:

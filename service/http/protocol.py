@@ -18,6 +18,7 @@ from service.errors import (
     RequestTimeoutError,
     ServiceError,
     UnavailableError,
+    forget_frames,
 )
 from service.http.problem_response import error_response
 from service.http.request_head import (
@@ -311,6 +312,7 @@ class GuardedProtocol(IgnoringUpgrade):
 
     def _refuse(self, error: ServiceError) -> None:
         """Stop reading; answer now, or after the requests that have arrived completely."""
+        forget_frames(error)
         self._refusal = error
         if not self._answering():
             self._answer(error)

@@ -8,7 +8,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ClientLeftError, InferenceError, ServiceError
+from service.errors import ClientLeftError, InferenceError, ServiceError, forget_frames
 from service.http.problem_response import error_response
 from service.http.security_headers import SECURITY_HEADERS
 from service.observability.metrics import Metrics
@@ -82,6 +82,8 @@ class RequestContext:
         finally:
             route = str(getattr(asked.get("route"), "path", state.get("route") or "unknown"))
             self._record(scope, route, status, time.perf_counter() - started)
+            if isinstance(state.get("error"), ServiceError):
+                forget_frames(state["error"])
 
     def _record(self, scope: Scope, route: str, status: int | None, seconds: float) -> None:
         # Unknown paths share one label, so that callers cannot create series.

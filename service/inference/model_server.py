@@ -6,7 +6,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, Self
 
-from service.errors import DeadlineExceededError, PayloadTooLargeError, ServiceError, counted, unexpected
+from service.errors import (
+    DeadlineExceededError,
+    PayloadTooLargeError,
+    ServiceError,
+    counted,
+    forget_frames,
+    unexpected,
+)
 from service.images.decode import Size, format_of, read_size
 from service.inference.batcher import Batcher
 from service.inference.pipelines import Pipeline, QueueOptions, start_pipeline
@@ -87,7 +94,11 @@ class ModelServer:
             for future in futures:
                 _give_up(future)
         results = iter([_result(future) for future in futures])
-        return [next(results) if refusal is None else refusal for refusal in refusals]
+        answers = [next(results) if refusal is None else refusal for refusal in refusals]
+        for answer in answers:
+            if isinstance(answer, ServiceError):
+                forget_frames(answer)
+        return answers
 
     def _refusal(self, data: bytes, size: Size | None, places: int) -> ServiceError | None:
         try:

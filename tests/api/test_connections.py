@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
 
 from service import healthcheck
-from service.http.protocol import ConnectionLimits, guarded_protocol
-from tests.support.serving import free_port
+from service.http.protocol import ConnectionLimits
+from tests.support.serving import running_uvicorn
 
 pytestmark = pytest.mark.anyio
 
@@ -31,23 +30,8 @@ LIMITS = ConnectionLimits(
 
 @pytest.fixture
 async def port(app: FastAPI) -> AsyncIterator[int]:
-    number = free_port()
-    config = uvicorn.Config(
-        app,
-        port=number,
-        log_config=None,
-        ws="none",
-        lifespan="on",
-        http=guarded_protocol(LIMITS, app.state.metrics),
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server._serve())  # serve() would take the signals
-    async with asyncio.timeout(20):
-        while not server.started:
-            await asyncio.sleep(0.01)
-    yield number
-    server.should_exit = True
-    await serving
+    async with running_uvicorn(app, LIMITS) as port:
+        yield port
 
 
 async def told(port: int, *pieces: bytes, pause: float = 0.0) -> list[tuple[int, str]]:

@@ -1,6 +1,7 @@
 """Every row of the table against a real server; afterwards it is as it was before."""
 
 import statistics
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -51,17 +52,18 @@ def test_each_row_gets_its_answer_and_leaves_nothing_behind(server: Server) -> N
             return {row.name: wrong for row, wrong in found if wrong is not None}
 
     def memory_after(tables: int) -> float:
-        """Resident bytes, the median over the last tables: freed memory goes back in lumps."""
+        """Resident bytes, the median over the last tables."""
         resident = []
         for number in range(tables):
             assert wrong_answers(PROMPT_ROWS if number % 8 else ROWS) == {}
+            time.sleep(0.1)  # an answer is sent while its request, 30 MB of one row, is still held
             resident.append(process.memory_info().rss)
         return statistics.median(resident[-10:])
 
-    # Measured over 110 tables, 30,000 rows: 193 MB after ten, 217 after 60, 233 after 110. Not explained yet;
-    # a row that kept its body would need 100 times as much.
+    # Measured over 110 tables, 30,000 rows: medians of ten from 179 to 182 MB. A row that keeps 20 kB passes
+    # here, and fails in test_memory.py.
     warm = memory_after(20)
-    assert memory_after(20) <= 1.2 * warm
+    assert memory_after(20) <= 1.08 * warm
     assert good_answer(server) == before
     assert block_rle(100, 20, 5, 30) in str(before)
     assert process.num_threads() < 40

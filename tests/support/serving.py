@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 from fastapi import FastAPI
+
+from service.http.protocol import ConnectionLimits, guarded_protocol
 
 ROOT = Path(__file__).parents[2]
 """Root of the repository."""
@@ -70,6 +73,28 @@ async def running_app(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             await until_ready(client)
             yield client
+
+
+@contextlib.asynccontextmanager
+async def running_uvicorn(app: FastAPI, limits: ConnectionLimits) -> AsyncIterator[int]:
+    """Serve the application in this process, with the HTTP protocol of the service; yield its port."""
+    port = free_port()
+    config = uvicorn.Config(
+        app,
+        port=port,
+        log_config=None,
+        ws="none",
+        lifespan="on",
+        http=guarded_protocol(limits, app.state.metrics),
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())  # serve() would take the signals
+    async with asyncio.timeout(20):
+        while not server.started:
+            await asyncio.sleep(0.01)
+    yield port
+    server.should_exit = True
+    await serving
 
 
 async def until_ready(client: httpx.AsyncClient) -> None:
