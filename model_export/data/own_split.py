@@ -10,20 +10,25 @@ from model_export.errors import DataError
 from service.errors import counted
 from service.model.metadata import Split
 
-GROUPS, SETS = "groups.csv", "split.csv"
+GROUPS, SETS, IMAGES = "groups.csv", "split.csv", "train_images"
 _SETS = ("train", "validation", "test")
 
 Groups = list[list[int]]
 """Indices of the strips that must not be separated, e.g. those of one coil."""
 
 
-def read_groups(folder: Path, strips: Sequence[LabelledStrip]) -> Groups | None:
-    """Read ``groups.csv``, with the columns ImageId and Group; None if there is none.
+def read_groups(data: Path, strips: Sequence[LabelledStrip], file: Path | None = None) -> Groups | None:
+    """Read a table of groups, with the columns ImageId and Group; None if there is none.
+
+    Args:
+        data: folder of the data set, which may hold ``groups.csv``.
+        strips: of the data set, or some of them.
+        file: another table.
 
     Raises:
-        DataError: if a strip has no group in it.
+        DataError: if a strip has no group in it or two, or it names images that the data set lacks.
     """
-    named = _read(folder / GROUPS, "Group", strips)
+    named = _read(data, GROUPS, file, "Group", strips)
     if named is None:
         return None
     groups: dict[str, list[int]] = {}
@@ -32,25 +37,50 @@ def read_groups(folder: Path, strips: Sequence[LabelledStrip]) -> Groups | None:
     return sorted(groups.values())
 
 
-def read_sets(folder: Path, strips: Sequence[LabelledStrip]) -> list[str] | None:
-    """Read ``split.csv``, with the columns ImageId and Set; None if there is none.
+def read_sets(data: Path, strips: Sequence[LabelledStrip], file: Path | None = None) -> list[str] | None:
+    """Read a table of sets, with the columns ImageId and Set; None if there is none.
+
+    Args:
+        data: folder of the data set, which may hold ``split.csv``.
+        strips: of the data set, or some of them.
+        file: another table.
 
     Returns:
         The set of each strip: train, validation or test.
 
     Raises:
-        DataError: if a strip has no set in it, or none trains.
+        DataError: if a strip has no set in it or two, or it names images that the data set lacks.
     """
-    path = folder / SETS
-    named = _read(path, "Set", strips)
+    path = file or data / SETS
+    named = _read(data, SETS, file, "Set", strips)
     if named is None:
         return None
-    for strip, one in zip(strips, named, strict=True):
+    sets = [one.casefold() for one in named]
+    for strip, one in zip(strips, sets, strict=True):
         if one not in _SETS:
             raise DataError(f"{path}: expected {', '.join(_SETS)} for {strip.name}, got {one!r}")
-    if "train" not in named:
-        raise DataError(f"{path}: expected images that train, got none")
-    return named
+    return sets
+
+
+def check_apart(strips: Sequence[LabelledStrip], groups: Groups | None, parts: Sequence[object]) -> None:
+    """Check that every group lies in one part.
+
+    Args:
+        strips: of the groups.
+        groups: of strips that must not be separated.
+        parts: set or fold of each strip, as people name it.
+
+    Raises:
+        DataError: naming two strips of a group that lie in two parts.
+    """
+    for group in groups or ():
+        first = group[0]
+        for other in group:
+            if parts[other] != parts[first]:
+                raise DataError(
+                    f"{strips[first].name} and {strips[other].name} are of one group, and are in two parts: "
+                    f"{parts[first]} and {parts[other]}"
+                )
 
 
 def split_sets(
@@ -104,10 +134,24 @@ def subset(groups: Groups, chosen: Sequence[int]) -> Groups:
     return [group for group in kept if group]
 
 
-def _read(path: Path, column: str, strips: Sequence[LabelledStrip]) -> list[str] | None:
-    if not path.is_file():
+def _read(
+    data: Path, name: str, file: Path | None, column: str, strips: Sequence[LabelledStrip]
+) -> list[str] | None:
+    path = file or data / name
+    if file is None and not path.is_file():
         return None
-    values = {row["ImageId"]: row[column] for _, row in read_table(path, ("ImageId", column))}
+    values: dict[str, str] = {}
+    for line, row in read_table(path, ("ImageId", column)):
+        image, value = row["ImageId"], row[column]
+        if values.setdefault(image, value) != value:
+            raise DataError(
+                f"{path}, line {line}: {image} has two values of {column}: {values[image]} and {value}"
+            )
+    known = {strip.name for strip in strips}
+    # Images that are left out, of this data set all the same, have a file.
+    unknown = [image for image in values if image not in known and not (data / IMAGES / image).is_file()]
+    if unknown:
+        raise DataError(f"{path} names {counted(len(unknown), 'image')} that {data} lacks, e.g. {unknown[0]}")
     lacking = [strip.name for strip in strips if not values.get(strip.name)]
     if lacking:
         raise DataError(f"{path} names no {column} of {counted(len(lacking), 'image')}, e.g. {lacking[0]}")

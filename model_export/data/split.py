@@ -190,7 +190,7 @@ def split_fold(
     dealt = assigned or (assign_folds(strips, folds, seed, groups) if fold else ())
     test = set(dealt[fold - 1]) if fold else set()
     if fold and not test:
-        raise ValueError(_too_few(strips, folds))
+        raise ValueError(_too_few(strips, folds, groups))
     if not fold:
         strategy = "all strips train"
     else:
@@ -221,7 +221,7 @@ def split_strips(
 
     empty = [name for name, fold in zip(("test", "validation"), assigned, strict=False) if not fold]
     if empty:
-        raise ValueError(_too_few(strips, folds))
+        raise ValueError(_too_few(strips, folds, groups))
     return Split(
         strategy=STRATEGY if groups is None else OWN_GROUPS,
         seed=seed,
@@ -231,9 +231,11 @@ def split_strips(
     )
 
 
-def _too_few(strips: Sequence[LabelledStrip], folds: int) -> str:
+def _too_few(
+    strips: Sequence[LabelledStrip], folds: int, groups: Sequence[Sequence[int]] | None = None
+) -> str:
+    count = counted(len(strips), "strip")
+    if groups is not None:
+        count += f" in {counted(len(groups), 'group')}"
     verb = "does" if len(strips) == 1 else "do"
-    return (
-        f"{counted(len(strips), 'strip')} {verb} not fill {folds} folds; set fewer with "
-        "--folds, or train on all with --fold 0"
-    )
+    return f"{count} {verb} not fill {folds} folds; set fewer with --folds, or train on all with --fold 0"

@@ -13,6 +13,7 @@ from model_export.data.classes import check_same
 from model_export.data.kaggle import read_kaggle
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.options import BitsOption
+from model_export.data.own_split import SETS, read_sets
 from model_export.data.pixels import StripIds, split_ids, unseen_strips
 from model_export.data.synthetic import drawn_strips
 from model_export.data.tile import Tile
@@ -47,6 +48,9 @@ class EvaluateConfig:
     """Strips of --data. unseen: those that neither trained the model nor tuned its thresholds, told by their
     pixels (by name for models exported before files held hashes); test: the test strips of the model's split;
     all: every strip, which says nothing about new ones."""
+    split: Path | None = None
+    """Table with the columns ImageId,Set, whose test images are those of --strips test; default: split.csv in
+    --data, if it lies there, else the split of the model. One that the model has seen is refused."""
     out_of_fold: bool = False
     """Score every strip of --data with the model of the fold that did not train on it."""
     balance: Path | None = None
@@ -196,7 +200,18 @@ def _strips(config: EvaluateConfig, metadata: ModelMetadata) -> tuple[Sequence[L
     strips: Sequence[LabelledStrip] = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     if config.strips == "all":
         return strips, f"all {len(strips)} of {config.data}, those that trained and tuned the model included"
-    if config.strips == "test":
+    sets = read_sets(config.data, strips, config.split) if config.strips == "test" else None
+    if sets is not None:
+        chosen = [strip for strip, own in zip(strips, sets, strict=True) if own == "test"]
+        new = unseen_strips(chosen, metadata.split)
+        if len(new) < len(chosen):
+            seen = next(strip.name for strip in chosen if strip not in new)
+            raise DataError(
+                f"the model has seen {len(chosen) - len(new)} of the {len(chosen)} test strips of "
+                f"{config.split or config.data / SETS}, e.g. {seen}: their scores would be too good"
+            )
+        description = f"the {len(chosen)} test strips of {config.split or config.data / SETS}"
+    elif config.strips == "test":
         test = split_ids(metadata.split).test
         ids = StripIds(strips).like(metadata.split)
         chosen = [strip for strip, own in zip(strips, ids, strict=True) if own in test]

@@ -275,7 +275,7 @@ def _write(
     sets: Mapping[str, str | None],
     matches: Matches,
 ) -> None:
-    groups = _groups(dataset, inspection, matches)
+    groups = _groups(dataset, inspection, matches, sets)
     names = flat_names(list(facts))
     images = {
         names[path]: LayoutImage(
@@ -291,8 +291,13 @@ def _write(
     print(f"wrote {out}: {counted(len(images), 'image')} in {count} that are not separated")
 
 
-def _groups(dataset: Dataset, inspection: Inspection, matches: Matches) -> dict[str, str]:
-    """Return the group of each image: the data set's own, or that of images whose streaks are alike."""
+def _groups(
+    dataset: Dataset, inspection: Inspection, matches: Matches, sets: Mapping[str, str | None]
+) -> dict[str, str]:
+    """Return the group of each image: the data set's own, or that of images whose streaks are alike.
+
+    A guessed group does not reach across the data set's own sets, which training would refuse.
+    """
     paths = list(inspection.facts)
     own = _own_table(dataset, "groups.csv", "Group")
     given = {path: own.get(path) or matches.images[path].group for path in paths}
@@ -300,6 +305,9 @@ def _groups(dataset: Dataset, inspection: Inspection, matches: Matches) -> dict[
         return {path: str(one) for path, one in given.items()}
     found = group_profiles(inspection.profiles)
     width = len(str(len(found)))
+    ends = {path: "" if own_set is None else f"-{own_set}" for path, own_set in sets.items()}
     return {
-        paths[index]: f"group-{number:0{width}d}" for number, group in enumerate(found, 1) for index in group
+        paths[index]: f"group-{number:0{width}d}{ends[paths[index]]}"
+        for number, group in enumerate(found, 1)
+        for index in group
     }

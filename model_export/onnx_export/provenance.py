@@ -45,7 +45,7 @@ def _describe(config: TrainConfig) -> dict[str, object]:
     plain["data"] = config.data.name if config.data else None
     if config.encoder_weights not in ("none", "imagenet"):
         plain["encoder_weights"] = Path(config.encoder_weights).name
-    for name in ("start_from", "soft_targets", "fold_file"):
+    for name in ("start_from", "soft_targets", "fold_file", "groups", "split"):
         path = getattr(config, name)
         plain[name] = path.name if path else None
     for name in ("teacher", "unlabelled"):

@@ -58,6 +58,9 @@ class TuneConfig:
     """Version of the new file; default: the next after the model's own and those in --out."""
     parts: int = 5
     """Number of parts, strips of one coil in one."""
+    groups: Path | None = None
+    """Table with the columns ImageId,Group: images of one group are in one part. Default: groups.csv in
+    --data, if it lies there, else strips that look alike."""
     seed: int = 0
     """Of the parts."""
     skip_bad: bool = False
@@ -130,7 +133,7 @@ def _tune(
     session = GraphSession(_open(path, metadata, 1.0), path)
     curves = measure_curves(session, strips, tile, "tuning")
     kept = _kept_classes(curves, metadata, rules)
-    groups = read_groups(config.data, strips)
+    groups = read_groups(config.data, strips, config.groups)
     parts = [part for part in assign_folds(strips, config.parts, config.seed, groups) if part]
     if len(parts) < 2:
         raise DataError("expected strips of two coils or more, got strips that all look like one coil")

@@ -63,6 +63,10 @@ class SoftTargetsConfig:
     """Average over the strip and its three mirror images; otherwise a quarter of the time."""
     folds: int = 5
     """Number of folds, as for cross-validate."""
+    groups: Path | None = None
+    """Table with the columns ImageId,Group, as for cross-validate."""
+    split: Path | None = None
+    """Table with the columns ImageId,Set, as for cross-validate."""
     fold_file: Path | None = None
     """CSV with the columns name,fold, as for cross-validate."""
     seed: int = 0
@@ -169,7 +173,13 @@ def soft_targets(config: SoftTargetsConfig) -> None:
             print(f"{out} is complete")
             continue
         training = TrainConfig(
-            data=config.data, folds=config.folds, fold=fold, fold_file=config.fold_file, seed=config.seed
+            data=config.data,
+            folds=config.folds,
+            fold=fold,
+            groups=config.groups,
+            split=config.split,
+            fold_file=config.fold_file,
+            seed=config.seed,
         )
         held_out = select_strips(strips, make_split(training, list(strips)).test)
         _write_fold(config, fold, images, digests, held_out, classes)

@@ -111,6 +111,12 @@ class TrainConfig:
     seed: int = 0
     folds: int = 5
     """Number of folds: one for the test, one for validation, the others for training."""
+    groups: Path | None = None
+    """Table with the columns ImageId,Group: images of one group, a coil say, are never separated. Default:
+    groups.csv in --data, if it lies there, else strips that look alike."""
+    split: Path | None = None
+    """Table with the columns ImageId,Set: train, validation or test, instead of dealing strips out. Default:
+    split.csv in --data, if it lies there. With --fold its test strips are left out of every fold."""
     fold_file: Path | None = None
     """CSV with the columns name,fold, from 1: the folds of --fold and cross-validate, instead of folds dealt
     out by alike strips. It keeps the folds of an earlier training when strips are added."""
@@ -165,6 +171,8 @@ def check_config(config: TrainConfig, world_size: int) -> None:
         raise OptionError(f"--whole-epochs {config.whole_epochs} is more than --epochs {config.epochs}")
     if config.fold is not None and config.patience:
         raise OptionError("--patience needs validation strips; with --fold there are none")
+    if config.data is None and (config.groups or config.split):
+        raise OptionError("--groups and --split are of photographed strips: name them with --data FOLDER")
     if config.batch_size % world_size:
         raise OptionError(
             f"--batch-size is that of all processes together: expected a multiple of {world_size}, got "

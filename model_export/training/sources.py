@@ -8,7 +8,7 @@ from model_export.data import severstal
 from model_export.data.classes import Classes, read_classes
 from model_export.data.kaggle import KaggleStrip, list_images, read_image, read_kaggle
 from model_export.data.labelled_strip import LabelledStrip, Masks
-from model_export.data.own_split import read_groups, read_sets, split_sets, subset
+from model_export.data.own_split import SETS, check_apart, read_groups, read_sets, split_sets, subset
 from model_export.data.paste import PastedStrip
 from model_export.data.soft_targets import SoftTargets, UnlabelledStrip
 from model_export.data.split import read_fold_file, split_fold, split_strips
@@ -115,7 +115,11 @@ def make_split(config: TrainConfig, strips: list[LabelledStrip]) -> Split:
 
 def _split_photographed(config: TrainConfig, data: Path, strips: list[LabelledStrip]) -> Split:
     real = [strip for strip in strips if not isinstance(strip, DrawnStrip)]
-    groups, sets = read_groups(data, real), read_sets(data, real)
+    groups, sets = read_groups(data, real, config.groups), read_sets(data, real, config.split)
+    if sets is not None:
+        check_apart(real, groups, sets)
+        if "train" not in sets:
+            raise DataError(f"{config.split or data / SETS}: expected images that train, got none")
     if config.fold is None:
         if sets is not None:
             return split_sets(real, sets, config.folds, config.seed, groups)
@@ -126,6 +130,9 @@ def _split_photographed(config: TrainConfig, data: Path, strips: list[LabelledSt
         groups = None if groups is None else subset(groups, kept)
     file = config.fold_file
     assigned = None if file is None else read_fold_file(file, real, config.folds)
+    if assigned is not None:
+        fold_of = {index: f"fold {number}" for number, fold in enumerate(assigned, 1) for index in fold}
+        check_apart(real, groups, [fold_of[index] for index in range(len(real))])
     return split_fold(real, config.folds, config.fold, config.seed, assigned, groups)
 
 
