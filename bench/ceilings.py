@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from bench.jobs import read_jobs
 from bench.pipeline import Pipeline
-from model_export.data.severstal import HEIGHT, WIDTH
 from service.geometry import Strip
 from service.images.decode import decode
 from service.model.cpu_quota import cpu_quota
@@ -103,7 +102,8 @@ class _Loop:
         session.warm_up()
         pipeline = Pipeline(session)
         files = [job.jpeg for job in read_jobs(jobs)]
-        strips: list[Strip] = [decode(data, max_pixels=HEIGHT * WIDTH) for data in files]
+        tile = session.metadata.height * session.metadata.width
+        strips: list[Strip] = [decode(data, max_pixels=tile) for data in files]
         self._work: dict[Work, tuple[Callable[[Any], object], Sequence[Any]]] = {
             "session": (lambda strip: session.infer([strip]), strips),
             "pipeline": (pipeline.predict, files),

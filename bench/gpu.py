@@ -28,11 +28,11 @@ from bench.drive import drive
 from bench.jobs import write_jobs
 from bench.our_service import running_service
 from bench.workload import build_jobs, image_files
-from model_export.data.severstal import HEIGHT, WIDTH
 from model_export.network.steel_network import NetworkConfig, ServedNetwork, SteelNetwork
 from model_export.onnx_export.float16 import to_float16
 from model_export.onnx_export.onnx_file import trace_to_onnx
 from service.model.io_binding import BoundRuns
+from service.model.metadata import ModelMetadata
 from service.model.providers import GpuDevice, GpuOptions, open_cpu, open_gpu
 from service.model.repository import find_model, gpu_variant, read_model, write_checksum
 from service.model.session import OrtSession, bind, read_metadata
@@ -46,7 +46,7 @@ class GpuBench:
     """Measure sessions, torch and the service on a GPU."""
 
     model: Path = Path("models/steel-unet-resnet18")
-    """Model of the service, end to end."""
+    """Model of the service, end to end; the graphs have its tile and classes."""
     out: Path = Path("runs/gpu")
     """Folder for gpu.json and TensorRT's engines."""
     devices: tuple[Literal["cuda", "tensorrt", "cpu"], ...] = ("cuda", "tensorrt")
@@ -88,21 +88,23 @@ def main() -> None:
 
 def measure(options: GpuBench) -> Iterator[Measurement]:
     """Yield one measurement after the other."""
+    model = find_model(options.model)
+    metadata = read_metadata(open_cpu(read_model(model), 1), model)
     torch.manual_seed(0)
-    network = ServedNetwork(SteelNetwork(NETWORK)).eval()
+    network = ServedNetwork(SteelNetwork(NETWORK, classes=len(metadata.classes))).eval()
     with tempfile.TemporaryDirectory() as folder:
-        paths = _write_graphs(network, Path(folder))
+        paths = _write_graphs(network, (metadata.height, metadata.width), Path(folder))
         for device in options.devices:
             for arithmetic, path in paths.items():
                 for graphs in (False, True) if device != "cpu" else (False,):
-                    yield from _sessions(options, path, device, f"{device} {arithmetic}", graphs)
-    yield from _torch(options, network)
+                    yield from _sessions(options, metadata, path, device, f"{device} {arithmetic}", graphs)
+    yield from _torch(options, network, (metadata.height, metadata.width))
     for device in options.devices:
         yield from _end_to_end(options, device)
 
 
-def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
-    graph = trace_to_onnx(network, (HEIGHT, WIDTH))
+def _write_graphs(network: ServedNetwork, tile: tuple[int, int], folder: Path) -> dict[str, Path]:
+    graph = trace_to_onnx(network, tile)
     paths = {"fp32": folder / "fp32.onnx", "fp16": folder / "fp16.onnx"}
     onnx.save(graph, paths["fp32"])
     onnx.save(to_float16(graph), paths["fp16"])
@@ -111,35 +113,38 @@ def _write_graphs(network: ServedNetwork, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _sessions(options: GpuBench, path: Path, device: str, what: str, graphs: bool) -> Iterator[Measurement]:
+def _sessions(
+    options: GpuBench, metadata: ModelMetadata, path: Path, device: str, what: str, graphs: bool
+) -> Iterator[Measurement]:
     what += ", CUDA graphs" if graphs else ""
     settings = GpuOptions(graphs=graphs, engine_cache=options.out / f"engines-{path.stem}-{int(graphs)}")
     try:
-        bound = _bind(path, device, options.sizes, settings)
+        bound = _bind(path, metadata, device, options.sizes, settings)
         for size in options.sizes:
-            images = np.zeros((size, HEIGHT, WIDTH), dtype=np.uint8)
+            images = np.zeros((size, metadata.height, metadata.width), dtype=np.uint8)
             yield _timed(what, size, options.runs, partial(bound.run, images))
     except Exception as error:  # any error of a driver or library belongs in the report
         yield Measurement(what, None, None, None, str(error)[:300])
 
 
-def _bind(path: Path, device: str, sizes: tuple[int, ...], settings: GpuOptions) -> BoundRuns:
+def _bind(
+    path: Path, metadata: ModelMetadata, device: str, sizes: tuple[int, ...], settings: GpuOptions
+) -> BoundRuns:
     kind: GpuDevice = "tensorrt" if device == "tensorrt" else "cuda"
     file = read_model(path)
     session = open_cpu(file, 1) if device == "cpu" else open_gpu(file, kind, 1, max(sizes), settings)
     memory = "cpu" if device == "cpu" else "cuda"
-    metadata = read_metadata(session, path)
     return bind(session, metadata, device=memory, batch_sizes=sizes, graphs=settings.graphs)
 
 
-def _torch(options: GpuBench, network: ServedNetwork) -> Iterator[Measurement]:
+def _torch(options: GpuBench, network: ServedNetwork, tile: tuple[int, int]) -> Iterator[Measurement]:
     if not torch.cuda.is_available():
         yield Measurement("torch fp16", None, None, None, "torch finds no GPU")
         return
     device = torch.device("cuda")
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in stubs
     for size in options.sizes:
-        images = torch.zeros((size, HEIGHT, WIDTH), dtype=torch.uint8).pin_memory()
+        images = torch.zeros((size, *tile), dtype=torch.uint8).pin_memory()
 
         def run(images: torch.Tensor = images) -> object:
             with torch.inference_mode(), torch.autocast("cuda", torch.float16):

@@ -11,7 +11,6 @@ import onnxruntime
 
 from bench.jobs import Job
 from bench.textbook import INPUT_SHAPE, export_textbook
-from model_export.data.severstal import HEIGHT, WIDTH
 from service.geometry import Strip
 from service.images.decode import decode
 from service.model.cpu_quota import cpu_quota
@@ -63,7 +62,8 @@ def measure_model(
         export_textbook(textbook)
     ours = OrtSession(model, device="cpu", threads=threads)
     theirs = _open(textbook, threads)
-    with_defect, without = _strips(defective), _strips(clean)
+    tile = ours.metadata.height * ours.metadata.width
+    with_defect, without = _strips(defective, tile), _strips(clean, tile)
     picture = np.random.default_rng(0).random(INPUT_SHAPE, dtype=np.float32)
     works: tuple[Callable[[int], object], ...] = (
         lambda _: theirs.run(None, {"image": picture}),
@@ -94,5 +94,5 @@ def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _strips(jobs: Sequence[Job]) -> list[Strip]:
-    return [decode(job.jpeg, max_pixels=HEIGHT * WIDTH) for job in jobs[:_STRIPS_OF_A_KIND]]
+def _strips(jobs: Sequence[Job], max_pixels: int) -> list[Strip]:
+    return [decode(job.jpeg, max_pixels=max_pixels) for job in jobs[:_STRIPS_OF_A_KIND]]

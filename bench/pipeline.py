@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model_export.data.severstal import HEIGHT, WIDTH
 from service.images.decode import decode
 from service.masks.rle import encode
 from service.model.postprocess import apply_operating_point
@@ -40,10 +39,11 @@ class Pipeline:
             raise ValueError(f"expected a model with the profile {PROFILE!r}")
         self.point = point
         self._session = session
+        self._max_pixels = session.metadata.height * session.metadata.width
 
     def predict(self, data: bytes) -> list[ClassPrediction]:
-        """Predict one image file."""
-        probabilities = self._session.infer([decode(data, max_pixels=HEIGHT * WIDTH)])[0]
+        """Predict one image file, a strip of the size of the model's tile."""
+        probabilities = self._session.infer([decode(data, max_pixels=self._max_pixels)])[0]
         return [
             ClassPrediction(
                 class_id=found.class_id,

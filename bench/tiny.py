@@ -10,10 +10,9 @@ from bench.jobs import write_jobs
 from bench.options import Lengths
 from bench.our_service import running_service
 from bench.workload import build_jobs, jpeg
-from model_export.data.severstal import HEIGHT, WIDTH
 from service.model.cpu_quota import cpu_quota
 from service.model.session import OrtSession
-from tests.support.tiny_model import write_tiny_model
+from tests.support.tiny_model import TILE, write_tiny_model
 
 _CONNECTIONS_PER_CORE = 4
 _STRIPS = 20
@@ -51,7 +50,7 @@ def tiny_files(count: int) -> list[bytes]:
     rng = np.random.default_rng(0)
     files = []
     for number in range(count):
-        strip = rng.normal(125, _GRAIN, (HEIGHT, WIDTH)).clip(108, 142).astype(np.uint8)
+        strip = rng.normal(125, _GRAIN, TILE).clip(108, 142).astype(np.uint8)
         if number % 2:
             strip[40:168, 320:480] = 50
             strip[64:192, 960:1040] = 200
