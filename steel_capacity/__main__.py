@@ -1,4 +1,4 @@
-"""``python -m steel_capacity``: how many strips a line produces, and how many replicas answer them in time.
+"""``python -m steel_capacity``: how many frames a line produces, and how many replicas answer them in time.
 
 Formulas and examples: docs/capacity.md.
 """
@@ -7,16 +7,25 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from service.geometry import HEIGHT, WIDTH
-from steel_capacity.plan import MEASURED, Line, Plan, Replica, replica_of
+from steel_capacity.model import Tile, read_tile
+from steel_capacity.plan import MEASURED, Line, Measured, Plan, Replica, replica_of, tiles_of
 
 _SMALLEST, _LARGEST = 1e-6, 1e6
 
 
-def report(plan: Plan, what: str, budget_ms: float | None) -> str:
-    """Return a plan as a table; the last columns are with the spare replicas and without."""
+def report(plan: Plan, tiles: int, what: str, budget_ms: float | None) -> str:
+    """Return a plan as a table; the last columns are with the spare replicas and without.
+
+    Args:
+        plan: to print.
+        tiles: of a frame; with one, frames are strips.
+        what: the replica, in words.
+        budget_ms: from a frame's first pixel to its answer; None if there is none.
+    """
     line, replica = plan.line, plan.replica
+    part, unit = ("tile", "strips") if tiles == 1 else ("frame", "frames")
     counts = tuple(dict.fromkeys((plan.replicas, plan.needed)))
 
     def with_each(value: Callable[[int], float], digits: int = 1) -> list[str]:
@@ -25,17 +34,20 @@ def report(plan: Plan, what: str, budget_ms: float | None) -> str:
     def moved(count: int) -> float:
         return line.speed * plan.latency_ms(count) / 1000
 
-    tile = f"{line.tile_across * line.mm_across:.0f} x {line.tile_along * line.mm_along:.0f} mm"
+    size = f"{line.frame_across * line.mm_across:.0f} x {line.frame_along * line.mm_along:.0f} mm"
+    per_second = replica.strips_per_second
     rows = [
         ["the line"],
-        ["a tile", tile],
-        ["tiles across the steel", f"{line.columns}"],
-        ["rows of tiles per second", f"{line.rows_per_second:.1f}"],
-        ["strips per second, one side", f"{line.tiles_per_second / line.sides:.1f}"],
-        [f"strips per second, sides: {line.sides}", f"{line.tiles_per_second:.1f}"],
+        [f"a {part}", size],
+        [f"{part}s across the steel", f"{line.columns}"],
+        [f"rows of {part}s per second", f"{line.rows_per_second:.1f}"],
+        [f"{unit} per second, one side", f"{line.frames_per_second / line.sides:.1f}"],
+        [f"{unit} per second, sides: {line.sides}", f"{line.frames_per_second:.1f}"],
+        *([] if tiles == 1 else [["tiles of a frame", f"{tiles}"]]),
         [f"a replica: {what}"],
-        ["strips per second", f"{replica.strips_per_second:.1f}"],
-        [f"at a utilisation of {plan.utilisation:g}", f"{replica.strips_per_second * plan.utilisation:.1f}"],
+        *([] if tiles == 1 else [["tiles per second", f"{tiles * per_second:.1f}"]]),
+        [f"{unit} per second", f"{per_second:.1f}"],
+        [f"at a utilisation of {plan.utilisation:g}", f"{per_second * plan.utilisation:.1f}"],
         ["replicas"],
         ["needed", f"{plan.needed}", f"up to {plan.fastest:.1f} m/s"],
         ["spare", f"{plan.spare}"],
@@ -43,7 +55,7 @@ def report(plan: Plan, what: str, budget_ms: float | None) -> str:
         ["milliseconds"],
         ["replicas", *map(str, counts)],
         ["utilisation", *with_each(plan.load, 2)],
-        ["a tile passes the camera", *with_each(lambda _: line.tile_ms)],
+        [f"a {part} passes the camera", *with_each(lambda _: line.frame_ms)],
         ["wait, mean", *with_each(lambda count: replica.mean_wait_ms(plan.load(count)))],
         ["wait, 99th percentile", *with_each(lambda count: replica.late_wait_ms(plan.load(count)))],
         ["wait of the last in a row", *with_each(plan.row_wait_ms)],
@@ -100,13 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     line.add_argument("--sides", type=_whole(1, 2), default=2, help="sides with cameras; default: 2")
     line.add_argument("--mm-across", type=size, required=True, help="millimetres per pixel, across the line")
     line.add_argument("--mm-along", type=size, help="the same along the line; default: as across")
-    line.add_argument("--tile-across", type=pixels, default=WIDTH, help="pixels; default: %(default)s")
-    line.add_argument("--tile-along", type=pixels, default=HEIGHT, help="pixels; default: %(default)s")
+    line.add_argument("--frame-across", type=pixels, help="pixels of a picture that is sent; default: a tile")
+    line.add_argument("--frame-along", type=pixels, help="the same along the line")
     line.add_argument(
         "--overlap",
         type=_whole(0, 100_000),
         default=0,
-        help="pixels shared by neighbouring tiles; default: 0",
+        help="pixels shared by neighbouring pictures; default: 0",
     )
     line.add_argument(
         "--defective-share",
@@ -115,6 +127,16 @@ def _parser() -> argparse.ArgumentParser:
         help="share of the strips for which the decoder runs; default: 1, because it runs for nearly all at "
         "the thresholds that ship",
     )
+    model = parser.add_argument_group("the model")
+    model.add_argument(
+        "--model",
+        type=Path,
+        help="file or folder, for the tile, whose width lies across the line",
+    )
+    model.add_argument(
+        "--tile-across", type=pixels, help="pixels; default: those of the model that was measured"
+    )
+    model.add_argument("--tile-along", type=pixels, help="the same along the line")
     replica = parser.add_argument_group("a replica")
     machines = "; ".join(f"{name}: {found.what}" for name, found in MEASURED.items())
     replica.add_argument(
@@ -124,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         help=f"machine whose measured speed is used. {machines}",
     )
     replica.add_argument(
-        "--strips-per-second", type=size, help="your own measurement at saturation, instead of --machine"
+        "--strips-per-second",
+        type=size,
+        help="your own measurement at saturation, instead of --machine, of strips or tiles",
     )
     replica.add_argument(
         "--parallel",
@@ -138,23 +162,41 @@ def _parser() -> argparse.ArgumentParser:
     target.add_argument(
         "--spare", type=_whole(0, 1000), default=1, help="replicas beyond those needed; default: 1"
     )
-    target.add_argument("--budget-ms", type=size, help="from the first pixel of a tile to its answer")
+    target.add_argument("--budget-ms", type=size, help="from the first pixel of a picture to its answer")
     return parser
+
+
+def _tile(options: argparse.Namespace, measured: Measured) -> Tile:
+    """Return the tile of the model, or as it was given.
+
+    Raises:
+        ValueError: if the model cannot be read, or there are two answers.
+    """
+    if options.model is None:
+        return Tile(options.tile_across or measured.tile_across, options.tile_along or measured.tile_along)
+    if options.tile_across is not None or options.tile_along is not None:
+        raise ValueError("expected --model, which says its tile, or --tile-across and --tile-along, got both")
+    return read_tile(options.model)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan; return the exit code. Impossible input ends the process with code 2."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    measured = MEASURED[options.machine]
     try:
+        tile = _tile(options, measured)
+        across = options.frame_across or tile.across
+        along = options.frame_along or tile.along
+        tiles = tiles_of(across, along, tile.across, tile.along, pad=tile.pad)
         line = Line(
             options.speed,
             options.width,
             options.sides,
             options.mm_across,
             options.mm_across if options.mm_along is None else options.mm_along,
-            options.tile_across,
-            options.tile_along,
+            across,
+            along,
             options.overlap,
         )
     except ValueError as error:
@@ -162,13 +204,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if (options.strips_per_second is None) != (options.parallel is None):
         parser.error("expected both --strips-per-second and --parallel, got one of them")
     if options.strips_per_second is None:
-        measured = MEASURED[options.machine]
+        if not tile.like(measured):
+            parser.error(
+                f"the speeds of --machine are those of {measured.model} with tiles of "
+                f"{measured.tile_across} x {measured.tile_along} pixels, got {tile}: measure yours, "
+                "--strips-per-second and --parallel"
+            )
         replica, what = replica_of(measured, options.defective_share), measured.what
     elif options.defective_share < 1:
         parser.error("--strips-per-second includes your mix of strips: leave --defective-share out")
     else:
         replica, what = Replica(options.strips_per_second, options.parallel), "as given"
-    print(report(Plan(line, replica, options.utilisation, options.spare), what, options.budget_ms))
+    plan = Plan(line, replica.for_frames(tiles), options.utilisation, options.spare)
+    print(report(plan, tiles, what, options.budget_ms))
     return 0
 
 

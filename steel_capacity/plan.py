@@ -1,4 +1,4 @@
-"""Arithmetic of capacity: strips that a line produces, strips that a replica answers, replicas needed.
+"""Arithmetic of capacity: frames that a line produces, frames that a replica answers, replicas needed.
 
 Formulas, their sources and how they compare with measurements: docs/capacity.md.
 """
@@ -6,10 +6,10 @@ Formulas, their sources and how they compare with measurements: docs/capacity.md
 import math
 from dataclasses import dataclass
 
-from service.geometry import HEIGHT, WIDTH
+from service.model.tiles import plan_tiles
 
 _ROUNDING = 1e-9
-"""So that the last bits of a float do not add a tile or a replica."""
+"""So that the last bits of a float do not add a frame or a replica."""
 _LATE_SHARE = 0.01
 
 
@@ -25,6 +25,10 @@ class Measured:
     """The model alone on one thread, a strip with a defect."""
     clean_ms: float
     """The same for a strip on which no class shows: the decoder does not run."""
+    model: str = "steel-unet-resnet18-fast"
+    tile_across: int = 1600
+    """Pixels of a strip, the model's tile."""
+    tile_along: int = 256
 
 
 MEASURED = {
@@ -39,10 +43,10 @@ MEASURED = {
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line, and how its picture is cut into strips of the service.
+    """A line, and how its picture is cut into frames; one of the size of the model's tile is a strip.
 
     Raises:
-        ValueError: if the overlap is as large as a tile.
+        ValueError: if the overlap is as large as a frame.
     """
 
     speed: float
@@ -53,53 +57,60 @@ class Line:
     mm_across: float
     """Millimetres per pixel, across the line."""
     mm_along: float
-    tile_across: int = WIDTH
+    frame_across: int
     """Pixels."""
-    tile_along: int = HEIGHT
+    frame_along: int
     overlap: int = 0
     """Pixels shared by two neighbours, across and along."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.overlap < min(self.tile_across, self.tile_along):
+        if not 0 <= self.overlap < min(self.frame_across, self.frame_along):
             raise ValueError(
-                f"expected an overlap smaller than a tile of {self.tile_across} x {self.tile_along} pixels, "
-                f"got {self.overlap}"
+                f"expected an overlap smaller than a frame of {self.frame_across} x {self.frame_along} "
+                f"pixels, got {self.overlap}"
             )
 
     @property
     def columns(self) -> int:
-        """Tiles across the steel: each after the first adds its width less the overlap."""
+        """Frames across the steel: each after the first adds its width less the overlap."""
         pixels = self.width / self.mm_across - self.overlap
-        return max(1, math.ceil(pixels / (self.tile_across - self.overlap) - _ROUNDING))
+        return max(1, math.ceil(pixels / (self.frame_across - self.overlap) - _ROUNDING))
 
     @property
     def rows_per_second(self) -> float:
-        """Rows of tiles per second: the speed over the length that a row adds."""
-        return self.speed * 1000 / ((self.tile_along - self.overlap) * self.mm_along)
+        """Rows of frames per second: the speed over the length that a row adds."""
+        return self.speed * 1000 / ((self.frame_along - self.overlap) * self.mm_along)
 
     @property
-    def tiles_per_second(self) -> float:
-        """Tiles per second on all sides."""
+    def frames_per_second(self) -> float:
+        """Frames per second on all sides."""
         return self.columns * self.rows_per_second * self.sides
 
     @property
-    def tile_ms(self) -> float:
-        """Milliseconds for a tile to pass the camera: age of its first pixels when the last arrive."""
-        return self.tile_along * self.mm_along / self.speed
+    def frame_ms(self) -> float:
+        """Milliseconds for a frame to pass the camera: age of its first pixels when the last arrive."""
+        return self.frame_along * self.mm_along / self.speed
 
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One instance of the service."""
+    """One instance of the service, which answers strips, or frames of several tiles."""
 
     strips_per_second: float
     """At saturation."""
     parallel: int
     """Strips that it runs in parallel."""
 
+    def for_frames(self, tiles: int) -> "Replica":
+        """Return the replica as it answers frames of so many tiles, each of which costs as much as a strip.
+
+        The tiles of a frame run in parallel: it takes as many places as it has tiles, or all of them.
+        """
+        return Replica(self.strips_per_second / tiles, max(1, self.parallel // tiles))
+
     @property
     def strip_ms(self) -> float:
-        """Milliseconds of one strip in one of the parallel places."""
+        """Milliseconds of one strip or frame in one of the parallel places."""
         return 1000 * self.parallel / self.strips_per_second
 
     def waiting_probability(self, load: float) -> float:
@@ -122,6 +133,24 @@ class Replica:
         return math.log(waiting / _LATE_SHARE) * self.strip_ms / (self.parallel * (1 - load))
 
 
+def tiles_of(frame_across: int, frame_along: int, tile_across: int, tile_along: int, *, pad: bool) -> int:
+    """Return the number of tiles into which the service cuts a frame.
+
+    Args:
+        frame_across: pixels.
+        frame_along: pixels.
+        tile_across: pixels.
+        tile_along: pixels.
+        pad: whether the service pads a smaller frame to a tile, or refuses it.
+
+    Raises:
+        ValueError: if it refuses the frame.
+    """
+    if pad:
+        frame_across, frame_along = max(frame_across, tile_across), max(frame_along, tile_along)
+    return plan_tiles(frame_along, frame_across, tile_along, tile_across).count
+
+
 def replica_of(measured: Measured, defective_share: float) -> Replica:
     """Return a replica that answers this mix of strips.
 
@@ -139,7 +168,7 @@ class Plan:
 
     Args:
         line: the line to inspect.
-        replica: the speed of each replica.
+        replica: the speed of each replica, in frames of the line.
         utilisation: target load of a replica, a share of its saturation above 0 and below 1.
         spare: replicas beyond those needed, for one that fails or is replaced.
     """
@@ -153,7 +182,7 @@ class Plan:
     def needed(self) -> int:
         """Replicas for the load, without the spare ones."""
         most = self.replica.strips_per_second * self.utilisation
-        return max(1, math.ceil(self.line.tiles_per_second / most - _ROUNDING))
+        return max(1, math.ceil(self.line.frames_per_second / most - _ROUNDING))
 
     @property
     def replicas(self) -> int:
@@ -167,14 +196,14 @@ class Plan:
 
     def load(self, replicas: int) -> float:
         """Return the load of so many replicas, a share of their saturation."""
-        return self.line.tiles_per_second / (replicas * self.replica.strips_per_second)
+        return self.line.frames_per_second / (replicas * self.replica.strips_per_second)
 
     def row_wait_ms(self, replicas: int) -> float:
-        """Return the wait of the last tile of a row; the tiles of all columns and sides arrive together."""
+        """Return the wait of the last frame of a row; those of all columns and sides arrive together."""
         together = self.line.columns * self.line.sides
         return (math.ceil(together / (replicas * self.replica.parallel)) - 1) * self.replica.strip_ms
 
     def latency_ms(self, replicas: int) -> float:
-        """Return the time from a tile's first pixel to its answer, without network; 1 in 100 is later."""
+        """Return the time from a frame's first pixel to its answer, without network; 1 in 100 is later."""
         waiting = max(self.row_wait_ms(replicas), self.replica.late_wait_ms(self.load(replicas)))
-        return self.line.tile_ms + waiting + self.replica.strip_ms
+        return self.line.frame_ms + waiting + self.replica.strip_ms

@@ -28,8 +28,8 @@ def test_the_page_shows_what_is_printed(
     assert code == (2 if "error:" in output else 0)
 
 
-def test_the_page_shows_five_runs() -> None:
-    assert len(SHOWN) == PAGE.count("$ python -m steel_capacity") == 5
+def test_the_page_shows_six_runs() -> None:
+    assert len(SHOWN) == PAGE.count("$ python -m steel_capacity") == 6
 
 
 def test_measured_speeds_are_those_of_the_runs() -> None:
@@ -52,7 +52,8 @@ def test_the_table_turns_strips_into_speed() -> None:
     )
     assert len(rows) == 4
     for strips, speed in rows:
-        plan = Plan(Line(1.0, 1600, 1, 0.5, 0.5), Replica(float(strips), 2), utilisation=0.65, spare=0)
+        line = Line(1.0, 1600, 1, 0.5, 0.5, 1600, 256)
+        plan = Plan(line, Replica(float(strips), 2), utilisation=0.65, spare=0)
         assert plan.needed == 1
         assert f"{plan.fastest:.1f}" == speed
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from steel_capacity.plan import MEASURED, Line, Plan, Replica, replica_of
+from service.model.tiles import plan_tiles
+from steel_capacity.plan import MEASURED, Line, Plan, Replica, replica_of, tiles_of
 
 LINES = st.builds(
     Line,
@@ -16,6 +17,8 @@ LINES = st.builds(
     sides=st.integers(1, 2),
     mm_across=st.floats(0.01, 5),
     mm_along=st.floats(0.01, 5),
+    frame_across=st.sampled_from([1600, 640, 8192]),
+    frame_along=st.sampled_from([256, 1024]),
     overlap=st.integers(0, 200),
 )
 
@@ -42,13 +45,13 @@ def test_mm1_is_the_textbook_s() -> None:
 
 
 @given(LINES)
-@example(Line(14.4, 1600, 2, 0.5, 0.5))
-def test_tiles_cover_the_steel_and_none_is_too_many(line: Line) -> None:
-    step = line.tile_across - line.overlap
+@example(Line(14.4, 1600, 2, 0.5, 0.5, 1600, 256))
+def test_frames_cover_the_steel_and_none_is_too_many(line: Line) -> None:
+    step = line.frame_across - line.overlap
     pixels = line.width / line.mm_across
     assert line.columns * step + line.overlap >= pixels * (1 - 1e-6)
     assert line.columns == 1 or (line.columns - 1) * step + line.overlap < pixels
-    new = line.rows_per_second * (line.tile_along - line.overlap) * line.mm_along / 1000
+    new = line.rows_per_second * (line.frame_along - line.overlap) * line.mm_along / 1000
     assert new == pytest.approx(line.speed)
 
 
@@ -92,7 +95,7 @@ def test_waits_grow_with_the_load(replica: Replica, one: float, other: float) ->
 def test_a_spare_replica_never_makes_answers_later(plan: Plan) -> None:
     assert plan.latency_ms(plan.needed + 1) <= plan.latency_ms(plan.needed) * (1 + 1e-9)
     assert math.isfinite(plan.latency_ms(plan.needed))
-    assert plan.latency_ms(plan.needed) >= plan.line.tile_ms + plan.replica.strip_ms
+    assert plan.latency_ms(plan.needed) >= plan.line.frame_ms + plan.replica.strip_ms
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.sampled_from(sorted(MEASURED)))
@@ -102,3 +105,23 @@ def test_more_defects_never_make_a_replica_faster(one: float, other: float, name
     assert replica_of(measured, many).strips_per_second <= replica_of(measured, few).strips_per_second * (
         1 + 1e-9
     )
+
+
+@given(REPLICAS, st.integers(1, 64))
+def test_a_frame_costs_what_its_tiles_cost(replica: Replica, tiles: int) -> None:
+    frames = replica.for_frames(tiles)
+    assert frames.strips_per_second * tiles == pytest.approx(replica.strips_per_second)
+    assert replica.for_frames(1) == replica
+    if tiles >= replica.parallel:  # all places work at one frame
+        assert frames.strip_ms == pytest.approx(replica.strip_ms * tiles / replica.parallel)
+    else:
+        assert frames.strip_ms <= replica.strip_ms * (1 + 1e-9)
+
+
+def test_a_frame_has_the_tiles_that_the_service_cuts() -> None:
+    assert tiles_of(1600, 256, 1600, 256, pad=False) == 1
+    assert tiles_of(4096, 1024, 1600, 256, pad=False) == plan_tiles(1024, 4096, 256, 1600).count == 15
+    assert tiles_of(256, 1600, 256, 1600, pad=False) == 1
+    assert tiles_of(800, 600, 1600, 256, pad=True) == tiles_of(1600, 600, 1600, 256, pad=False) == 3
+    with pytest.raises(ValueError, match="expected a frame of at least 1600x256 pixels, a tile, got 800x600"):
+        tiles_of(800, 600, 1600, 256, pad=False)
