@@ -191,7 +191,9 @@ def record_metrics(request: Request, done: FileResults, timing: TimingMs) -> Non
         metrics.count_repeated(prediction.sha256)
         if prediction.health is not None and prediction.health.fault is not None:
             metrics.faults.labels(prediction.health.fault).inc()
+        if not prediction.inspected:
             continue
+        metrics.tiles.inc(prediction.tiles)
         for stage, meter in metrics.stages.items():
             seconds, cpu_seconds = getattr(prediction.timing, stage)
             meter.seconds.observe(seconds)

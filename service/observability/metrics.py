@@ -62,7 +62,7 @@ class Metrics:
         }
         self.batch_size = Histogram(
             "steel_batch_size",
-            "Strips in one inference.",
+            "Tiles in one inference; a strip is one.",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
             registry=self._registry,
         )
@@ -79,6 +79,11 @@ class Metrics:
             "steel_strips",
             "Strips answered, by whether a defect was found.",
             ["defect"],
+            registry=self._registry,
+        )
+        self.tiles = Counter(
+            "steel_tiles",
+            "Tiles of the strips and frames answered; a strip is one.",
             registry=self._registry,
         )
         self.verdicts = Counter(
@@ -125,7 +130,9 @@ class Metrics:
             registry=self._registry,
         )
         self._ready = Gauge("steel_ready", "1 when ready.", registry=self._registry)
-        self._queue_size = Gauge("steel_queue_size", "Strips in the queue.", registry=self._registry)
+        self._queue_size = Gauge(
+            "steel_queue_size", "Tiles in the queue; a strip is one.", registry=self._registry
+        )
 
     def count_repeated(self, sha256: str) -> None:
         """Count a strip whose file has the hash of the one before."""

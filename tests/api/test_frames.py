@@ -18,6 +18,7 @@ from service.app import create_app
 from service.masks.palette import COLOURS
 from service.model.session import OrtSession
 from service.settings import Settings
+from tests.support.health import LIMITS
 from tests.support.images import png
 from tests.support.mill import TILE, VALUES, write_mill_model
 from tests.support.serving import running_app
@@ -182,6 +183,27 @@ async def test_metrics_count_by_the_ids_of_the_model(client: httpx.AsyncClient) 
     text = (await client.get("/metrics")).text
     assert 'steel_defects_total{class_id="5"} 1.0' in text
     assert 'steel_defects_total{class_id="2"} 1.0' in text
+    assert "steel_tiles_total 9.0" in text
+
+
+async def test_a_defect_beside_a_blind_tile_is_counted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("models") / "tiny" / "1" / "model.onnx"
+    limits = LIMITS.model_copy(update={"black": (0.0, 1.0), "saturated": (0.0, 0.3)})
+    write_mill_model(path, health=limits)
+    blind = draw_blocks((160, 240), [(255, (168, 0, 72, 64)), (VALUES[1], (10, 100, 20, 20))])
+    app = create_app(Settings(), session=OrtSession(path, device="cpu", threads=1))
+    async with running_app(app) as client:
+        image = await asked(client, blind)
+        assert (image["verdict"], image["defect"], image["health"]["fault"]) == ("defect", True, "saturated")
+        assert "; 1 of 9 tiles not inspected, the first at 144, 0: overexposed" in image["reason"]
+        image = await asked(client, draw_blocks((160, 240), [(255, (168, 0, 72, 64)), (9, (0, 0, 90, 90))]))
+        assert (image["verdict"], image["defect"]) == ("not_inspected", None)
+        assert "classes" not in image
+        text = (await client.get("/metrics")).text
+    assert 'steel_defects_total{class_id="5"} 1.0' in text
+    assert 'steel_health_faults_total{fault="saturated"} 2.0' in text
+    assert 'steel_strips_total{defect="true"} 1.0' in text
+    assert "steel_tiles_total 9.0" in text
 
 
 async def test_tensors_have_the_models_classes_and_the_images_size(client: httpx.AsyncClient) -> None:

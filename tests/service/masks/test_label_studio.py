@@ -1,5 +1,7 @@
 """Label Studio's run-length code."""
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -64,3 +66,9 @@ def test_the_size_must_be_right() -> None:
     whole = label_studio.encode(np.ones((4, 4), dtype=np.bool_))
     with pytest.raises(RleError, match="too early"):
         label_studio.decode(whole[:-2], height=4, width=4)
+
+
+def test_every_class_of_a_model_has_its_colour_by_its_place() -> None:
+    interface = label_studio.labelling_interface({9: "hole", 2: "scale"})
+    labels = re.findall(r'<Label value="(\w+)" background="#(\w+)"/>', interface)
+    assert labels == [("scale", "e69f00"), ("hole", "56b4e9")]

@@ -15,7 +15,14 @@ from service.model.providers import CPU, OPENVINO
 from service.model.repository import read_model, write_checksum
 from service.model.session import Device
 from tests.support.loading import refusal
-from tests.support.tiny_model import tiny_graph, tiny_metadata, write_model, write_tiny_model
+from tests.support.tiny_model import (
+    TILE,
+    VALUES,
+    tiny_graph,
+    tiny_metadata,
+    write_model,
+    write_tiny_model,
+)
 
 
 @pytest.fixture
@@ -84,6 +91,27 @@ def test_another_contract(tmp_path: Path) -> None:
     onnx.checker.check_model(graph)
     path = write_model(tmp_path / "m.onnx", graph, tiny_metadata().model_dump_json())
     assert "expected inputs and outputs" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "tile"), [((50, 100, 150), TILE), ((50, 100, 150, 200, 250), TILE), (VALUES, (256, 1568))]
+)
+def test_metadata_of_other_classes_or_of_another_tile(
+    tmp_path: Path, values: tuple[int, ...], tile: tuple[int, int]
+) -> None:
+    metadata = tiny_metadata(values=values, tile=tile)
+    path = write_model(tmp_path / "m.onnx", tiny_graph(), metadata.model_dump_json())
+    assert "by its metadata, got [[('image', 'tensor(uint8)', [256, 1600])]" in refusal(path)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 32])
+@pytest.mark.parametrize("tile", [(32, 32), (256, 1600), (640, 96)])
+def test_any_classes_and_any_tile(tmp_path: Path, count: int, tile: tuple[int, int]) -> None:
+    path = write_tiny_model(tmp_path / "m.onnx", values=range(7, 7 * count + 1, 7), tile=tile)
+    session = open_session(path, device="cpu", threads=1)
+    classes, masks = session.infer([session.metadata.golden.strip()])[0]
+    assert classes.shape == (count,)
+    assert masks.shape == (count, tile[1], tile[0])
 
 
 @pytest.mark.parametrize(
