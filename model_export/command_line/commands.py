@@ -6,13 +6,13 @@ from typing import Any
 from model_export.command_line.parse import parse
 from model_export.data.draw import DrawConfig, draw
 from model_export.data.fetch_weights import FetchConfig, fetch_weights
-from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.neu import TileConfig, tile_neu
 from model_export.evaluation.compare import CompareConfig, compare
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.submit import SubmitConfig, submit
 from model_export.evaluation.suggest import SuggestConfig, suggest
 from model_export.labels.check import CheckConfig, check
+from model_export.labels.import_labels import ImportConfig, import_labels
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.onnx_export.retune import TuneConfig, retune
 from model_export.report.command import ReportConfig, report

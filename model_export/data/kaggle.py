@@ -4,29 +4,27 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TextIO
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
 from model_export.data import severstal
 from model_export.data.classes import Classes, read_classes, write_classes
+from model_export.data.image_index import ImageIndex, is_image, plain_form
+from model_export.data.label_table import Key, join_codes, read_label_table
 from model_export.data.labelled_strip import LabelledStrip, Masks
+from model_export.data.printable import printable
 from model_export.data.tile import Shape
+from model_export.data.usable import decode_file, open_all
 from model_export.errors import DataError
-from service.errors import ServiceError, counted
+from service.errors import counted
 from service.files import whole_file
 from service.geometry import BitDepth, Strip
-from service.images.decode import FORMATS, SIXTEEN_BIT, decode
-from service.images.orientation import stored_size
-from service.images.suffixes import IMAGE_SUFFIXES
 from service.masks import rle
 
-_MAX_PIXELS = 2**26
-"""Of an image, by its header: 16384x4096 and the like."""
-_MAX_CODE = 2**28
-"""Characters of a run-length code; Python's default, 131,072, is less than a frame of many spots has."""
+_LISTED = 100
+"""Images that a message names."""
 
 
 @dataclass(frozen=True)
@@ -80,59 +78,38 @@ def read_image(path: Path, bits: BitDepth | None = None) -> Strip:
         DataError: naming the file, if the service would refuse it.
     """
     try:
-        return _decode(path, bits)
-    except (OSError, ServiceError) as error:
+        return decode_file(path, bits)
+    except DataError as error:
         raise DataError(f"{path}: {error}") from error
 
 
-def _decode(path: Path, bits: BitDepth | None) -> Strip:
-    return decode(path.read_bytes(), max_pixels=_MAX_PIXELS, bits=None if bits is None else int(bits))
-
-
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files directly in a folder, sorted by name."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    """Return the image files directly in a folder, sorted by name, without macOS's ``._`` files."""
+    return sorted(path for path in folder.iterdir() if is_image(path.name) and path.name[:2] != "._")
 
 
 def read_labels(path: Path, classes: Classes = severstal.CLASSES) -> dict[str, list[str]]:
-    """Read ``train.csv`` in either of Kaggle's forms into a run-length code for each class of an image.
+    """Read ``train.csv`` into a run-length code for each class of an image, by the name that it writes.
 
-    The forms are ``ImageId,ClassId,EncodedPixels`` with a row per mask, and the older
-    ``ImageId_ClassId,EncodedPixels`` with a row for each class of an image, empty where there is no mask.
+    See ``label_table.read_label_table`` for what the file may look like. The masks of several rows of one
+    class, e.g. a row per instance, are joined.
 
     Raises:
         DataError: naming the line, if a row is invalid.
     """
-    positions = {str(kind.id): position for position, kind in enumerate(classes)}
-    labels: dict[str, list[str]] = {}
-    previous = csv.field_size_limit(_MAX_CODE)
-    try:
-        with _open(path, "r") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or ())
-            new, old = {"ImageId", "ClassId", "EncodedPixels"}, {"ImageId_ClassId", "EncodedPixels"}
-            if not (new <= columns or old <= columns):
-                raise DataError(f"{path}: expected the columns {sorted(new)}, got {sorted(columns)}")
-            for row in reader:
-                if new <= columns:
-                    name, class_text = row["ImageId"], row["ClassId"]
-                else:
-                    name, _, class_text = row["ImageId_ClassId"].rpartition("_")
-                if class_text not in positions or not name:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: expected a class {_listed_ids(classes)}, got "
-                        f"{class_text!r}"
-                    )
-                codes = labels.setdefault(name, [""] * len(classes))
-                index = positions[class_text]
-                if codes[index]:
-                    raise DataError(
-                        f"{path}, line {reader.line_num}: {name} has a second mask of class {class_text}"
-                    )
-                codes[index] = (row["EncodedPixels"] or "").strip()
-    finally:
-        csv.field_size_limit(previous)  # it holds for the whole process
-    return labels
+    positions: dict[Key, int] = {}
+    for position, kind in enumerate(classes):
+        positions |= {kind.id: position, kind.name: position}
+    rows: dict[str, list[list[str]]] = {}
+    for row in read_label_table(path).rows:
+        codes = rows.setdefault(row.name, [[] for _ in classes])
+        if row.kind in positions:
+            codes[positions[row.kind]].append(row.code)
+        elif row.kind is not None and (row.code or row.kind != 0):  # a clean image may have the class 0
+            raise DataError(
+                f"{path}, line {row.line}: expected a class {_listed_ids(classes)}, got {str(row.kind)!r}"
+            )
+    return {name: [join_codes(several) for several in codes] for name, codes in rows.items()}
 
 
 def _listed_ids(classes: Classes) -> str:
@@ -145,9 +122,8 @@ def _listed_ids(classes: Classes) -> str:
 def read_kaggle(folder: Path, *, bits: BitDepth | None = None, skip_bad: bool = False) -> list[KaggleStrip]:
     """List the strips of ``folder/train_images`` with the labels of ``folder/train.csv``.
 
-    Their classes are those of ``classes.read_classes``. An image without a row is a clean strip. Only headers
-    are read here, pixels later; 16-bit images are decoded here, since only their pixels say whether ``bits``
-    fits them.
+    Their classes are those of ``classes.read_classes``. An image without a row is a clean strip, unless a
+    row lacks its image: it may be that one. Every image is opened once.
 
     Args:
         folder: in Kaggle's layout.
@@ -155,45 +131,92 @@ def read_kaggle(folder: Path, *, bits: BitDepth | None = None, skip_bad: bool = 
         skip_bad: whether to print and leave out what cannot be used.
 
     Raises:
-        DataError: naming every image that is missing, unreadable, of other bits or has an invalid mask; with
+        DataError: naming every image that is missing, damaged, of other bits or has an invalid mask; with
             ``skip_bad`` these are printed and left out.
     """
     images = folder / "train_images"
     if not (folder / "train.csv").is_file() or not images.is_dir():
         raise DataError(f"{folder} is not in Kaggle's layout: expected train.csv and train_images/ in it")
     classes = read_classes(folder)
-    labels = read_labels(folder / "train.csv", classes)
-    names = {path.name for path in list_images(images)}
-    problems = dict.fromkeys(labels.keys() - names, "named in train.csv, but not in train_images/")
-    shapes: dict[str, Shape] = {}
-    for name in names:
-        try:
-            shapes[name] = read_shape(images / name, bits)
-        except DataError as error:
-            problems[name] = str(error)
-    for name in labels.keys() & shapes.keys():
-        height, width = shapes[name]
-        for kind, code in zip(classes, labels[name], strict=True):
-            try:
-                rle.decode(code, height=height, width=width)
-            except rle.RleError as error:
-                problems[name] = f"the mask of class {kind.id} is invalid: {error}"
+    names = [path.name for path in list_images(images)]
+    labels, problems = _match(read_labels(folder / "train.csv", classes), names)
+    shapes, damaged = open_all([images / name for name in names], bits)
+    problems |= {path.name: problem for path, problem in damaged.items()}
+    for name in labels:
+        problem = _mask_problem(labels[name], shapes.get(images / name), classes)
+        if problem is not None:
+            problems[name] = problem
     if problems:
-        report = "\n".join(f"  {name}: {problem}" for name, problem in sorted(problems.items()))
+        report = _listed(problems)
         if not skip_bad:
             raise DataError(
                 f"{counted(len(problems), 'image')} of {folder} cannot be used (--skip-bad leaves out such):"
                 f"\n{report}"
             )
-        print(f"left out {counted(len(problems), 'image')} of {folder}:\n{report}")
+        print(printable(f"left out {counted(len(problems), 'image')} of {folder}:\n{report}"))
     empty = [""] * len(classes)
     strips = [
-        KaggleStrip(images / name, tuple(labels.get(name, empty)), bits, shapes[name])
-        for name in sorted(names - problems.keys())
+        KaggleStrip(images / name, tuple(labels.get(name, empty)), bits, shapes[images / name])
+        for name in names
+        if name not in problems
     ]
     if not strips:
         raise DataError(f"{images} holds no usable image")
     return strips
+
+
+def _match(
+    written: Mapping[str, Sequence[str]], names: Sequence[str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Join codes with images; return them by image, and why labels or images cannot be used.
+
+    Args:
+        written: codes by the name of the image in ``train.csv``.
+        names: of the images.
+    """
+    index = ImageIndex(names)
+    found: dict[str, list[str]] = {}
+    problems: dict[str, str] = {}
+    lost = False
+    for name, codes in written.items():
+        try:
+            found.setdefault(index.find(name), []).append(name)
+        except DataError as error:
+            problems[name] = f"named in train.csv, but not in train_images/: {error}"
+            lost = lost or any(codes)
+    labels: dict[str, list[str]] = {}
+    for image, several in found.items():
+        if len({plain_form(name) for name in several}) > 1:
+            problems[image] = f"named in several ways in train.csv: {', '.join(several)}"
+        labels[image] = [
+            join_codes(codes) for codes in zip(*(written[name] for name in several), strict=True)
+        ]
+    if lost:
+        for image in names:
+            if image not in labels:
+                problems[image] = (
+                    "without a row, so it may be the image of a row that lacks its own; check --trust-clean "
+                    "writes a data set in which such images are clean"
+                )
+    return labels, problems
+
+
+def _mask_problem(codes: Sequence[str], shape: Shape | None, classes: Classes) -> str | None:
+    """Return why a code is no mask of an image with these rows and columns."""
+    if shape is None:
+        return None
+    for kind, code in zip(classes, codes, strict=True):
+        try:
+            rle.decode(code, height=shape[0], width=shape[1])
+        except rle.RleError as error:
+            return f"the mask of class {kind.id} is invalid: {error}"
+    return None
+
+
+def _listed(problems: Mapping[str, str]) -> str:
+    lines = [f"  {name}: {problem}" for name, problem in sorted(problems.items())]
+    more = [f"  and {len(lines) - _LISTED} more"] if len(lines) > _LISTED else []
+    return "\n".join([*lines[:_LISTED], *more])
 
 
 def write_kaggle(
@@ -229,44 +252,9 @@ def write_labels(
         for kind, code in zip(classes, codes, strict=True)
         if code
     ]
-    with whole_file(path) as unfinished, _open(unfinished, "w") as file:
+    # Names of strips may be any bytes.
+    with (
+        whole_file(path) as unfinished,
+        unfinished.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         csv.writer(file).writerows([("ImageId", "ClassId", "EncodedPixels"), *rows])
-
-
-def _open(path: Path, mode: Literal["r", "w"]) -> TextIO:
-    """Open a table; names of strips may be any bytes."""
-    return path.open(mode, newline="", encoding="utf-8", errors="surrogateescape")
-
-
-def read_shape(path: Path, bits: BitDepth | None) -> Shape:
-    """Return rows and columns of an image by its header, and judge it; 16-bit images are decoded for that.
-
-    Args:
-        path: of the file.
-        bits: of a pixel in 16-bit files; None expects all 16 in use.
-
-    Raises:
-        DataError: saying why the image cannot be used, without its name.
-    """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            (width, height), mode = stored_size(image), image.mode
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise DataError(f"not readable as an image ({error})") from error
-    if width * height > _MAX_PIXELS:
-        raise DataError(f"expected at most {_MAX_PIXELS} pixels, got {width}x{height}")
-    problem = pixel_problem(path, bits) if mode in SIXTEEN_BIT else None
-    if problem:
-        raise DataError(problem)
-    return height, width
-
-
-def pixel_problem(path: Path, bits: BitDepth | None) -> str | None:
-    """Return why the service would refuse an image, which is decoded; see ``read_shape``."""
-    try:
-        _decode(path, bits)
-    except OSError as error:
-        return f"not readable as an image ({error})"
-    except ServiceError as error:
-        return error.detail
-    return None

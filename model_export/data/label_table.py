@@ -213,7 +213,11 @@ def _row(
     ):
         raise DataError(f"{path}, line {line}: expected {expected} fields, got {len(fields)}")
     if "both" in columns:
-        name, _, class_text = fields[columns["both"]].strip().rpartition("_")
+        name, joint, class_text = fields[columns["both"]].strip().rpartition("_")
+        if not joint:
+            raise DataError(
+                f"{path}, line {line}: expected an image and a class, as a.jpg_1, got {class_text!r}"
+            )
     else:
         name = fields[columns["image"]]
         class_text = fields[columns["class"]] if "class" in columns else "1"
@@ -243,3 +247,31 @@ def _class_of(path: Path, line: int, text: str, delimiter: str, counts: Counter[
     if not text.isdecimal():
         counts["classes written as decimal numbers"] += 1
     return int(value)
+
+
+def join_codes(codes: Sequence[str]) -> str:
+    """Return the run-length code of the union of masks.
+
+    A code that is not valid stays as it is, so that decoding the result says what is wrong with it.
+    """
+    filled = list(dict.fromkeys(code for code in codes if code))
+    if len(filled) < 2:
+        return filled[0] if filled else ""
+    runs: list[tuple[int, int]] = []
+    for code in filled:
+        words = code.split()
+        if len(words) % 2 or not all(word.isdecimal() for word in words):
+            return code
+        numbers = [int(word) for word in words]
+        ends = [start + length for start, length in zip(numbers[::2], numbers[1::2], strict=True)]
+        starts = [*numbers[2::2], ends[-1]]
+        if any(start < end for start, end in zip(starts, ends, strict=True)) or 0 in numbers:
+            return code
+        runs += zip(numbers[::2], ends, strict=True)
+    joined: list[list[int]] = []
+    for start, end in sorted(runs):
+        if joined and start <= joined[-1][1]:
+            joined[-1][1] = max(joined[-1][1], end)
+        else:
+            joined.append([start, end])
+    return " ".join(f"{start} {end - start}" for start, end in joined)

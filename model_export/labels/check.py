@@ -12,6 +12,7 @@ import tyro
 
 from model_export.data.label_table import Key
 from model_export.data.options import BitsOption
+from model_export.data.printable import printable
 from model_export.data.split import group_profiles
 from model_export.data.tables import read_table
 from model_export.errors import DataError, check_least
@@ -27,7 +28,7 @@ from model_export.labels.guess import Dataset, list_dataset, read_source
 from model_export.labels.inspect import ImageFacts, Inspection, inspect_all
 from model_export.labels.layout import LayoutImage, check_free, flat_names, write_layout
 from model_export.labels.match import Matches, match
-from model_export.labels.page import class_table, finding_lines, printable, problem_findings, size_lines
+from model_export.labels.page import class_table, finding_lines, problem_findings, size_lines
 from model_export.labels.preview import write_previews
 from model_export.labels.source import Format, LabelSource, set_of
 from service.errors import counted

@@ -137,7 +137,7 @@ def _of_names(kinds: Sequence[Key], source: LabelSource, notes: list[str]) -> Cl
                 f"{[one for one in names if one.strip().casefold() == name]}; rename them in the tool"
             )
     severstals = {one.name: one.id for one in severstal.CLASSES}
-    if set(names) <= severstals.keys():
+    if set(names) == severstals.keys():
         return ClassList(severstal.CLASSES, {kind: severstals[str(kind)] for kind in kinds}, notes)
     if not source.names:
         notes.append("ids are given in the order of the alphabet; --class-names sets another order")

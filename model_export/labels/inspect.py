@@ -16,19 +16,16 @@ from tqdm import tqdm
 from model_export.data.digest import strip_digest
 from model_export.data.label_table import Key
 from model_export.data.split import COLUMNS, streak_profile
+from model_export.data.usable import decode_file
 from model_export.errors import DataError
 from model_export.labels.parts import CocoRuns, PartError, Runs, as_row_major, check_size
 from model_export.labels.source import ImageLabels
-from service.errors import ServiceError
 from service.geometry import BitDepth, ColumnMask, Strip
-from service.images.decode import decode
 from service.images.orientation import orientation_of
 from service.masks import rle
 
 THUMBNAIL = (64, 16)
 """Columns and rows of the small picture by which near-duplicates are found."""
-MAX_PIXELS = 2**26
-"""Of an image, by its header: 16384x4096 and the like."""
 _BLACK = 12
 """Mean grey value below which a row or column shows no steel."""
 _WRONG_ORDER = 0.5
@@ -128,20 +125,6 @@ def inspect_all(folder: Path, images: Mapping[str, ImageLabels], bits: BitDepth 
     return found
 
 
-def read_pixels(path: Path, bits: BitDepth | None) -> Strip:
-    """Decode an image as the service does; see ``service.images.decode``.
-
-    Raises:
-        DataError: saying why the service would refuse it, without its name.
-    """
-    try:
-        return decode(path.read_bytes(), max_pixels=MAX_PIXELS, bits=None if bits is None else int(bits))
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}") from error
-    except ServiceError as error:
-        raise DataError(error.detail) from error
-
-
 def _inspect(path: Path, labels: ImageLabels, bits: BitDepth | None) -> _Opened:
     """Open an image, draw its masks and measure both.
 
@@ -149,9 +132,9 @@ def _inspect(path: Path, labels: ImageLabels, bits: BitDepth | None) -> _Opened:
         DataError: if the service would refuse the image.
         PartError: if a label is no mask of it.
     """
-    image = read_pixels(path, bits)
-    if labels.parts:
-        _check_shown(path, labels, image)
+    image = decode_file(path, bits)
+    if labels.size is not None:
+        _check_shown(path, labels.size, image, has_masks=bool(labels.parts))
     masks: dict[Key, ColumnMask] = {}
     empty = 0
     votes: list[bool] = []
@@ -188,21 +171,20 @@ def draw_parts(labels: ImageLabels, image: Strip) -> Iterator[tuple[Key, ColumnM
             yield kind, mask, isinstance(part, (Runs, CocoRuns))
 
 
-def _check_shown(path: Path, labels: ImageLabels, image: Strip) -> None:
-    """Check that the tool showed the image as its pixels are stored.
+def _check_shown(path: Path, size: tuple[int, int], image: Strip, *, has_masks: bool) -> None:
+    """Check that a tool with a picture of its own showed the image as its pixels are stored.
 
     Raises:
         PartError: if masks do not fit them.
     """
     height, width = image.shape
     turn = orientation_of(path.read_bytes())
-    if turn != 1 and labels.size is not None:  # a tool with a picture of its own
+    if turn != 1 and has_masks:
         raise PartError(
             f"expected no EXIF orientation, got {turn}: the tool turned the picture, so that masks do not "
             "fit the stored pixels; label the copies that steel predict --write strips makes"
         )
-    if labels.size is not None:
-        check_size(labels.size, height, width, "the label file")
+    check_size(size, height, width, "the label file")
 
 
 def looks_row_major(mask: ColumnMask) -> bool | None:

@@ -127,7 +127,8 @@ def _add_region(results: Sequence[Mapping[str, Any]], labels: ImageLabels) -> No
     elif shape.get("image_rotation"):
         labels.problems.append(f"the picture was turned by {shape['image_rotation']} degrees in the tool")
     elif labels.size != size:
-        labels.problems.append(f"its regions are of pictures of two sizes, {labels.size} and {size}")
+        sizes = " and of ".join(f"{width}x{height}" for height, width in (labels.size, size))
+        labels.problems.append(f"its regions are of pictures of {sizes} pixels")
     else:
         labels.parts += _parts(names, shape["value"], size)
 

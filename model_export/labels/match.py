@@ -59,7 +59,7 @@ def match(source: LabelSource, index: ImageIndex, *, trust_clean: bool) -> Match
     without = [path for path in index.paths if path not in names]
     found.unlabelled = [path for path in without if path in open_tasks or not source.unlabelled_is_clean]
     rest = [path for path in without if path not in open_tasks and source.unlabelled_is_clean]
-    if found.orphans and not trust_clean:
+    if any(source.labels[name].parts for name in found.orphans) and not trust_clean:
         found.doubtful = rest
     else:
         found.images |= {path: ImageLabels() for path in rest}

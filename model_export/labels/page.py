@@ -1,6 +1,5 @@
 """The page that ``check`` prints."""
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,12 +13,6 @@ from service.errors import counted
 _SHOWN = 4
 """Names after a finding."""
 _WIDTH = 110
-
-
-def printable(text: str) -> str:
-    """Return a text that any terminal takes; names of files may be any bytes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def class_table(classes: Classes, ids: Mapping[str | int, int], facts: Mapping[str, ImageFacts]) -> list[str]:

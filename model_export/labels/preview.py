@@ -5,8 +5,9 @@ from pathlib import Path
 
 from model_export.data.choose import spread_by_class
 from model_export.data.kaggle import KaggleStrip
+from model_export.data.usable import decode_file
 from model_export.labels.class_list import ClassList
-from model_export.labels.inspect import ImageFacts, read_pixels
+from model_export.labels.inspect import ImageFacts
 from service.files import whole_file
 from service.geometry import BitDepth
 from service.masks import rle
@@ -53,7 +54,7 @@ def write_previews(
             for position, kind in enumerate(classes.classes)
             if strip.rles[position]
         ]
-        picture = draw_overlay(read_pixels(strip.path, bits), layers)
+        picture = draw_overlay(decode_file(strip.path, bits), layers)
         with whole_file(out / f"{path.replace('/', '_')}.png") as unfinished:
             unfinished.write_bytes(picture)
     return len(chosen)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
+from model_export.labels.import_labels import ImportConfig, import_labels
 from service.geometry import Strip
 from steel_cli.journal import JOURNAL
 from steel_cli.strips import otherwise_shown
@@ -176,5 +176,5 @@ def test_an_export_of_upright_pictures_says_what_to_label(folder: Path, tmp_path
     labels = tmp_path / "export.json"
     image = {"id": 1, "file_name": "plain.png", "width": 256, "height": 1600}
     labels.write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
-    with pytest.raises(DataError, match="got 256x1600; the tool turned the picture by its EXIF orientation"):
+    with pytest.raises(DataError, match="got 256x1600: transposed, or turned by an EXIF orientation"):
         import_labels(ImportConfig(labels, folder, tmp_path / "data"))

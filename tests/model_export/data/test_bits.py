@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from model_export.command_line.commands import COMMANDS
-from model_export.data.import_labels import ImportConfig, import_labels
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.submit import SubmitConfig, submit
+from model_export.labels.import_labels import ImportConfig, import_labels
 from model_export.report import pictures
 from model_export.report.held_out import evaluate_held_out
 from model_export.training.sources import list_strips

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model_export.data.label_tools import read_export
+from model_export.data.kaggle import read_kaggle
 from model_export.data.split import streak_profile
 from model_export.data.synthetic import DrawnStrip
 from model_export.errors import DataError
 from model_export.evaluation.disagreement import disagreement
 from model_export.evaluation.suggest import Candidate, SuggestConfig, rank, suggest
+from model_export.labels.import_labels import ImportConfig, import_labels
 from service.model.session import Probabilities
 from tests.support.tiny_model import block_strip, write_tiny_model
 
@@ -83,7 +84,9 @@ def test_suggestions_have_masks_to_correct(model: Path, tmp_path: Path) -> None:
         task["annotations"] = [{"result": task["predictions"][0]["result"]}]
     export = tmp_path / "export.json"
     export.write_text(json.dumps(tasks))
-    labels = read_export(export, [f"kind {number}" for number in (1, 2, 3, 4)]).labels
+    names = tuple(f"kind {number}" for number in (1, 2, 3, 4))
+    import_labels(ImportConfig(export, images, tmp_path / "data", names))
+    labels = {strip.name: strip.rles for strip in read_kaggle(tmp_path / "data")}
     assert labels["contradicted.png"][0].startswith(f"{100 * 256 + 10 + 1} 30 ")
     assert 'value="kind 1"' in (tmp_path / "out" / "label_studio.xml").read_text()
 

@@ -26,13 +26,14 @@ def layout(folder: Path) -> dict[str, dict[str, Mask]]:
         path.name: read(path.read_bytes(), bits=12 if path.read_bytes()[24] == 16 else None, least=None).shape
         for path in (folder / "train_images").iterdir()
     }
-    csv.field_size_limit(10_000_000)
+    before = csv.field_size_limit(10_000_000)
     with (folder / "train.csv").open(newline="") as file:
         for row in csv.DictReader(file):
             height, width = shapes[row["ImageId"]]
             mask = rle.decode(row["EncodedPixels"], height=height, width=width).T
             stem = Path(row["ImageId"]).stem.rsplit("_", 1)[-1]
             found[stem][names[int(row["ClassId"])]] = mask
+    csv.field_size_limit(before)
     return found
 
 

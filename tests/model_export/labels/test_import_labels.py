@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pytest
 
-from model_export.data.import_labels import ImportConfig, import_labels
+from model_export.data.classes import read_classes
 from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
+from model_export.labels.import_labels import ImportConfig, import_labels
 from service.files import locked_folder
 from service.geometry import HEIGHT, WIDTH
-from service.masks import label_studio
 from steel_cli.writers import write_coco
 from tests.support.images import png
 from tests.support.journal import BLOCK, CLASSES, EDGE, tasks_of, write_journal
@@ -150,15 +149,12 @@ def broken(task: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
     ("change", "message"),
     [
         (lambda task: {"type": "rectanglelabels"}, "0.png: expected regions .* got 'rectanglelabels'"),
-        (lambda task: {"original_width": 800}, "0.png: expected 1600x256 pixels, got 800x256"),
-        (lambda task: {"value": {"rle": [1], "brushlabels": ["scratch"]}}, "0.png: the brush code ends"),
-        (lambda task: {"value": {"brushlabels": ["scratch"]}}, "not a valid export of Label Studio or COCO"),
         (
-            lambda task: {
-                "value": {"rle": label_studio.encode(np.zeros((1600, 256), bool)), "brushlabels": ["rust"]}
-            },
-            "expected a label of 'pitting', 'vertical line', .* got 'rust'",
+            lambda task: {"original_width": 800},
+            "0.png: its regions are of pictures of 800x256 and of 1600x256 pixels",
         ),
+        (lambda task: {"value": {"rle": [1], "brushlabels": ["scratch"]}}, "0.png: the brush code ends"),
+        (lambda task: {"value": {"brushlabels": ["scratch"]}}, "not a valid export of Label Studio: task 0"),
     ],
 )
 def test_what_is_no_mask_is_said(
@@ -173,11 +169,11 @@ def test_what_is_no_mask_is_said(
 @pytest.mark.parametrize(
     ("export", "message"),
     [
-        ([], "holds no labelled strip"),
-        ({"a": 1}, "expected Label Studio's list of tasks"),
+        ([], "holds no labels of a known format"),
+        ({"a": 1}, "holds no labels of a known format"),
         (
             [{"data": {"file": "9.png"}, "annotations": [{"result": []}]}],
-            "9.png: expected one image of this name",
+            "9.png: there is no image of this name",
         ),
         (
             {
@@ -238,6 +234,44 @@ def test_names_of_every_byte_come_back(images: Path, tmp_path: Path) -> None:
         for number, name in enumerate(names)
     ]
     assert set(bring_in(tasks, tmp_path / "odd", tmp_path / "data")) == set(names)
+
+
+def renamed(task: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Return a task whose labels have other names."""
+    for region in task["annotations"][0]["result"]:
+        region["value"]["brushlabels"] = [names[name] for name in region["value"]["brushlabels"]]
+    return task
+
+
+def test_a_data_set_takes_no_classes_that_it_does_not_have(
+    journal: Path, images: Path, tmp_path: Path
+) -> None:
+    export = submitted(tasks_of(journal, tmp_path))
+    bring_in(export, images, tmp_path / "data")
+    before = (tmp_path / "data" / "train.csv").read_bytes()
+    with pytest.raises(DataError, match="a class 'rust', expected one of 1 pitting, 2 vertical"):
+        bring_in([renamed(export[2], {"patch": "rust"})], images, tmp_path / "data")
+    assert (tmp_path / "data" / "train.csv").read_bytes() == before
+
+
+def test_a_new_data_set_has_the_classes_of_its_labels(journal: Path, images: Path, tmp_path: Path) -> None:
+    names = {"pitting": "rust", "scratch": "dent", "patch": "rust"}
+    export = [renamed(task, names) for task in submitted(tasks_of(journal, tmp_path))]
+    found = bring_in(export, images, tmp_path / "data")
+    assert [one.name for one in read_classes(tmp_path / "data")] == ["dent", "rust"]
+    assert found == {"0.png": (BLOCK, EDGE), "line 2_0.png": ("", ""), "1.png": ("", EDGE)}
+    assert bring_in(export[2:], images, tmp_path / "data") == found
+
+
+def test_names_of_the_tool_are_in_the_order_of_ids(journal: Path, images: Path, tmp_path: Path) -> None:
+    export = submitted(tasks_of(journal, tmp_path))
+    bring_in(export, images, tmp_path / "data")
+    names = ("rust", "line", "dent", "stain")
+    renamed(export[0], {"pitting": "rust", "scratch": "dent"})
+    found = bring_in(export[:1], images, tmp_path / "data", class_names=names)
+    assert found["0.png"] == (EDGE, "", BLOCK, "")
+    with pytest.raises(DataError, match="--class-names: expected 4 names"):
+        bring_in(export[:1], images, tmp_path / "data", class_names=("rust", "dent"))
 
 
 def test_a_second_command_is_kept_out(journal: Path, images: Path, tmp_path: Path) -> None:
