@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from model_export.data.classes import Classes, listed
 from model_export.data.labelled_strip import LabelledStrip
 from model_export.data.tile import Tile
-from model_export.errors import DataError
 from service.errors import counted
 from service.model.metadata import Split
 
@@ -29,14 +28,11 @@ def remark(
         train: strips that train.
         validation: strips that choose the checkpoint and the thresholds; none with ``--fold``.
         classes: of the data set.
-
-    Raises:
-        DataError: if no training strip holds a defect: there is nothing to learn.
     """
     if not any(strip.classes for strip in train):
-        raise DataError(
-            f"none of the {counted(len(train), 'training strip')} holds a defect: there is nothing to learn"
-        )
+        return [
+            f"none of the {counted(len(train), 'training strip')} holds a defect: the model will find none"
+        ]
     lines = []
     if len(train) == 1:
         lines.append("a single strip trains: the model will know this one and no other")
