@@ -79,7 +79,7 @@ def _read(path: Path) -> dict[str, object] | None:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     with whole_file(path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        unfinished.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _show(value: object) -> str:
