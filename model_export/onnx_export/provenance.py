@@ -39,6 +39,10 @@ def provenance(state: Checkpoint, train: Sequence[LabelledStrip], notice: str) -
     )
 
 
+_OF_THE_RUN = ("out", "resume", "mlflow", "pictures")
+"""Options that change nothing in the model."""
+
+
 def _describe(config: TrainConfig) -> dict[str, object]:
     """Return a configuration for a model file, without paths of this machine."""
     plain = config_to_json(config)
@@ -50,7 +54,7 @@ def _describe(config: TrainConfig) -> dict[str, object]:
         plain[name] = path.name if path else None
     for name in ("teacher", "unlabelled"):
         plain[name] = [path.name for path in getattr(config, name)]
-    return {name: value for name, value in plain.items() if name not in ("out", "resume", "mlflow")}
+    return {name: value for name, value in plain.items() if name not in _OF_THE_RUN}
 
 
 def _hash_labels(strips: Sequence[LabelledStrip]) -> str:

@@ -96,6 +96,9 @@ class TrainConfig:
     """Decay per step of the moving average of the weights, which is validated and exported; reached after a
     warm-up. 0 turns the average off."""
 
+    pictures: int = 4
+    """Validation strips, of every class and of the clean ones, that TensorBoard shows at each validation: the
+    image, the truth and the prediction."""
     mlflow: bool = False
     """Log options, metrics and, at the end, best.pt and run.yaml to MLflow, which is to be installed
     beside this program; MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where. A resumed training goes on
@@ -138,7 +141,7 @@ def check_config(config: TrainConfig, world_size: int) -> None:
         value = getattr(config, name)
         if value is not None and value < 1:
             raise OptionError(f"{_option(name)}: expected 1 or more, got {value}")
-    for name in ("workers", "seed", "drawn", "whole_epochs"):
+    for name in ("workers", "seed", "drawn", "whole_epochs", "pictures"):
         if getattr(config, name) < 0:
             raise OptionError(f"{_option(name)}: expected 0 or more, got {getattr(config, name)}")
     for name in ("learning_rate", "encoder_rate", "weight_decay", "class_loss"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from model_export.metrics import mean_or_none
 from model_export.training.board import Board
 from model_export.training.mlflow_run import MlflowRun
+from model_export.training.pictures import Example, draw_example
 from service.files import about, whole_file
 from service.model.metadata import ClassScore
 
@@ -63,6 +64,11 @@ class TrainingLog:
             f"{row['waiting_share']:.1%} of it waiting for data{tail}",
             flush=True,
         )
+
+    def add_examples(self, examples: Sequence[Example], epoch: int) -> None:
+        """Write pictures of validated strips to TensorBoard."""
+        for example in examples:
+            self._board.add_picture(example.name, draw_example(example), epoch)
 
     def add_files(self, paths: Sequence[Path]) -> None:
         """Hand the files of the finished training, and this log, to MLflow."""

@@ -13,6 +13,7 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 from tqdm import tqdm
 
+from model_export.data.choose import spread_by_class
 from model_export.data.classes import check_same
 from model_export.errors import DataError, TrainingError
 from model_export.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -196,7 +197,9 @@ def _train(config: TrainConfig, group: ProcessGroup, logs: ExitStack) -> Path:
                     config.class_loss,
                     classes=classes,
                     tile=tile,
+                    pictured=frozenset(strip.name for strip in spread_by_class(held_out, config.pictures)),
                 )
+                log.add_examples(validation.examples, epoch + 1)
                 score = validation.score
                 row |= {"validation_loss": validation.loss, **score_columns(validation.scores)}
             log.add(row)

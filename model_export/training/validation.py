@@ -16,6 +16,7 @@ from model_export.metrics import Overlap, class_score, mean_or_none
 from model_export.network.steel_network import SteelNetwork
 from model_export.training.device import autocast
 from model_export.training.objective import Objective
+from model_export.training.pictures import Example
 from service.model.metadata import ClassScore
 from service.model.tiles import blend_maps
 
@@ -33,6 +34,8 @@ class Validation:
     """Mean over the strips of the losses of masks and classes against the truth."""
     scores: tuple[ClassScore, ...]
     """Per class, at the thresholds that suit it best."""
+    examples: tuple[Example, ...] = ()
+    """Strips with what the network makes of them."""
 
     @property
     def score(self) -> float:
@@ -51,6 +54,7 @@ def validate(
     *,
     classes: Classes,
     tile: Tile,
+    pictured: frozenset[str] = frozenset(),
 ) -> Validation:
     """Score whole strips, tile by tile, with each class at its best pair of pixel and class threshold.
 
@@ -67,8 +71,10 @@ def validate(
         class_loss: factor of the loss of the classifier.
         classes: of the strips.
         tile: of the network.
+        pictured: names of the strips that become examples.
     """
     network.eval()
+    examples: list[Example] = []
     losses: list[float] = []
     count = len(classes)
     probability = np.zeros((len(strips), count))
@@ -92,6 +98,8 @@ def validate(
             probability[row] = np.maximum(probability[row], shown)
             parts.append(torch.sigmoid(network.upsample(mask_logits)[0]))
         joined, holds = _join(frame, parts), torch.tensor(truth).to(device)
+        if strip.name in pictured:
+            examples.append(Example(strip.name, image, truth, joined.float().cpu().numpy()))
         true[row] = holds.sum(dim=(1, 2)).cpu().numpy()
         for column, threshold in enumerate(_THRESHOLDS):
             found = joined >= threshold
@@ -101,7 +109,7 @@ def validate(
         _best_score(kind.id, probability[:, index], true[:, index], predicted[:, index], both[:, index])
         for index, kind in enumerate(classes)
     )
-    return Validation(float(np.sum(losses)) / len(strips), scores)
+    return Validation(float(np.sum(losses)) / len(strips), scores, tuple(examples))
 
 
 def _join(frame: Frame, parts: list[Tensor]) -> Tensor:

@@ -15,6 +15,7 @@ QUICK = TrainConfig(
     precision="fp32",
     validate_every=2,
     workers=0,
+    pictures=1,
 )
 
 TINY = replace(

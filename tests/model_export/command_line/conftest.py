@@ -3,12 +3,15 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from model_export.__main__ import main
+from model_export.training.train import train
+from tests.support.quick_training import TINY
 
 
 class Ended(NamedTuple):
@@ -44,3 +47,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a training of seconds."""
+    return train(replace(TINY, out=tmp_path_factory.mktemp("trained"), epochs=1))
