@@ -1,16 +1,9 @@
-"""The size of a strip, its bit depths, and the array types of images and masks."""
+"""Bit depths of images, and the array types of images and masks."""
 
 from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-
-HEIGHT = 256
-"""Rows of a strip."""
-WIDTH = 1600
-"""Columns of a strip."""
-CLASS_COUNT = 4
-"""Classes of defect."""
 
 BitDepth = Literal["8", "10", "12", "14", "16"]
 """Bits that a camera uses of a 16-bit pixel, as settings and parameters write them."""
@@ -19,7 +12,7 @@ BIT_DEPTHS: tuple[BitDepth, ...] = get_args(BitDepth)
 """All of them, in order."""
 
 Strip = npt.NDArray[np.uint8]
-"""One grey strip, uint8 ``[height, width]``."""
+"""One grey strip, tile or frame, uint8 ``[height, width]``."""
 Mask = npt.NDArray[np.bool_]
 """One mask, row-major as images are: bool ``[height, width]``."""
 ColumnMask = npt.NDArray[np.bool_]

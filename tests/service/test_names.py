@@ -59,6 +59,7 @@ METRICS = {
     "steel_refusals": ("reason",),
     "steel_disconnects": (),
     "steel_strips": ("defect",),
+    "steel_tiles": (),
     "steel_verdicts": ("verdict",),
     "steel_health_faults": ("fault",),
     "steel_repeated_strips": (),

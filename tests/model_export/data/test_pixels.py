@@ -6,7 +6,8 @@ import numpy as np
 
 from model_export.data.labelled_strip import Masks
 from model_export.data.pixels import StripIds, split_ids, unseen_strips, with_pixels
-from service.geometry import HEIGHT, WIDTH, Strip
+from model_export.data.severstal import HEIGHT, WIDTH
+from service.geometry import Strip
 from service.model.metadata import Split
 
 

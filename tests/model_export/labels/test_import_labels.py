@@ -11,10 +11,10 @@ import pytest
 
 from model_export.data.classes import read_classes
 from model_export.data.kaggle import read_kaggle
+from model_export.data.severstal import HEIGHT, WIDTH
 from model_export.errors import DataError
 from model_export.labels.import_labels import ImportConfig, import_labels
 from service.files import locked_folder
-from service.geometry import HEIGHT, WIDTH
 from steel_cli.writers import write_coco
 from tests.support.images import png
 from tests.support.journal import BLOCK, CLASSES, EDGE, tasks_of, write_journal
