@@ -1,7 +1,8 @@
 """Groups of strips that look alike: photographs of one coil."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def best_correlation(
     return best
 
 
-def join_pairs(count: int, pairs: Iterator[tuple[int, int, float]]) -> list[list[int]]:
+def join_pairs(count: int, pairs: Iterable[tuple[int, int, float]]) -> list[list[int]]:
     """Return groups of ``count`` indices, joined by pairs (single linkage), in ascending order."""
     parents = list(range(count))
 
@@ -66,3 +67,11 @@ def join_pairs(count: int, pairs: Iterator[tuple[int, int, float]]) -> list[list
     for index in range(count):
         groups[root(index)].append(index)
     return sorted(groups.values())
+
+
+def merge_groups(count: int, *groupings: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Return groups of ``count`` indices in which those of a group of any grouping are together."""
+    pairs = (
+        (first, second, 1.0) for groups in groupings for group in groups for first, second in pairwise(group)
+    )
+    return join_pairs(count, pairs)

@@ -13,22 +13,23 @@ import tyro
 from model_export.data.label_table import Key
 from model_export.data.options import BitsOption
 from model_export.data.printable import printable
-from model_export.data.split import group_profiles
-from model_export.data.tables import read_table
 from model_export.errors import DataError, check_least
 from model_export.labels.class_list import ClassList, list_classes
+from model_export.labels.duplicates import find_duplicates
 from model_export.labels.findings import (
     Finding,
     class_findings,
+    doubts,
     image_findings,
     label_findings,
     order_of_pixels,
 )
 from model_export.labels.guess import Dataset, list_dataset, read_source
-from model_export.labels.inspect import ImageFacts, Inspection, inspect_all
+from model_export.labels.inspect import ImageFacts, inspect_all
 from model_export.labels.layout import LayoutImage, check_free, flat_names, write_layout
 from model_export.labels.match import Matches, match
-from model_export.labels.page import class_table, finding_lines, problem_findings, size_lines
+from model_export.labels.own_tables import list_groups, list_sets
+from model_export.labels.page import finding_lines, page, problem_findings
 from model_export.labels.preview import write_previews
 from model_export.labels.source import Format, LabelSource, set_of
 from service.errors import counted
@@ -87,13 +88,18 @@ def check(config: CheckConfig) -> None:
         raise DataError(_nothing(dataset, source, problems))
     facts = _without_ignored(inspection.facts, config.ignore, source)
     classes = list_classes(source, _count(facts), dataset.folder, config.class_names)
-    sets = _sets(dataset, source, matches, facts)
+    sets = list_sets(dataset, source, matches, facts)
+    duplicates = find_duplicates([one.digest for one in facts.values()], inspection.thumbnails)
     findings = [
         *class_findings(classes.classes, *_class_counts(classes, facts), len(facts)),
         *label_findings(matches),
-        *image_findings(inspection, sets),
+        *image_findings(facts, duplicates, sets),
     ]
-    _print_page(dataset, source, classes, facts, findings, problems, sets, matches)
+    lines = page(dataset.folder, source, classes, facts, sets)
+    lines += finding_lines("worth a look", findings)
+    lines += finding_lines("cannot be used", problem_findings(problems))
+    lines += finding_lines("left out", doubts(matches))
+    print(printable("\n".join(lines)))
     if config.findings is not None:
         _write_findings(config.findings, findings, problems)
     if config.previews is not None:
@@ -103,7 +109,8 @@ def check(config: CheckConfig) -> None:
         print(f"wrote {counted(count, 'picture')} into {config.previews}")
     _refuse(config, problems, matches, facts)
     if config.out is not None:
-        _write(config.out, dataset, classes, inspection, facts, sets, matches)
+        groups = list_groups(dataset, inspection, duplicates, matches, sets)
+        _write(config.out, dataset, classes, facts, groups, sets)
 
 
 def _leave_out_tests(matches: Matches, source: LabelSource) -> None:
@@ -170,68 +177,6 @@ def _class_counts(classes: ClassList, facts: Mapping[str, ImageFacts]) -> tuple[
     return counts, clean
 
 
-def _sets(
-    dataset: Dataset, source: LabelSource, matches: Matches, facts: Mapping[str, ImageFacts]
-) -> dict[str, str | None]:
-    """Return the set of each image: of ``split.csv`` beside the labels, else of the labels themselves."""
-    own = _own_table(dataset, "split.csv", "Set")
-    sets = {path: own.get(path) if own else matches.images[path].set for path in facts}
-    lacking = [path for path, one in sets.items() if one is None]
-    if lacking and len(lacking) < len(sets):
-        source.notes.append(f"images in no set, which therefore train: {len(lacking)}")
-        sets |= dict.fromkeys(lacking, "train")
-    return sets
-
-
-def _own_table(dataset: Dataset, name: str, column: str) -> dict[str, str]:
-    """Return a column of the data set's own table, by image."""
-    path = dataset.folder / name
-    if not path.is_file():
-        return {}
-    values = {row["ImageId"]: row[column] for _, row in read_table(path, ("ImageId", column))}
-    return {file: values[last] for file in dataset.files if (last := file.rsplit("/", 1)[-1]) in values}
-
-
-def _print_page(
-    dataset: Dataset,
-    source: LabelSource,
-    classes: ClassList,
-    facts: Mapping[str, ImageFacts],
-    findings: Sequence[Finding],
-    problems: Mapping[str, Sequence[str]],
-    sets: Mapping[str, str | None],
-    matches: Matches,
-) -> None:
-    _, clean = _class_counts(classes, facts)
-    lines = [
-        f"{dataset.folder}: {source.summary}",
-        f"images       {len(facts)}, {clean} of them clean"
-        + (f"; {len(problems)} cannot be used" if problems else ""),
-        *size_lines(facts),
-    ]
-    shown = Counter(one for one in sets.values() if one is not None)
-    if shown:
-        lines.append("sets         " + ", ".join(f"{name} {count}" for name, count in shown.items()))
-    lines += class_table(classes.classes, classes.ids, facts)
-    notes = [*source.notes, *classes.notes]
-    notes += [f"ignored, {text}: {count}" for text, count in source.ignored.items() if count]
-    lines += finding_lines("read all the same", [Finding(note) for note in notes])
-    lines += finding_lines("worth a look", findings)
-    lines += finding_lines("cannot be used", problem_findings(problems))
-    if matches.doubtful:
-        lines += finding_lines("left out", [_doubt(matches)])
-    print(printable("\n".join(lines)))
-
-
-def _doubt(matches: Matches) -> Finding:
-    return Finding(
-        f"{counted(len(matches.doubtful), 'image')} without a label: "
-        f"{counted(len(matches.orphans), 'label')} without an image may be theirs under another name; "
-        "--trust-clean takes them as clean",
-        matches.doubtful,
-    )
-
-
 def _write_findings(path: Path, findings: Sequence[Finding], problems: Mapping[str, Sequence[str]]) -> None:
     rows = [(name, one.text) for one in findings for name in one.where or ("",)]
     rows += [(name, text) for name, texts in problems.items() for text in texts]
@@ -271,12 +216,10 @@ def _write(
     out: Path,
     dataset: Dataset,
     classes: ClassList,
-    inspection: Inspection,
     facts: Mapping[str, ImageFacts],
+    groups: Mapping[str, str],
     sets: Mapping[str, str | None],
-    matches: Matches,
 ) -> None:
-    groups = _groups(dataset, inspection, matches, sets)
     names = flat_names(list(facts))
     images = {
         names[path]: LayoutImage(
@@ -289,26 +232,4 @@ def _write(
     }
     write_layout(images, classes.classes, out)
     count = counted(len(set(groups.values())), "group")
-    print(f"wrote {out}: {counted(len(images), 'image')} in {count} that are not separated")
-
-
-def _groups(
-    dataset: Dataset, inspection: Inspection, matches: Matches, sets: Mapping[str, str | None]
-) -> dict[str, str]:
-    """Return the group of each image: the data set's own, or that of images whose streaks are alike.
-
-    A guessed group does not reach across the data set's own sets, which training would refuse.
-    """
-    paths = list(inspection.facts)
-    own = _own_table(dataset, "groups.csv", "Group")
-    given = {path: own.get(path) or matches.images[path].group for path in paths}
-    if all(given.values()):
-        return {path: str(one) for path, one in given.items()}
-    found = group_profiles(inspection.profiles)
-    width = len(str(len(found)))
-    ends = {path: "" if own_set is None else f"-{own_set}" for path, own_set in sets.items()}
-    return {
-        paths[index]: f"group-{number:0{width}d}{ends[paths[index]]}"
-        for number, group in enumerate(found, 1)
-        for index in group
-    }
+    print(f"wrote {out}: {counted(len(images), 'image')} in {count} of one coil or of duplicates")

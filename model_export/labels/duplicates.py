@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,26 @@ _ALIKE = 0.97
 """Correlation of the details of two small pictures from which on they count as nearly the same."""
 _LEAST_DETAIL = 1.0
 """Standard deviation, in grey values, below which a small picture shows nothing that could be compared."""
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """Groups of indices of images, two or more in each."""
+
+    equal: list[list[int]]
+    """With equal pixels."""
+    similar: list[list[int]]
+    """That look alike; equal ones too."""
+
+
+def find_duplicates(digests: Sequence[str], thumbnails: npt.NDArray[np.uint8]) -> Duplicates:
+    """Return images that are equal, or nearly.
+
+    Args:
+        digests: of the pixels of each image.
+        thumbnails: of each image, uint8 ``[images, rows, columns]``.
+    """
+    return Duplicates(equal_images(digests), similar_images(thumbnails))
 
 
 def equal_images(digests: Sequence[str]) -> list[list[int]]:

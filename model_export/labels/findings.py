@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model_export.data.classes import Classes
-from model_export.labels.duplicates import equal_images, similar_images
-from model_export.labels.inspect import ImageFacts, Inspection
+from model_export.labels.duplicates import Duplicates
+from model_export.labels.inspect import ImageFacts
 from model_export.labels.match import Matches
 from service.errors import counted
 
@@ -30,14 +30,16 @@ class Finding:
     where: Sequence[str] = field(default=())
 
 
-def image_findings(inspection: Inspection, sets: Mapping[str, str | None]) -> list[Finding]:
+def image_findings(
+    facts: Mapping[str, ImageFacts], duplicates: Duplicates, sets: Mapping[str, str | None]
+) -> list[Finding]:
     """Return what stands out among images and masks.
 
     Args:
-        inspection: of the images.
+        facts: of the images, by path.
+        duplicates: among them, in their order.
         sets: training, validation or test, by path.
     """
-    facts = inspection.facts
     paths = list(facts)
     found = [
         _black_borders(facts),
@@ -47,8 +49,8 @@ def image_findings(inspection: Inspection, sets: Mapping[str, str | None]) -> li
         _named("one grey value everywhere", facts, lambda one: one.contrast < 0.5),
         _named("with a part of a label that has no pixel", facts, lambda one: one.empty > 0),
         _named("with a mask over nearly the whole image", facts, _is_covered),
-        *_repeated(equal_images([one.digest for one in facts.values()]), paths, facts, sets),
-        *_alike(inspection, paths, sets),
+        *_repeated(duplicates.equal, paths, facts, sets),
+        *_alike(duplicates.similar, paths, facts, sets),
         *_mixed_order(facts),
     ]
     return [one for one in found if one is not None]
@@ -102,7 +104,7 @@ def _repeated(
     apart = _apart(groups, paths, sets)
     if apart:
         found.append(
-            Finding(f"{len(apart)} of these copies are in several of training, validation, test", apart)
+            Finding(f"{len(apart)} of these copies are in several of training, validation and test", apart)
         )
     return found
 
@@ -118,13 +120,13 @@ def _apart(
     ]
 
 
-def _alike(inspection: Inspection, paths: Sequence[str], sets: Mapping[str, str | None]) -> list[Finding]:
-    facts = inspection.facts
-    groups = [
-        group
-        for group in similar_images(inspection.thumbnails)
-        if len({facts[paths[index]].digest for index in group}) > 1
-    ]
+def _alike(
+    similar: Sequence[Sequence[int]],
+    paths: Sequence[str],
+    facts: Mapping[str, ImageFacts],
+    sets: Mapping[str, str | None],
+) -> list[Finding]:
+    groups = [group for group in similar if len({facts[paths[index]].digest for index in group}) > 1]
     if not groups:
         return []
     where = [paths[index] for group in groups for index in group]
@@ -132,7 +134,7 @@ def _alike(inspection: Inspection, paths: Sequence[str], sets: Mapping[str, str 
     apart = _apart(groups, paths, sets)
     if apart:
         found.append(
-            Finding(f"{len(apart)} near-duplicates are in several of training, validation, test", apart)
+            Finding(f"{len(apart)} near-duplicates are in several of training, validation and test", apart)
         )
     return found
 
@@ -143,7 +145,7 @@ def _mixed_order(facts: Mapping[str, ImageFacts]) -> list[Finding]:
         return []
     return [
         Finding(
-            f"{counted(len(rows), 'image')} whose mask looks as if its pixels were numbered by rows", rows
+            f"{counted(len(rows), 'image')} whose mask looks as if its pixels were numbered along rows", rows
         )
     ]
 
@@ -201,3 +203,17 @@ def label_findings(matches: Matches) -> list[Finding]:
             )
         )
     return found
+
+
+def doubts(matches: Matches) -> list[Finding]:
+    """Return images without a label that do not count as clean, since labels lack their image."""
+    if not matches.doubtful:
+        return []
+    return [
+        Finding(
+            f"{counted(len(matches.doubtful), 'image')} without a label: "
+            f"{counted(len(matches.orphans), 'label')} without an image may be theirs under another name; "
+            "--trust-clean takes them as clean",
+            matches.doubtful,
+        )
+    ]

@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from model_export.data.classes import Classes
+from model_export.labels.class_list import ClassList
 from model_export.labels.findings import Finding
 from model_export.labels.inspect import ImageFacts
+from model_export.labels.source import LabelSource
 from service.errors import counted
 
 _SHOWN = 4
@@ -76,3 +79,34 @@ def _kind(text: str) -> str:
     words = text.split(": ")[-1] if ": " in text and len(text.split(": ")[0].split()) < 3 else text
     start = words.split(", got ")[0]
     return "".join("#" if letter.isdigit() else letter for letter in start)[:70]
+
+
+def page(
+    folder: Path,
+    source: LabelSource,
+    classes: ClassList,
+    facts: Mapping[str, ImageFacts],
+    sets: Mapping[str, str | None],
+) -> list[str]:
+    """Return what a data set holds: its format, images, sets and classes.
+
+    Args:
+        folder: of the data set.
+        source: its labels.
+        classes: of the labels.
+        facts: of the images, by path.
+        sets: training, validation or test, by path.
+    """
+    clean = sum(not classes.ids.keys() & one.areas.keys() for one in facts.values())
+    lines = [
+        f"{folder}: {source.summary}",
+        f"images       {len(facts)}, {clean} of them clean",
+        *size_lines(facts),
+    ]
+    shown = Counter(one for one in sets.values() if one is not None)
+    if shown:
+        lines.append("sets         " + ", ".join(f"{name} {count}" for name, count in shown.items()))
+    lines += class_table(classes.classes, classes.ids, facts)
+    notes = [*source.notes, *classes.notes]
+    notes += [f"ignored, {text}: {count}" for text, count in source.ignored.items() if count]
+    return lines + finding_lines("read all the same", [Finding(note) for note in notes])

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from model_export.data.image_index import ImageIndex, is_image, plain_form
 from model_export.data.label_table import Key
 from model_export.errors import DataError
-from model_export.labels.parts import MaskFile
+from model_export.labels.mask_file import MaskFile
 from model_export.labels.source import LabelSource, set_of
 
 _MASK_FOLDERS = frozenset(
