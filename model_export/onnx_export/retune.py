@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import onnx
 
 from model_export.data.classes import check_same
 from model_export.data.kaggle import read_kaggle
@@ -20,20 +19,18 @@ from model_export.data.tile import Tile
 from model_export.errors import DataError, check_least
 from model_export.evaluation.calibrate import choose_temperature, log_odds, review_bands
 from model_export.evaluation.curves import ThresholdCurves, measure_curves
+from model_export.evaluation.out_of_fold import FOLDS
 from model_export.evaluation.overlaps import measure_overlaps_at
 from model_export.evaluation.tune import InspectionRules, keep_classes, strips_needed, tune
 from model_export.metrics import Overlap, class_scores, format_table
 from model_export.onnx_export.card import write_card
-from model_export.onnx_export.gate import set_gate
-from model_export.onnx_export.golden import choose_golden
 from model_export.onnx_export.graph_session import GraphSession
 from model_export.onnx_export.health_limits import learn_health_limits
 from model_export.onnx_export.install import install
-from model_export.onnx_export.onnx_file import write_onnx
 from model_export.onnx_export.profiles import TunedProfiles
-from model_export.onnx_export.recalibrate import divide_class_logits
+from model_export.onnx_export.retune_folds import describe_fold, list_folds, tune_folds
+from model_export.onnx_export.rewrite import open_ungated, rewrite
 from model_export.onnx_export.triton_config import write_triton_config
-from service.model.loading import prove
 from service.model.metadata import Calibration, HealthLimits, ModelMetadata, OperatingPoint, Split
 from service.model.repository import GPU_MODEL, MODEL, find_model, gpu_variant
 from service.model.session import OrtSession
@@ -67,6 +64,11 @@ class TuneConfig:
     """Leave out, and print, images that are missing, unreadable or of other bits, instead of stopping."""
     bits: BitsOption = None
     """Bits of a pixel in 16-bit files, as the service's parameter; by default all 16 are in use."""
+    out_of_fold: bool = False
+    """Tune on answers of the models of the folds, which lie beside the model file, instead of on strips that
+    the model has not seen; the folds get new thresholds too, each from the strips of the others."""
+    fold_file: Path | None = None
+    """With --out-of-fold, CSV with the columns name,fold: the folds of strips that are in no fold's test."""
     rules: InspectionRules = field(default_factory=InspectionRules)
 
 
@@ -75,7 +77,7 @@ def retune(config: TuneConfig) -> Path:
 
     Raises:
         OptionError: if an option cannot be.
-        DataError: if the version exists, or there are too few strips.
+        DataError: if the version exists, there are too few strips, or ``list_folds`` raises it.
     """
     check_least("--parts", config.parts, 2)
     check_least("--version", config.version, 1)
@@ -88,26 +90,32 @@ def retune(config: TuneConfig) -> Path:
     check_same(metadata.classes, config.data, str(config.model))
     listed = read_kaggle(config.data, bits=config.bits, skip_bad=config.skip_bad)
     strips = unseen_strips(listed, metadata.split)
-    if len(strips) < len(listed):
-        print(f"{len(listed) - len(strips)} strips trained or tuned the model and are left out")
-    least = 2 * config.parts
-    if len(strips) < least:
-        raise DataError(
-            f"expected {least} strips that the model has not seen for {config.parts} parts (--parts), got "
-            f"{len(strips)}"
-        )
-    profiles, calibration = _tune(path, metadata, strips, config)
-    health = learn_health_limits(strips, Tile.of(metadata))
+    folds = list_folds(path, listed, config.fold_file) if config.out_of_fold else []
+    fold_profiles: list[TunedProfiles] = []
+    if folds:
+        profiles, fold_profiles = tune_folds(folds, config.rules)
+        calibration, health = metadata.calibration.model_copy(update={"temperature": 1.0}), metadata.health
+    else:
+        _check_count(strips, listed, config)
+        profiles, calibration = _tune(path, metadata, strips, config)
+        health = learn_health_limits(strips, Tile.of(metadata))
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent) as folder:
         new = _describe(metadata, strips, config, profiles, calibration, health)
         new = new.model_copy(update={"version": target.parent.name})
-        written = _write(path, new, profiles, Path(folder) / MODEL)
+        written = rewrite(path, new, profiles, Path(folder) / MODEL)
         if (gpu := gpu_variant(path)) != path:
             precision = {"precision": OrtSession(gpu).metadata.precision}
-            _write(gpu, new.model_copy(update=precision | {"gate": None}), profiles, Path(folder) / GPU_MODEL)
+            rewrite(
+                gpu, new.model_copy(update=precision | {"gate": None}), profiles, Path(folder) / GPU_MODEL
+            )
+        if folds:
+            (Path(folder) / FOLDS).mkdir()
+        for fold, own in zip(folds, fold_profiles, strict=True):
+            described = describe_fold(fold, own).model_copy(update={"version": target.parent.name})
+            rewrite(fold.path, described, own, Path(folder) / FOLDS / fold.path.name)
         install(Path(folder), target)
-    write_card(written, target.with_name("README.md"))
+    write_card(OrtSession(target).metadata, target.with_name("README.md"))
     write_triton_config(target)
     for profile in written.profiles:
         old = metadata.profile(profile.name)
@@ -116,6 +124,24 @@ def retune(config: TuneConfig) -> Path:
         print(format_table(profile.scores, [kind.name for kind in written.classes]))
     print(f"\nwrote {target} ({target.stat().st_size / 1e6:.1f} MB)")
     return target
+
+
+def _check_count(
+    strips: Sequence[LabelledStrip], listed: Sequence[LabelledStrip], config: TuneConfig
+) -> None:
+    """Print how many strips are left out.
+
+    Raises:
+        DataError: if too few are left.
+    """
+    if len(strips) < len(listed):
+        print(f"{len(listed) - len(strips)} strips trained or tuned the model and are left out")
+    least = 2 * config.parts
+    if len(strips) < least:
+        raise DataError(
+            f"expected {least} strips that the model has not seen for {config.parts} parts (--parts), got "
+            f"{len(strips)}"
+        )
 
 
 def _version(config: TuneConfig, metadata: ModelMetadata) -> int:
@@ -130,7 +156,7 @@ def _tune(
 ) -> tuple[TunedProfiles, Calibration]:
     """Choose operating points on all strips, and score those of each part's others on the part."""
     rules, tile = config.rules.spread(len(metadata.classes)), Tile.of(metadata)
-    session = GraphSession(_open(path, metadata, 1.0), path)
+    session = GraphSession(open_ungated(path, metadata, 1.0), path)
     curves = measure_curves(session, strips, tile, "tuning")
     kept = _kept_classes(curves, metadata, rules)
     groups = read_groups(config.data, strips, config.groups)
@@ -142,7 +168,7 @@ def _tune(
         numbers[part] = number
     calibration = choose_temperature(log_odds(curves.probability), curves.true > 0, numbers)
     if calibration.temperature != 1:
-        session = GraphSession(_open(path, metadata, calibration.temperature), path)
+        session = GraphSession(open_ungated(path, metadata, calibration.temperature), path)
         curves = measure_curves(session, strips, tile, "tuning at the new temperature")
     old = _old_points(metadata, calibration.temperature, rules)
     pooled: dict[str, list[Sequence[Overlap]]] = {}
@@ -196,28 +222,18 @@ def _old_points(
     }
 
 
-def _open(path: Path, metadata: ModelMetadata, temperature: float) -> onnx.ModelProto:
-    """Load a graph at another temperature whose gate, if it has one, is open."""
-    graph = onnx.load(path)
-    if metadata.gate is not None:
-        set_gate(graph, [0.0] * len(metadata.gate))
-    if temperature != 1:
-        divide_class_logits(graph, temperature)
-    return graph
-
-
 def _describe(
     metadata: ModelMetadata,
     strips: Sequence[LabelledStrip],
     config: TuneConfig,
     profiles: TunedProfiles,
     calibration: Calibration,
-    health: HealthLimits,
+    health: HealthLimits | None,
 ) -> ModelMetadata:
     """Return the metadata of the new version, still with the golden strip of the old one."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     tuned = {
-        "tuned": f"{today}, from version {metadata.version}, on {len(strips)} strips of {config.data.name}",
+        "tuned": f"{today}, from version {metadata.version}, on {profiles.tuned_on}",
         **asdict(config.rules.spread(len(metadata.classes))),
     }
     provenance = metadata.provenance
@@ -244,17 +260,3 @@ def _with_tuned(split: Split, strips: Sequence[LabelledStrip]) -> Split:
         end = len(split.train) + len(split.validation)
         pixels = (*pixels[:end], *StripIds(strips).pixels, *pixels[end:])
     return split.model_copy(update={"validation": (*split.validation, *names), "pixels": pixels})
-
-
-def _write(path: Path, metadata: ModelMetadata, profiles: TunedProfiles, target: Path) -> ModelMetadata:
-    """Write the graph at ``path`` with new metadata, gate and golden strip."""
-    old = OrtSession(path).metadata
-    graph = _open(path, old, metadata.calibration.temperature / old.calibration.temperature)
-    if metadata.gate is not None:
-        set_gate(graph, metadata.gate)
-    session, point = GraphSession(graph, target), profiles.points["inspection"]
-    golden = choose_golden(session, point, metadata.gate, Tile.of(metadata), len(metadata.classes))
-    metadata = metadata.model_copy(update={"golden": golden})
-    write_onnx(graph, metadata, target)
-    prove(OrtSession(target))
-    return metadata

@@ -1,6 +1,6 @@
 """Cross-validate, export the folds, score out of fold and compare, small and real, on drawn strips."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copytree
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from model_export.data.draw import DrawConfig, draw
-from model_export.data.kaggle import read_kaggle
+from model_export.data.kaggle import read_kaggle, write_kaggle
+from model_export.data.labelled_strip import LabelledStrip, Masks
 from model_export.errors import DataError, OptionError
 from model_export.evaluation.compare import CompareConfig, compare
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
@@ -16,14 +17,31 @@ from model_export.evaluation.out_of_fold import open_fold_sessions, predict_out_
 from model_export.metrics import class_scores
 from model_export.network.steel_network import NetworkConfig
 from model_export.onnx_export.export import ExportConfig, export
+from model_export.onnx_export.retune import TuneConfig, retune
 from model_export.training.checkpoint import load_checkpoint, save_checkpoint
 from model_export.training.config import run_folder
 from model_export.training.cross_validate import CrossValidateConfig, cross_validate
+from service.geometry import Strip
 from service.model.loading import prove
 from service.model.session import OrtSession
 from tests.support.quick_training import QUICK
 
 FOLDS = 2
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """A strip under another name."""
+
+    strip: LabelledStrip
+    name: str
+
+    @property
+    def classes(self) -> frozenset[int]:
+        return self.strip.classes
+
+    def load(self) -> tuple[Strip, Masks]:
+        return self.strip.load()
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +98,9 @@ def test_every_strip_is_held_out_once(runs: Path, data: Path) -> None:
 
 def test_frozen_parts_stay_as_they_were(runs: Path) -> None:
     state = load_checkpoint(run_folder(runs, 1) / "best.pt")
-    statistics = state.network["encoder.bn1.running_mean"]
+    statistics = state.averaged["encoder.bn1.running_mean"]
     assert statistics.abs().max() == 0
-    assert state.network["encoder.layer2.0.bn1.running_mean"].abs().max() > 0
+    assert state.averaged["encoder.layer2.0.bn1.running_mean"].abs().max() > 0
 
 
 def test_started_again_it_goes_on(config: CrossValidateConfig, runs: Path) -> None:
@@ -189,7 +207,7 @@ def test_evaluate_prints_the_table_out_of_fold(
 
 
 def test_scores_out_of_fold_need_folds_and_strips(exported: Path, data: Path, tiny_model: Path) -> None:
-    with pytest.raises(DataError, match="name them with --data"):
+    with pytest.raises(OptionError, match="name them with --data"):
         evaluate(EvaluateConfig(model=exported, out_of_fold=True))
     with pytest.raises(DataError, match="holds no fold models"):
         evaluate(EvaluateConfig(model=tiny_model, data=data, out_of_fold=True))
@@ -218,3 +236,50 @@ def test_trainings_are_compared_strip_by_strip(
         compare(CompareConfig(runs=(tmp_path,)))
     with pytest.raises(OptionError, match="expected folders to compare"):
         compare(CompareConfig(runs=()))
+
+
+@pytest.fixture(scope="module")
+def more_strips(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The strips of the training with four new ones, and a file that deals all of them to folds."""
+    new = tmp_path_factory.mktemp("new")
+    draw(DrawConfig(out=new, count=4, seed=9))
+    strips: list[LabelledStrip] = [*read_kaggle(data)]
+    strips += [Renamed(strip, f"new-{strip.name}") for strip in read_kaggle(new)]
+    folder = tmp_path_factory.mktemp("more")
+    write_kaggle(strips, folder, "writing")
+    return folder, folder / "folds.csv"
+
+
+def test_thresholds_are_tuned_anew_on_what_the_folds_answer(
+    exported: Path, more_strips: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, fold_file = more_strips
+    held_out = [OrtSession(path).metadata.split.test for path in sorted(exported.parent.glob("folds/*.onnx"))]
+    rows = [f"{name},{fold}" for fold, names in enumerate(held_out, 1) for name in names]
+    new = sorted(strip.name for strip in read_kaggle(folder) if strip.name.startswith("new-"))
+    rows += [f"{name},{number % FOLDS + 1}" for number, name in enumerate(new)]
+    fold_file.write_text("\n".join(["name,fold", *rows]))
+    config = TuneConfig(data=folder, model=exported, out=tmp_path, out_of_fold=True, fold_file=fold_file)
+
+    with pytest.raises(DataError, match="expected each of 14 strips in the test of one fold, got 4 in none"):
+        retune(replace(config, fold_file=None))
+    swapped = tmp_path / "swapped.csv"
+    swapped.write_text("\n".join(["name,fold", *(f"{row[:-1]}{3 - int(row[-1])}" for row in rows)]))
+    with pytest.raises(DataError, match=r"1\.onnx was trained or tuned on 5 of its strips"):
+        retune(replace(config, fold_file=swapped))
+
+    path = retune(config)
+    metadata = OrtSession(path).metadata
+    assert (path.parent.name, metadata.version) == ("2", "2")
+    assert "14 strips, out of fold" in metadata.profiles[0].measured_on
+    assert set(metadata.split.validation) == set(new)  # they chose its thresholds
+    folds = [OrtSession(fold) for fold in sorted(path.parent.glob("folds/*.onnx"))]
+    assert [len(fold.metadata.split.test) for fold in folds] == [7, 7]
+    for fold in folds:
+        prove(fold)
+        assert fold.metadata.version == "2"
+        assert fold.metadata.profiles[0].class_threshold >= (0.1,) * 4
+    found = predict_out_of_fold(folds, read_kaggle(folder))
+    assert len(found.strips) == 14
+    scores = class_scores(found.overlaps["inspection"], metadata.class_ids)
+    assert tuple(scores) == metadata.profiles[0].scores

@@ -13,6 +13,7 @@ from model_export.errors import DataError
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.tune import InspectionRules
 from model_export.network.steel_network import NetworkConfig
+from model_export.onnx_export.card import model_card
 from model_export.onnx_export.export import ExportConfig, export
 from model_export.onnx_export.retune import TuneConfig, retune
 from model_export.training.train import train
@@ -61,6 +62,7 @@ def test_a_new_version_stands_beside_the_old_one(model: Path, tuned: Path) -> No
     assert new.profiles[0].scores[0].strips_with + new.profiles[0].scores[0].strips_without == 15
     card = tuned.with_name("README.md").read_text()
     assert "chose thresholds, review bands and limits of image health anew" in card
+    assert card == model_card(new)
     gpu = OrtSession(tuned.with_name("gpu.onnx"))
     prove(gpu)
     assert (gpu.metadata.precision, gpu.metadata.gate) == ("fp16", None)
