@@ -1,10 +1,12 @@
 """The verdict on a strip in words: ok, defect, suspect or not inspected, and the reason."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Literal, NamedTuple, Self
 
 from service.model.metadata import ModelMetadata, OperatingPoint, ReviewBand, ReviewBands
-from service.model.postprocess import ClassMask
+
+if TYPE_CHECKING:  # the client's pictures have verdicts in words, without Shapely
+    from service.model.postprocess import ClassMask
 
 VerdictName = Literal["ok", "defect", "suspect", "not_inspected"]
 
@@ -55,7 +57,7 @@ class Review(NamedTuple):
         ]
 
 
-def judge(classes: Sequence[ClassMask], review: Review, point: OperatingPoint) -> Verdict:
+def judge(classes: "Sequence[ClassMask]", review: Review, point: OperatingPoint) -> Verdict:
     """Judge a strip by its classes.
 
     A class that is present and reaches the upper edge of its review band makes a defect. Any other class that
