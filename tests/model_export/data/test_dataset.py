@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from model_export.data.dataset import BalancedSampler, SampleIndex, StripDataset, crop_columns
+from model_export.data.dataset import (
+    BalancedSampler,
+    SampleIndex,
+    StripDataset,
+    choose_window,
+    crop_columns,
+)
+from model_export.data.drawn_mill import MillStrip
 from model_export.data.kaggle import KaggleStrip, read_kaggle
 from model_export.data.labelled_strip import CLEAN, LabelledStrip
 from model_export.data.synthetic import drawn_strips
@@ -89,3 +96,27 @@ def test_a_pick_crops_around_its_class() -> None:
     assert image.shape == (1, 256, 128)
     assert len(dataset) == 5
     assert masks[3].any()
+
+
+def test_a_window_of_a_large_frame_shows_the_class_that_was_asked_for() -> None:
+    masks = np.zeros((3, 300, 500), dtype=np.bool_)
+    masks[1, 280:290, 480:490] = True
+    torch.manual_seed(0)
+    for _ in range(30):
+        rows, columns = choose_window(masks, (64, 96), 1)
+        assert masks[1, rows, columns].any()
+        assert (rows.stop - rows.start, columns.stop - columns.start) == (64, 96)
+        assert rows.start >= 0
+        assert rows.stop <= 300
+        clean = choose_window(masks, (64, 96), CLEAN)
+        assert not masks[:, clean[0], clean[1]].any()
+    starts = {choose_window(masks, (64, 96), 0)[0].start for _ in range(30)}  # a class that is not there
+    assert len(starts) > 10
+
+
+def test_a_smaller_strip_is_mirrored_up_to_the_sample() -> None:
+    sample = StripDataset([MillStrip(0, 1, (50, 60), 2)], crop=(64, 96))[SampleIndex(0, 0)]
+    assert sample.image.shape == (1, 64, 96)
+    assert sample.masks.shape == (2, 64, 96)
+    torch.testing.assert_close(sample.image[0, 50:], sample.image[0, 36:50].flip(0))
+    torch.testing.assert_close(sample.masks[:, :, 60:], sample.masks[:, :, 24:60].flip(2))
