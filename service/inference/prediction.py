@@ -260,8 +260,8 @@ def decode_job(job: Job, rules: ImageRules) -> Decoded:
     strip = decode(job.data, max_pixels=rules.max_pixels, bits=options.bits, least=least)
     if options.maps and strip.size * rules.classes > _MAX_MAP_PIXELS:
         raise PayloadTooLargeError(
-            f"expected an image of at most {_MAX_MAP_PIXELS // rules.classes} pixels for the maps of "
-            f"{counted(rules.classes, 'class')}, got {strip.size}"
+            f"expected an image of at most {_MAX_MAP_PIXELS // rules.classes} pixels for maps, the model's "
+            f"classes being {rules.classes}, got {strip.size}"
         )
     plan = rules.plan(Size(strip.shape[1], strip.shape[0]))
     if job.places is not None and plan.count != job.places:

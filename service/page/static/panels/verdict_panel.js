@@ -36,7 +36,7 @@ export class VerdictPanel {
       return line;
     }));
     const detail = strip.refusal?.detail ?? (name === "not_inspected" ? strip.image.reason : "");
-    this.detail.textContent = detail && verdict ? `${t("nothing_known")} ${t("service_says", { detail })}` : "";
+    this.detail.textContent = detail && verdict ? `${t("nothing_known")} ${t("service_says", { detail })}` : strip.masksOnly ? t("masks_only") : "";
     this.retry.hidden = strip.state !== "refused";
     if (verdict) this.#announce([strip.name, t(name), ...reasons.map((one) => one.text)].join(", "));
   }

@@ -8,9 +8,9 @@ import { percent } from "../words/words.js";
 export const layersOf = (verdict, pixels) => (pixels.maps ? verdict.classes.map((found) => ({ ...found, map: pixels.maps[found.index] })) : []);
 
 /** Connected defects of the classes that are present, the largest first, each with the label of its box. */
-export function defectsAt(layers, { width, height }, mm) {
+export function defectsAt(layers, { width, height, instances }, mm) {
   return layers.filter((one) => one.present).flatMap(({ map, least, index, name, class_id }) =>
-    defectsOf(map, least, width, height).map((one) => ({
+    (instances?.filter((one) => one.class_id === class_id) ?? defectsOf(map, least, width, height)).map((one) => ({
       ...one, index, name, class_id, get label() { return `${name} ${percent(one.score)} ${area(one.area, mm)}`; },
     })))
     .sort((a, b) => b.area - a.area);

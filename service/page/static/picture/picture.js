@@ -178,7 +178,7 @@ export class Picture {
     readout.replaceChildren(...there.map(({ map, index, name }) => {
       const text = document.createElement("span");
       text.style.setProperty("--colour", css(index));
-      text.textContent = t("named_percent", { name, percent: map[p] / 255 });
+      text.textContent = this.#pixels.instances ? name : t("named_percent", { name, percent: map[p] / 255 });
       return text;
     }));
   }

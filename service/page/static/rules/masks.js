@@ -65,3 +65,13 @@ export function codeOf(map, least, width, height) {
   if (length) words.push(number - length + 1, length);
   return words.join(" ");
 }
+
+/** The mask of such a code: 255 inside, 0 elsewhere, row by row. */
+export function maskOf(code, width, height) {
+  const mask = new Uint8Array(width * height), numbers = code.split(" ").map(Number);
+  for (let at = 0; at < numbers.length; at += 2) {
+    const first = numbers[at] - 1;
+    for (let number = first; number < first + numbers[at + 1]; number++) mask[(number % height) * width + Math.floor(number / height)] = 255;
+  }
+  return mask;
+}

@@ -33,12 +33,20 @@ export class Service extends EventTarget {
     return this.#ask("model");
   }
 
-  /** Answer for one file with probability maps and the pixels that the model gets. */
-  predict(name, blob, query) {
+  /**
+   * Answer for one file with the pixels that the model gets, and with probability maps. Where these are too large, the
+   * masks at the thresholds in use come instead.
+   */
+  async predict(name, blob, point) {
     const body = new FormData();
     body.append("file", blob, name);
-    const wanted = new URLSearchParams({ ...query, mask_format: "none", maps: "true", strip: "true" });
-    return this.#ask(`predict?${wanted}`, { method: "POST", body });
+    const ask = (query) => this.#ask(`predict?${new URLSearchParams({ ...query, strip: "true" })}`, { method: "POST", body });
+    try {
+      return await ask({ profile: point.profile.name, mask_format: "none", maps: "true" });
+    } catch (error) {
+      if (error.kind !== "large") throw error;
+      return ask({ ...point.query, mask_format: "rle", instances: "true" });
+    }
   }
 
   async #ask(path, options = {}) {

@@ -8,6 +8,8 @@ import { Shelf } from "./shelf.js";
 import { Strip } from "./strip.js";
 
 /** Events: model, point (thresholds), strips (added, removed), strip (one changed), shown (another is shown). */
+const REST_MS = 500;
+
 export class Session extends EventTarget {
   model = null;
   point = null;
@@ -16,6 +18,7 @@ export class Session extends EventTarget {
   #verdicts = new WeakMap();
   #number = 0;
   #loading = null;
+  #resending = 0;
 
   constructor(service) {
     super();
@@ -57,7 +60,20 @@ export class Session extends EventTarget {
   #setPoint(point) {
     this.point = point;
     this.#verdicts = new WeakMap();
+    this.#sendMasksAgain();
     this.#emit("point");
+  }
+
+  /** Masks without maps are true for the thresholds of their answer only: asks for others once these rest. */
+  #sendMasksAgain() {
+    const old = this.strips.filter((strip) => strip.masksOnly);
+    for (const strip of old) {
+      strip.reset();
+      this.shelf.drop(strip);
+      this.#changed(strip);
+    }
+    clearTimeout(this.#resending);
+    this.#resending = setTimeout(() => this.sender.pump(), REST_MS);
   }
 
   useProfile(name) {
@@ -125,13 +141,16 @@ export class Session extends EventTarget {
   async #send(strip) {
     if (!this.model) await this.loadModel();
     const packed = await this.#ask(strip);
-    if (this.strips.includes(strip)) this.shelf.put(strip, packed);
+    if (strip.state === "answered" && this.strips.includes(strip)) this.shelf.put(strip, packed);
   }
 
   async #ask(strip) {
     const blob = await strip.open().catch((error) => { throw error.kind ? error : new Refusal("unreadable"); });
-    const answer = await this.service.predict(strip.name, blob, { profile: this.point.profile.name });
+    const asked = JSON.stringify(this.point.query);
+    const answer = await this.service.predict(strip.name, blob, this.point);
     if (answer.model.sha256 !== this.model.sha256) await this.loadModel();
-    return strip.take(answer);
+    const packed = await strip.take(answer);
+    if (strip.masksOnly && asked !== JSON.stringify(this.point.query)) strip.reset(); // the sender sends it again
+    return packed;
   }
 }

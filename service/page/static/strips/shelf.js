@@ -47,4 +47,4 @@ export class Shelf {
   }
 }
 
-const sizeOf = ({ strip, maps }) => strip.length + (maps?.length ?? 0);
+const sizeOf = ({ strip, maps, codes }) => strip.length + (maps?.length ?? codes?.join("").length ?? 0);

@@ -37,6 +37,7 @@ export default {
   refusal_zip: "Das Archiv ist nicht lesbar: beschädigt, verschlüsselt oder größer als 4 GB.",
   refusal_unreadable: "Die Datei ist nicht mehr lesbar: Sie wurde verschoben, geändert oder gelöscht.",
   refusal_other: "Der Dienst konnte diesen Streifen nicht prüfen.",
+  masks_only: "Das Bild ist zu groß für die Wahrscheinlichkeit jedes Pixels: Der Dienst markiert es nach jeder Änderung der Schwellen neu.",
   service_says: "Der Dienst sagt: {detail}",
   skipped: { one: "{n} Datei, die kein Bild ist, wurde ausgelassen.", other: "{n} Dateien, die keine Bilder sind, wurden ausgelassen." },
   connected: "verbunden", gone: "keine Verbindung", busy: "beschäftigt, wartet", reconnect: "Jetzt versuchen",

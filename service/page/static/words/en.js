@@ -37,6 +37,7 @@ export default {
   refusal_zip: "The archive cannot be read: it is damaged, encrypted or larger than 4 GB.",
   refusal_unreadable: "The file cannot be read any more: it was moved, changed or deleted.",
   refusal_other: "The service could not inspect this strip.",
+  masks_only: "The picture is too large for the probability of each pixel: the service marks it again whenever thresholds change.",
   service_says: "The service says: {detail}",
   skipped: { one: "{n} file that is no picture was left out.", other: "{n} files that are no pictures were left out." },
   connected: "connected", gone: "no connection", busy: "busy, waiting", reconnect: "Try now",
