@@ -88,8 +88,9 @@ sbom: $(TOOLS_ENV)/.installed ## list the Python packages that serve, as Cyclone
 	  $(TOOLS_ENV)/bin/cyclonedx-py environment $(SERVE_ENV) --pyproject build/pyproject.toml --output-file build/sbom.cdx.json; \
 	fi
 
-docs: $(DEV_ENV)/.installed ## write docs/settings.md from the code
+docs: $(DEV_ENV)/.installed ## write docs/settings.md and the table of docs/labels.md from the code
 	$(DEV)/python -m tools.settings_page
+	$(DEV)/python -m tools.label_variants
 
 format: $(DEV_ENV)/.installed ## put the code into its format
 	$(DEV)/ruff check --fix .

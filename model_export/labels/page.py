@@ -1,5 +1,6 @@
 """The page that ``check`` prints."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,7 +79,7 @@ def _kind(text: str) -> str:
     """Return the first words of a problem, which those of the same kind share."""
     words = text.split(": ")[-1] if ": " in text and len(text.split(": ")[0].split()) < 3 else text
     start = words.split(", got ")[0]
-    return "".join("#" if letter.isdigit() else letter for letter in start)[:70]
+    return re.sub(r"\d+", "…", start)[:70]
 
 
 def page(
