@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from service.geometry import ColumnMask, Mask, Strip
+from service.masks.fonts import Font, drawable, load_font
 from service.masks.palette import COLOURS
-
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _LEGEND = 28
 """Height of a line below the picture, in pixels of a picture of 1600 columns."""
@@ -44,19 +43,21 @@ def draw_overlay(strip: Strip, layers: Sequence[Layer], verdict: str | None = No
     """
     height, width = strip.shape
     scale = max(1, round(width / _WIDE))
-    font = ImageFont.load_default(_FONT * scale)
+    captions = [layer.caption for layer in layers]
+    font = load_font([*captions, verdict or ""], _FONT * scale)
+    captions = [drawable(caption, font) for caption in captions]
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
-    places, lines = _place_captions(measure, font, layers, width, scale)
-    reasons = [] if verdict is None else _wrapped(measure, font, verdict, width, scale)
+    places, lines = _place_captions(measure, font, captions, width, scale)
+    reasons = [] if verdict is None else _wrapped(measure, font, drawable(verdict, font), width, scale)
     canvas = Image.new("RGB", (width, height + (lines + len(reasons)) * _LEGEND * scale), "white")
     for top in range(0, height, _ROWS):
         canvas.paste(Image.fromarray(_coloured(strip, layers, top)), (0, top))
     draw = ImageDraw.Draw(canvas)
-    for layer, (x, line) in zip(layers, places, strict=True):
+    for layer, caption, (x, line) in zip(layers, captions, places, strict=True):
         y = height + line * _LEGEND * scale
         box = (x, y + 7 * scale, x + 14 * scale, y + 21 * scale)
         draw.rectangle(box, fill=COLOURS[layer.position])
-        draw.text((x + 20 * scale, y + 4 * scale), layer.caption, fill="black", font=font)
+        draw.text((x + 20 * scale, y + 4 * scale), caption, fill="black", font=font)
     for number, text in enumerate(reasons, lines):
         y = height + number * _LEGEND * scale
         draw.text((8 * scale, y + 2 * scale), text, fill="black", font=font)
@@ -85,13 +86,13 @@ def _coloured(strip: Strip, layers: Sequence[Layer], top: int) -> npt.NDArray[np
 
 
 def _place_captions(
-    measure: ImageDraw.ImageDraw, font: _Font, layers: Sequence[Layer], width: int, scale: int
+    measure: ImageDraw.ImageDraw, font: Font, captions: Sequence[str], width: int, scale: int
 ) -> tuple[list[tuple[int, int]], int]:
     """Return x and line of each caption, and the number of lines."""
     places: list[tuple[int, int]] = []
     x, line = 8 * scale, 0
-    for layer in layers:
-        length = int(measure.textlength(layer.caption, font=font))
+    for caption in captions:
+        length = int(measure.textlength(caption, font=font))
         if x > 8 * scale and x + 20 * scale + length > width:
             x, line = 8 * scale, line + 1
         places.append((x, line))
@@ -99,7 +100,7 @@ def _place_captions(
     return places, line + 1
 
 
-def _wrapped(measure: ImageDraw.ImageDraw, font: _Font, text: str, width: int, scale: int) -> list[str]:
+def _wrapped(measure: ImageDraw.ImageDraw, font: Font, text: str, width: int, scale: int) -> list[str]:
     """Split a text into lines that fit below a narrow frame; below a wide one it is one line."""
     if width >= _WIDE:
         return [text]
