@@ -17,24 +17,27 @@ def is_coco(document: object) -> bool:
     return isinstance(document, dict) and {"images", "annotations", "categories"} <= document.keys()
 
 
-def read_coco(paths: Sequence[Path], *, row_major: bool = False) -> LabelSource:
+def read_coco(folder: Path, files: Sequence[str], *, row_major: bool = False) -> LabelSource:
     """Read COCO's JSON; an image of its list without an annotation is clean, one beside the list is left out.
 
     Args:
-        paths: of one file, or of one for each set, such as ``instances_train.json``.
+        folder: of the data set.
+        files: one file, or one for each set, such as ``instances_train.json``, relative to the folder.
         row_major: whether run-length codes number pixels along rows.
 
     Raises:
         DataError: if a file is not in COCO's format.
     """
-    source = LabelSource("coco", f"COCO's JSON {', '.join(path.name for path in paths)}")
+    source = LabelSource("coco", f"COCO's JSON {', '.join(files)}")
     names: dict[Key, str] = {}
-    for path in paths:
+    for path in (folder / name for name in files):
         document = read_json(path)
         if not is_coco(document):
             raise DataError(f"{path}: expected COCO's images, annotations and categories")
         try:
-            _read(document, source, names, row_major, _set_of_file(path) if len(paths) > 1 else None)
+            beside = path.parent.relative_to(folder) if path.is_relative_to(folder) else None
+            set_name = _set_of_file(path) if len(files) > 1 else None
+            _read(_located(document, folder, beside), source, names, row_major, set_name)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise DataError(f"{path} is not a valid file of COCO: {_explain(error)}") from error
     used = {kind for labels in source.labels.values() for kind in kinds_of(labels.parts)}
@@ -42,6 +45,18 @@ def read_coco(paths: Sequence[Path], *, row_major: bool = False) -> LabelSource:
         source.notes.append(f"category 0, {names.pop(0)!r}, has no annotation and is ignored")
     source.names = names
     return source
+
+
+def _located(document: Mapping[str, Any], folder: Path, beside: Path | None) -> Mapping[str, Any]:
+    """Return a document whose images beside it have the path from the folder of the data set."""
+    if beside is None or beside == Path():
+        return document
+    images = [
+        {**image, "file_name": (beside / name).as_posix()} if (folder / beside / name).is_file() else image
+        for image in document["images"]
+        for name in [str(image["file_name"])]
+    ]
+    return {**document, "images": images}
 
 
 def _explain(error: Exception) -> str:

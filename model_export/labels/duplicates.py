@@ -6,13 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from model_export.data.groups import join_pairs, similar_pairs
 
-_ALIKE = 0.97
+_ALIKE = 0.9
 """Correlation of the details of two small pictures from which on they count as nearly the same."""
-_LEAST_DETAIL = 1.0
+_LEAST_DETAIL = 0.5
 """Standard deviation, in grey values, below which a small picture shows nothing that could be compared."""
+_LEAST_STEEL = 0.1
+"""Share of a small picture that is not black."""
+_BLACK = 12
+"""Grey value below which a pixel shows no steel."""
+_SURROUNDINGS = (5, 9)
+"""Rows and columns of a small picture that a pixel is compared with."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,35 @@ def equal_images(digests: Sequence[str]) -> list[list[int]]:
 def similar_images(thumbnails: npt.NDArray[np.uint8]) -> list[list[int]]:
     """Return groups of indices of images that look alike, two or more in each.
 
-    Light that falls alike on all of them does not count, nor does brightness.
+    Only details of the steel count: neither brightness nor light that falls alike on all images, nor where
+    the strip ends and the picture is black.
 
     Args:
         thumbnails: uint8 ``[images, rows, columns]``.
     """
     if len(thumbnails) < 2:
         return []
-    details = thumbnails.astype(np.float32)
-    details -= details.mean(axis=0)  # the lamp, the camera
-    details -= details.mean(axis=(1, 2), keepdims=True)
-    rows = details.reshape(len(details), -1)
-    lengths = np.linalg.norm(rows, axis=1)
-    shown = np.flatnonzero(lengths > _LEAST_DETAIL * np.sqrt(rows.shape[1]))
+    rows, lengths = _details(thumbnails)
+    shown = np.flatnonzero(lengths > 0)
     unit = rows[shown] / lengths[shown, None]
     groups = join_pairs(len(unit), similar_pairs(unit, _ALIKE, "looking for duplicates"))
     return [shown[group].tolist() for group in groups if len(group) > 1]
+
+
+def _details(thumbnails: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return what differs from its surroundings, float32 ``[images, pixels]``, and its length.
+
+    The length is 0 where there is too little to compare.
+    """
+    black = ndimage.maximum_filter(thumbnails < _BLACK, size=(1, 3, 3))
+    steel = (~black).astype(np.float32)
+    levels = thumbnails.astype(np.float32) * steel
+    around = ndimage.uniform_filter(levels, size=(0, *_SURROUNDINGS))
+    share = ndimage.uniform_filter(steel, size=(0, *_SURROUNDINGS))
+    details = (levels - around / np.maximum(share, 1e-3)) * steel
+    details = (details - details.mean(axis=0)) * steel  # the lamp, the camera
+    rows = details.reshape(len(details), -1)
+    counts = steel.reshape(len(steel), -1).sum(axis=1)
+    lengths = np.linalg.norm(rows, axis=1)
+    enough = (counts > _LEAST_STEEL * rows.shape[1]) & (lengths > _LEAST_DETAIL * np.sqrt(counts))
+    return rows, np.where(enough, lengths, 0).astype(np.float32)

@@ -1,6 +1,6 @@
 """Recognise the format of a data set by its files, and read its labels."""
 
-import json
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,8 +20,8 @@ from model_export.labels.yolo import find_yolo, read_yolo
 
 _OWN = frozenset(("split.csv", "groups.csv", "classes.json", "classes.csv"))
 """Files of the layout that hold no labels."""
-_START = 2_000_000
-"""Bytes of a JSON file that say whose it is: only the first and the last of large ones are looked at."""
+_LARGE = 2_000_000
+"""Bytes of a JSON file from which on it is not parsed to tell its format."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _read(
     if kind == "kaggle":
         return read_kaggle_csv(paths[0], row_major=row_major)
     if kind == "coco":
-        return read_coco(paths, row_major=row_major)
+        return read_coco(folder, found, row_major=row_major)
     if kind == "label-studio":
         return read_label_studio(paths[0])
     if kind == "cvat":
@@ -149,19 +149,16 @@ def _find_json(belongs: Callable[[object], bool]) -> Callable[[Dataset], list[st
 
 def _peek(path: Path) -> object:
     """Return the JSON of a file; of a large one only what tells the format."""
-    if path.stat().st_size <= _START:
+    if path.stat().st_size <= _LARGE:
         try:
             return read_json(path)
         except DataError:
             return None
-    with path.open("rb") as file:
-        start = file.read(_START).lstrip(b"\xef\xbb\xbf \r\n\t")
-        file.seek(-_START, 2)
-        text = start + file.read()
-    if start.startswith(b"["):
-        return [{"data": {}}] if b'"data"' in text or b'"annotation_id"' in text else []
-    keys = ("images", "annotations", "categories", "shapes", "imagePath")
-    return dict.fromkeys(key for key in keys if json.dumps(key).encode() in text)
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        if text[:_LARGE].lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"["):
+            return [{key: None} for key in ("data", "annotation_id") if text.find(f'"{key}"'.encode()) >= 0]
+        keys = ("images", "annotations", "categories", "shapes", "imagePath")
+        return dict.fromkeys(key for key in keys if text.find(f'"{key}"'.encode()) >= 0)
 
 
 def _find_cvat(dataset: Dataset) -> list[str]:

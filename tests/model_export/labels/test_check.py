@@ -1,12 +1,17 @@
 """``check``: what is read, said and written."""
 
 import json
+import os
+import shutil
+import tarfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from model_export.data.kaggle import read_kaggle
 from model_export.errors import DataError
 from model_export.labels.check import CheckConfig, check
 from service.masks import rle
@@ -87,3 +92,98 @@ def test_a_folder_that_holds_something_is_left_as_it_is(data: Path, tmp_path: Pa
     with pytest.raises(DataError, match="out holds 1 file: expected another --out"):
         check(CheckConfig(data, out=tmp_path / "out"))
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+def coco(folder: Path, stems: str, path: str = "coco.json") -> None:
+    document = {
+        "images": [{"id": ord(stem), "file_name": f"{stem}.png"} for stem in stems],
+        "annotations": [
+            {"id": ord(stem), "image_id": ord(stem), "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]}
+            for stem in stems
+        ],
+        "categories": [{"id": 1, "name": "rust"}],
+    }
+    (folder / path).write_text(json.dumps(document))
+
+
+def test_labels_of_several_formats_are_not_mixed(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco(data, "ab")
+    with pytest.raises(DataError, match=r"holds labels of several formats: kaggle .*; coco"):
+        check(CheckConfig(data))
+    check(CheckConfig(data, format="coco"))
+    assert "COCO's JSON coco.json" in capsys.readouterr().out
+    (data / "coco.json").rename(tmp_path / "elsewhere.json")
+    check(CheckConfig(data, labels=tmp_path / "elsewhere.json"))
+    assert "images       2, 0 of them clean" in capsys.readouterr().out
+
+
+def test_two_files_of_a_format_are_not_guessed_between(data: Path) -> None:
+    (data / "train.csv").rename(data / "november.csv")
+    shutil.copy(data / "november.csv", data / "december.csv")
+    with pytest.raises(DataError, match="holds 2 files of labels"):
+        check(CheckConfig(data))
+    check(CheckConfig(data, labels=data / "december.csv"))
+
+
+def test_equal_names_in_the_folders_of_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, place in enumerate(("train", "valid")):
+        draw_image(tmp_path / "data" / place / "a.png", seed=number)
+        coco(tmp_path / "data", "a", f"{place}/_annotations.coco.json")
+    check(CheckConfig(tmp_path / "data", out=tmp_path / "out"))
+    assert table(tmp_path / "out" / "split.csv") == [["train_a.png", "train"], ["valid_a.png", "validation"]]
+    assert len(table(tmp_path / "out" / "train.csv")) == 2
+
+
+@pytest.mark.parametrize("images", [2, 40_000])
+def test_a_large_file_is_recognised_without_being_parsed(
+    data: Path, capsys: pytest.CaptureFixture[str], images: int
+) -> None:
+    """What tells the format may be anywhere in it."""
+    (data / "train.csv").unlink()
+    coco(data, "ab")
+    document = json.loads((data / "coco.json").read_text())
+    document["images"] += [
+        {"id": 1000 + number, "file_name": f"../elsewhere/{number}.png"} for number in range(images)
+    ]
+    (data / "coco.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match=f"{images} images or labels cannot be used"):
+        check(CheckConfig(data))
+    check(CheckConfig(data, skip_bad=True))
+    assert "COCO's JSON coco.json" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_neu_seg_by_check_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    archive = Path(os.environ.get("STEEL_TEST_DATA", "nowhere")) / "neu-seg.tar"
+    if not archive.is_file():
+        pytest.skip("STEEL_TEST_DATA holds no neu-seg.tar")
+    with tarfile.open(archive) as file:
+        file.extractall(tmp_path, filter="data")
+    names = ("inclusion", "patches", "scratches")
+    check(CheckConfig(tmp_path / "NEU_Seg", class_names=names, out=tmp_path / "out"))
+    assert "sets         test 840, train 3630" in capsys.readouterr().out
+    assert [one["name"] for one in json.loads((tmp_path / "out" / "classes.json").read_text())] == list(names)
+    rows = table(tmp_path / "out" / "train.csv")
+    assert Counter(kind for _, kind, _ in rows) == {"1": 1824, "2": 1808, "3": 1782}
+    for name, kind, code in rows[::500]:
+        # 300 numbers are in both sets: these have their folders in front.
+        (mask,) = (
+            path
+            for path in (tmp_path / "NEU_Seg" / "annotations").glob(f"*/{Path(name).stem[-6:]}.png")
+            if f"_{path.parent.name}_" in name or len(name) == len("000001.jpg")
+        )
+        with Image.open(mask) as image:
+            wanted = np.asarray(image) == int(kind)
+        assert np.array_equal(rle.decode(code, height=200, width=200).T, wanted)
+
+
+def test_kaggles_strips_come_out_as_they_are(
+    severstal: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(CheckConfig(severstal, out=tmp_path / "out"))
+    assert "46 images without a label, left out" in capsys.readouterr().out
+    assert [(strip.name, strip.rles) for strip in read_kaggle(tmp_path / "out")] == [
+        (strip.name, strip.rles) for strip in read_kaggle(severstal)
+    ]

@@ -147,3 +147,13 @@ def test_previews_show_masks(data: Path, tmp_path: Path, capsys: pytest.CaptureF
     coloured = np.abs(pixels - pixels.mean(axis=2, keepdims=True)).max(axis=2) > 15
     assert coloured[8:20, 10:40].mean() > 0.95
     assert coloured[:64].sum() < 1.05 * 12 * 30
+
+
+def test_black_borders_make_no_duplicates(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(8):
+        add(data, f"{number}.png", changed(picture(number), black_left))
+    assert "near-duplicates" not in page_of(data, capsys)
+    add(data, "8.png", changed(picture(3), lambda pixels: (pixels.__iadd__(9), black_left(pixels))))
+    page = page_of(data, capsys)
+    assert "2 images in 1 group of near-duplicates\n" in page
+    assert "train_images/3.png\n      train_images/8.png" in page
