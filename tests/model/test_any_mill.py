@@ -1,4 +1,4 @@
-"""Mills of other classes and sizes than Severstal's: trained, exported, evaluated and answered by the service."""
+"""Mills of other classes and sizes: trained, exported, evaluated and answered by the service."""
 
 import csv
 import json
