@@ -33,9 +33,13 @@ from model_export.onnx_export.parity import Arithmetic, Comparison
 from model_export.onnx_export.profiles import TunedProfiles
 from model_export.onnx_export.triton_config import write_triton_config
 from model_export.training.checkpoint import Checkpoint, restore_network
+from model_export.training.config import run_folder
+from model_export.training.log import score_columns
+from model_export.training.mlflow_run import open_mlflow_run
 from model_export.training.sources import list_strips, select_strips
 from service.model.metadata import Calibration, ModelMetadata
 from service.model.repository import GPU_MODEL, MODEL
+from service.model.session import OrtSession
 
 Part = TypeVar("Part")
 
@@ -76,6 +80,9 @@ class ExportConfig:
     """Run the decoder only on strips on which a class reaches its threshold; the results stay the same."""
     gpu: bool = True
     """Write gpu.onnx in float16 beside model.onnx; the service uses it on a GPU."""
+    mlflow: bool = False
+    """Log the files, the card and the scores to the run of MLflow that train --mlflow opened; of a
+    cross-validation to that of the training on all strips."""
     overwrite: bool = False
     """Replace an existing version."""
     rules: InspectionRules = field(default_factory=InspectionRules)
@@ -91,7 +98,23 @@ def export(config: ExportConfig) -> Path:
         OptionError: if an option cannot be.
         DataError: if the version exists, or a checkpoint or its data is missing.
         ParityError: if a file in float32 answers differently from torch.
+        TrainingError: if MLflow is asked for and missing, or does not know the training.
     """
+    if not config.mlflow:
+        return _export(config)
+    training = config.checkpoint.parent
+    if config.cross_validation is not None:
+        training = run_folder(config.cross_validation, 0)
+    with open_mlflow_run(training, None) as run:
+        target = _export(config)
+        run.log_files([target, target.with_name(GPU_MODEL), target.with_name("README.md")])
+        for profile in OrtSession(target).metadata.profiles:
+            scores = score_columns(profile.scores)
+            run.log_metrics({f"{profile.name}_{name}": value for name, value in scores.items()})
+    return target
+
+
+def _export(config: ExportConfig) -> Path:
     check_least("--parity-strips", config.parity_strips, 1)
     check_least("--version", config.version, 1)
     if Path(config.name).name != config.name or config.name in (".", ".."):

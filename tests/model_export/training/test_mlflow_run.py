@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from model_export.errors import TrainingError
+from model_export.onnx_export.export import ExportConfig, export
 from model_export.training.mlflow_run import open_mlflow_run
 from model_export.training.train import train
 from tests.support.quick_training import TINY
@@ -66,6 +67,24 @@ def test_options_metrics_and_files(mlflow: StandIn, tmp_path: Path) -> None:
     train(replace(config, resume=True))
     assert mlflow.told[0][1] == ("abc", None)
     assert "params" not in [kind for kind, _ in mlflow.told]
+
+
+def test_an_export_adds_the_model_file(mlflow: StandIn, tmp_path: Path) -> None:
+    best = train(replace(TINY, out=tmp_path / "mine", mlflow=True, epochs=1))
+    plain = ExportConfig(
+        checkpoint=best, out=tmp_path / "models", parity_strips=2, precision="fp32", gpu=False, mlflow=True
+    )
+    mlflow.told.clear()
+    export(plain)
+    kinds = [kind for kind, _ in mlflow.told]
+    assert kinds == ["start", "file", "file", "metrics", "metrics", "end"]
+    assert mlflow.told[0][1] == ("abc", None)
+    assert [name for kind, name in mlflow.told if kind == "file"] == ["model.onnx", "README.md"]
+    assert "inspection_recall_1" in mlflow.told[3][1][1]
+    (best.parent / "mlflow-run.txt").unlink()
+    with pytest.raises(TrainingError, match=r"mine was not trained with it: there is no mlflow-run\.txt"):
+        export(replace(plain, version=2))
+    assert not (tmp_path / "models" / "steel-unet-resnet18" / "2").exists()
 
 
 def test_a_training_that_fails_is_a_failed_run(mlflow: StandIn, tmp_path: Path) -> None:
