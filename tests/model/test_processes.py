@@ -4,6 +4,7 @@ import csv
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,8 @@ def test_processes_share_the_samples_of_an_epoch() -> None:
 
 
 def test_a_batch_falls_into_equal_parts(tmp_path: Path) -> None:
-    done = torchrun("--out", str(tmp_path), *OPTIONS, "--batch-size", "3")
+    options = ["3" if before == "--batch-size" else one for before, one in pairwise(["", *OPTIONS])]
+    done = torchrun("--out", str(tmp_path), *options)
     assert done.returncode != 0
     assert "expected a multiple of 2, got 3" in done.stderr
 
