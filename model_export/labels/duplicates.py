@@ -18,6 +18,8 @@ _LEAST_STEEL = 0.1
 """Share of a small picture that is not black."""
 _BLACK = 12
 """Grey value below which a pixel shows no steel."""
+_BLOCK = 512
+"""Small pictures that are filtered at a time."""
 _SURROUNDINGS = (5, 9)
 """Rows and columns of a small picture that a pixel is compared with."""
 
@@ -63,7 +65,9 @@ def similar_images(thumbnails: npt.NDArray[np.uint8]) -> list[list[int]]:
         return []
     rows, lengths = _details(thumbnails)
     shown = np.flatnonzero(lengths > 0)
-    unit = rows[shown] / lengths[shown, None]
+    unit = rows[shown]
+    unit /= lengths[shown, None]
+    del rows
     groups = join_pairs(len(unit), similar_pairs(unit, _ALIKE, "looking for duplicates"))
     return [shown[group].tolist() for group in groups if len(group) > 1]
 
@@ -73,15 +77,32 @@ def _details(thumbnails: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32]
 
     The length is 0 where there is too little to compare.
     """
-    black = ndimage.maximum_filter(thumbnails < _BLACK, size=(1, 3, 3))
-    steel = (~black).astype(np.float32)
-    levels = thumbnails.astype(np.float32) * steel
+    details = np.empty(thumbnails.shape, dtype=np.float32)
+    blocks = [slice(start, start + _BLOCK) for start in range(0, len(thumbnails), _BLOCK)]
+    for block in blocks:
+        details[block] = _without_surroundings(thumbnails[block])
+    common = details.mean(axis=0)  # the lamp, the camera
+    lengths = np.zeros(len(details), dtype=np.float32)
+    for block in blocks:
+        steel = _steel(thumbnails[block])
+        details[block] -= common * steel
+        counts = steel.sum(axis=(1, 2))
+        found = np.sqrt(np.square(details[block]).sum(axis=(1, 2)))
+        enough = (counts > _LEAST_STEEL * common.size) & (found > _LEAST_DETAIL * np.sqrt(counts))
+        lengths[block] = np.where(enough, found, 0)
+    return details.reshape(len(details), -1), lengths
+
+
+def _without_surroundings(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return the difference of each pixel of steel from the steel around it."""
+    steel = _steel(thumbnails)
+    levels = thumbnails * steel
     around = ndimage.uniform_filter(levels, size=(0, *_SURROUNDINGS))
     share = ndimage.uniform_filter(steel, size=(0, *_SURROUNDINGS))
-    details = (levels - around / np.maximum(share, 1e-3)) * steel
-    details = (details - details.mean(axis=0)) * steel  # the lamp, the camera
-    rows = details.reshape(len(details), -1)
-    counts = steel.reshape(len(steel), -1).sum(axis=1)
-    lengths = np.linalg.norm(rows, axis=1)
-    enough = (counts > _LEAST_STEEL * rows.shape[1]) & (lengths > _LEAST_DETAIL * np.sqrt(counts))
-    return rows, np.where(enough, lengths, 0).astype(np.float32)
+    return np.asarray((levels - around / np.maximum(share, 1e-3)) * steel, dtype=np.float32)
+
+
+def _steel(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return 1 where there is steel, and 0 where the picture is black, or next to it."""
+    black = ndimage.maximum_filter(thumbnails < _BLACK, size=(1, 3, 3))
+    return np.asarray(~black, dtype=np.float32)
