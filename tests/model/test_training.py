@@ -18,7 +18,7 @@ from model_export.data.draw import DrawConfig, draw
 from model_export.data.kaggle import read_kaggle
 from model_export.data.synthetic import DrawnStrip
 from model_export.data.tile import Tile
-from model_export.errors import DataError, ParityError
+from model_export.errors import DataError, OptionError, ParityError
 from model_export.evaluation.evaluate import EvaluateConfig, evaluate
 from model_export.evaluation.submit import SubmitConfig, submit
 from model_export.evaluation.torch_session import TorchSession
@@ -254,7 +254,7 @@ def test_evaluate_leaves_out_what_the_model_has_seen(
 
 
 def test_evaluate_wants_strips_and_a_profile_that_exists(exported: Path) -> None:
-    with pytest.raises(DataError, match="--data FOLDER or --drawn COUNT"):
+    with pytest.raises(OptionError, match="--data FOLDER or --drawn COUNT"):
         evaluate(EvaluateConfig(model=exported))
     with pytest.raises(DataError, match=r"expected a profile .* \(inspection, kaggle\), got 'best'"):
         evaluate(EvaluateConfig(model=exported, drawn=1, profile="best"))
