@@ -33,7 +33,8 @@ class Settings(BaseSettings):
     profile: str = Field(
         "inspection",
         min_length=1,
-        description="operating point of requests that name none; one of the model's",
+        description="operating point of requests that name none; one of the model's, or a file "
+        "NAME.profile.json that the page saved",
     )
     device: Literal["auto", "cpu", "openvino", "cuda", "tensorrt"] = Field(
         "auto",

@@ -10,6 +10,8 @@ _DESCRIPTIONS = {
     "where that can be had; then Dice on positives minus the price of false alarms",
     "kaggle": "maximises Kaggle's mean Dice, which pays for missing rare defects",
 }
+TUNED = tuple(_DESCRIPTIONS)
+"""Names of the profiles that are chosen on strips; others were set by a person."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class TunedProfiles:
         return tuple(
             Profile(
                 name=name,
-                description=_DESCRIPTIONS[name],
-                tuned_on=self.tuned_on,
+                description=_DESCRIPTIONS.get(name, "set by a person on the page"),
+                tuned_on=self.tuned_on if name in TUNED else "nothing",
                 measured_on=self.measured_on,
                 scores=tuple(self.scores[name]),
                 **point.model_dump(),

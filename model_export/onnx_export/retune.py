@@ -27,12 +27,13 @@ from model_export.onnx_export.card import write_card
 from model_export.onnx_export.graph_session import GraphSession
 from model_export.onnx_export.health_limits import learn_health_limits
 from model_export.onnx_export.install import install
-from model_export.onnx_export.profiles import TunedProfiles
+from model_export.onnx_export.profiles import TUNED, TunedProfiles
 from model_export.onnx_export.retune_folds import describe_fold, list_folds, tune_folds
 from model_export.onnx_export.rewrite import open_ungated, rewrite
 from model_export.onnx_export.triton_config import write_triton_config
 from service.model.metadata import Calibration, HealthLimits, ModelMetadata, OperatingPoint, Split
 from service.model.repository import GPU_MODEL, MODEL, find_model, gpu_variant
+from service.model.saved_profile import profile_name, read_saved_profile
 from service.model.session import OrtSession
 
 
@@ -69,6 +70,8 @@ class TuneConfig:
     the model has not seen; the folds get new thresholds too, each from the strips of the others."""
     fold_file: Path | None = None
     """With --out-of-fold, CSV with the columns name,fold: the folds of strips that are in no fold's test."""
+    profile: Path | None = None
+    """A profile that was saved on the service's page: the new version has it, too, with its scores."""
     rules: InspectionRules = field(default_factory=InspectionRules)
 
 
@@ -82,6 +85,8 @@ def retune(config: TuneConfig) -> Path:
     check_least("--parts", config.parts, 2)
     check_least("--version", config.version, 1)
     check_least("--seed", config.seed, 0)
+    if config.out_of_fold and config.profile is not None:
+        raise DataError("--profile: expected no --out-of-fold, which tunes the profiles of the folds alone")
     path = find_model(config.model)
     metadata = OrtSession(path).metadata
     target = config.out / metadata.name / str(_version(config, metadata)) / MODEL
@@ -171,15 +176,16 @@ def _tune(
         session = GraphSession(open_ungated(path, metadata, calibration.temperature), path)
         curves = measure_curves(session, strips, tile, "tuning at the new temperature")
     old = _old_points(metadata, calibration.temperature, rules)
+    saved = _saved_point(metadata, calibration.temperature, config.profile)
     pooled: dict[str, list[Sequence[Overlap]]] = {}
     for number, part in enumerate(parts):
-        points = keep_classes(tune(curves.select(numbers != number), rules), old, kept)
+        points = {**keep_classes(tune(curves.select(numbers != number), rules), old, kept), **saved}
         own = [strips[index] for index in part]
         found = measure_overlaps_at(session, own, tile, list(points.values()))
         for name, overlaps in zip(points, found, strict=True):
             pooled.setdefault(name, []).extend(overlaps)
     profiles = TunedProfiles(
-        points=keep_classes(tune(curves, rules), old, kept),
+        points={**keep_classes(tune(curves, rules), old, kept), **saved},
         scores={name: class_scores(found, metadata.class_ids) for name, found in pooled.items()},
         review_bands=review_bands(curves.probability, curves.true > 0),
         tuned_on=f"{len(strips)} strips of {config.data.name}",
@@ -208,18 +214,39 @@ def _old_points(
 ) -> dict[str, OperatingPoint]:
     """Return the profiles of the old version at another temperature, no class below its least probability."""
     return {
-        profile.name: OperatingPoint.model_validate(
-            {
-                "class_threshold": [
-                    max(least, float(1 / (1 + np.exp(-log_odds(np.array(threshold)) / temperature))))
-                    for threshold, least in zip(profile.class_threshold, rules.least_probability, strict=True)
-                ],
-                "threshold": profile.threshold,
-                "min_area": profile.min_area,
-            }
-        )
+        profile.name: _at_temperature(profile, temperature, rules.least_probability)
         for profile in metadata.profiles
     }
+
+
+def _saved_point(metadata: ModelMetadata, temperature: float, path: Path | None) -> dict[str, OperatingPoint]:
+    """Return the profile that a person saved at another temperature, by its name; empty without one.
+
+    Raises:
+        DataError: if its name is that of a profile that is tuned.
+        ModelFileError: if it is not a profile for this model's classes.
+    """
+    if path is None:
+        return {}
+    saved, name = read_saved_profile(path), profile_name(str(path))
+    saved.check_classes(metadata)
+    if name in TUNED:
+        raise DataError(f"--profile: expected another name than {' and '.join(TUNED)}, got {path}")
+    return {name: _at_temperature(saved, temperature, (0.0,) * len(metadata.classes))}
+
+
+def _at_temperature(point: OperatingPoint, temperature: float, least: Sequence[float]) -> OperatingPoint:
+    """Return an operating point at another temperature, no class below its least probability."""
+    return OperatingPoint.model_validate(
+        {
+            "class_threshold": [
+                max(lowest, float(1 / (1 + np.exp(-log_odds(np.array(threshold)) / temperature))))
+                for threshold, lowest in zip(point.class_threshold, least, strict=True)
+            ],
+            "threshold": point.threshold,
+            "min_area": point.min_area,
+        }
+    )
 
 
 def _describe(

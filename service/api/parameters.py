@@ -13,6 +13,7 @@ from service.http.body_limit import DEADLINE_HEADER
 from service.inference.prediction import PredictOptions
 from service.masks.formats import PNG_CLASSES, MaskFormat
 from service.model.metadata import ModelMetadata, Profile
+from service.model.saved_profile import profile_name
 from service.settings import Settings
 
 Q = TypeVar("Q", bound=BaseModel)
@@ -157,7 +158,7 @@ class OperatingPointQuery(BaseModel):
             InvalidParameterError: if the model that serves has no such profile, other classes, or computes no
                 masks at a class threshold.
         """
-        point = operating_point(metadata, self, settings.profile)
+        point = operating_point(metadata, self, profile_name(settings.profile))
         bits = self.bits or settings.bits
         pad = metadata.pad if self.pad is None else self.pad
         return point, PredictOptions(point, bits=int(bits) if bits else None, pad=pad)

@@ -91,6 +91,7 @@ def model_info(session: Session) -> ModelInfo:
         calibration=metadata.calibration,
         parity=metadata.parity,
         health=metadata.health,
+        gate=metadata.gate,
         review_bands=metadata.review_bands,
     )
 

@@ -203,6 +203,10 @@ class ModelInfo(ModelSummary):
     calibration: Calibration = Field(description="calibration of the class probabilities")
     parity: Parity = Field(description="difference between the file and the network in torch")
     health: HealthLimits | None = Field(description="limits beyond which strips are not inspected")
+    gate: tuple[float, ...] | None = Field(
+        description="per class, the lowest class threshold that a request may ask for: below it the model "
+        "computes no masks; null if there is none"
+    )
     review_bands: ReviewBands | None = Field(
         description="per class, the probabilities between which a strip is `suspect`, widened to hold the "
         "class threshold"

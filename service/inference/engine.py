@@ -26,6 +26,7 @@ from service.model.cpu_quota import cpu_quota
 from service.model.loading import open_session, serves
 from service.model.providers import GpuOptions
 from service.model.repository import find_model
+from service.model.saved_profile import is_saved_profile, profile_name, read_saved_profile
 from service.model.session import Device, OrtSession, Session
 from service.observability.metrics import Metrics
 
@@ -43,7 +44,7 @@ class ModelSource:
     path: Path
     """A file or a folder; see ``find_model``."""
     profile: str
-    """The model must have it."""
+    """The model must have it; or a file that the page saved."""
     device: Device
     threads: int
     max_batch_size: int | None
@@ -63,6 +64,10 @@ class ModelSource:
             max_batch_size=self.max_batch_size,
             gpu=self.gpu,
         )
+        if is_saved_profile(self.profile):
+            saved = read_saved_profile(Path(self.profile))
+            session.metadata = saved.added_to(session.metadata, profile_name(self.profile))
+            return session
         profiles = [profile.name for profile in session.metadata.profiles]
         if self.profile not in profiles:
             raise ModelFileError(

@@ -56,7 +56,7 @@ def test_thresholds_act_at_once_on_every_row_and_without_the_service(page: Page,
     expect(page.locator("#filters .defect .count")).to_have_text("2")
     assert verdict(page) == "DEFECT: kind 1: 2 defects, largest 3,000 px, 78%"
     page.locator("#profile").select_option("kaggle")
-    assert slider(page, 2).input_value() == "100"
+    expect(slider(page, 2)).to_have_value("100")
     assert asked == []
 
 
@@ -90,11 +90,18 @@ def test_review_has_no_slider_and_tune_flags_and_marks_what_changed(page: Page, 
     expect(page.locator("#fields .changed")).to_have_count(0)
 
 
-def test_a_class_threshold_below_what_the_model_computes_is_not_offered(page: Page, strip: Path) -> None:
-    choose(page, strip)
-    page.keyboard.press("t")
-    slide(page, 0, 100)
-    assert slider(page, 0).input_value() == "500"
+def test_a_class_threshold_below_what_the_model_computes_is_not_offered(
+    browser: Browser, strip: Path, tmp_path: Path
+) -> None:
+    metadata = graded_metadata().model_copy(update={"gate": (0.4, 0.4, 0.4, 0.4)})
+    with (
+        real_server(write_graded_model(tmp_path / "tiny" / "1" / "model.onnx", metadata)) as server,
+        operator_page(browser, server.url) as page,
+    ):
+        choose(page, strip)
+        page.keyboard.press("t")
+        slide(page, 0, 100)
+        assert slider(page, 0).input_value() == "400"
 
 
 def test_the_list_is_sorted_by_severity_filtered_and_searched(page: Page, tmp_path: Path) -> None:
@@ -147,6 +154,15 @@ def test_a_thumbnail_shows_the_mask_and_follows_the_thresholds(page: Page, strip
     assert page.evaluate(coloured) == 0
 
 
+def test_the_worst_of_many_stands_on_top_and_is_one_press_away(page: Page, tmp_path: Path) -> None:
+    choose(page, *write_many(tmp_path, 40))
+    expect(page.locator("#strip-name")).to_have_text("strip-000.png")  # the first new one
+    assert page.locator("#list").evaluate("list => list.scrollTop") == 0
+    page.locator("#filters").get_by_text("OK").click()
+    page.get_by_role("button", name="Show the worst").click()
+    expect(page.locator("#strip-name")).to_have_text("strip-020.png")
+
+
 def test_strips_are_stepped_through_and_removed_by_keys(page: Page, tmp_path: Path) -> None:
     choose(page, *write_many(tmp_path, 6))
     page.keyboard.press("Home")
@@ -161,6 +177,11 @@ def test_strips_are_stepped_through_and_removed_by_keys(page: Page, tmp_path: Pa
         page.keyboard.press(key)
         expect(name).to_have_text(re.compile(r"strip-\d+"))
         expect(name).to_have_text(expected)
+    page.locator("#review").focus()
+    page.keyboard.press("j")  # letters work wherever nothing is typed
+    expect(name).to_have_text("strip-005.png")
+    page.keyboard.press("k")
+    page.locator("#list").focus()
     page.keyboard.press("Delete")
     expect(name).to_have_text("strip-005.png")
     assert len(rows(page)) == 5

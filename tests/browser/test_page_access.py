@@ -84,6 +84,14 @@ def test_few_tab_stops_lead_through_the_page_however_many_strips(page: Page, fil
     assert {"export", "files", "search", "list", "tools", "classes"} <= set(stops)
 
 
+def test_the_choice_of_files_opens_by_keyboard(page: Page, files: list[Path]) -> None:
+    page.locator("#files").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(files[:1])
+    expect(page.locator("#list .row")).to_have_count(1)
+
+
 def test_every_tool_is_reached_by_arrow_keys(page: Page, files: list[Path]) -> None:
     choose(page, *files)
     page.keyboard.press("Home")

@@ -6,6 +6,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,6 +16,7 @@ from service.masks import rle
 from tests.browser.conftest import choose, slide
 from tests.browser.strips import HEIGHT, LARGE, SMALL, STRIP, WIDTH
 from tests.support.images import png
+from tests.support.serving import real_server
 
 
 @pytest.fixture
@@ -114,7 +116,9 @@ def test_paper_has_verdict_picture_legend_and_facts_but_no_tools(filled: Page) -
     assert filled.pdf().startswith(b"%PDF")
 
 
-def test_thresholds_are_saved_as_a_profile(filled: Page) -> None:
+def test_thresholds_are_saved_as_a_profile_that_the_service_reads(
+    filled: Page, graded_model: Path, tmp_path: Path
+) -> None:
     filled.keyboard.press("t")
     slide(filled, 1, 100)
     filled.get_by_label("Name of the new profile").fill("my-line")
@@ -127,3 +131,9 @@ def test_thresholds_are_saved_as_a_profile(filled: Page) -> None:
     assert saved["threshold"] == [pytest.approx(100 / 255, abs=1e-4), 0.5, 0.5, 0.5]
     assert saved["min_area"] == [1, 1, 1, 1]
     assert [one["id"] for one in saved["classes"]] == [1, 2, 3, 4]
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    with real_server(graded_model, profile=file) as server:
+        answer = httpx.post(f"{server.url}/predict", content=png(STRIP)).json()
+    assert answer["profile"]["name"] == "my-line"
+    assert answer["profile"]["threshold"] == saved["threshold"]

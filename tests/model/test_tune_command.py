@@ -1,5 +1,6 @@
 """``tune``: thresholds of a model file chosen anew, small and real."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +43,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(model: Path, data: Path) -> Path:
     before = model.read_bytes()
     rules = InspectionRules(recall_floor=(0.5,) * 4, least_probability=(0.2, 0.3, 0.2, 0.2))
-    path = retune(TuneConfig(data=data, model=model, out=model.parents[2], rules=rules, parts=3))
+    saved = data.parent / "night.profile.json"
+    kinds = [kind.model_dump() for kind in OrtSession(model).metadata.classes]
+    point = {"class_threshold": [0.4] * 4, "threshold": [0.3] * 4, "min_area": [50] * 4}
+    saved.write_text(json.dumps({"name": "night", "based_on": "kaggle", "classes": kinds, **point}))
+    config = TuneConfig(data=data, model=model, out=model.parents[2], profile=saved, rules=rules, parts=3)
+    path = retune(config)
     assert model.read_bytes() == before
     return path
 
@@ -59,6 +65,10 @@ def test_a_new_version_stands_beside_the_old_one(model: Path, tuned: Path) -> No
     assert new.health != old.health
     assert new.provenance.config["recall_floor"] == [0.5] * 4
     assert "15 strips of mill in 3 parts" in new.profiles[0].measured_on
+    night = new.profile("night")
+    assert night is not None
+    assert (night.threshold, night.min_area, night.tuned_on) == ((0.3,) * 4, (50,) * 4, "nothing")
+    assert len(night.scores) == 4
     assert new.profiles[0].scores[0].strips_with + new.profiles[0].scores[0].strips_without == 15
     card = tuned.with_name("README.md").read_text()
     assert "chose thresholds, review bands and limits of image health anew" in card

@@ -134,6 +134,7 @@ async function take(found) {
 }
 
 for (const id of ["files", "folder"]) {
+  $(id).addEventListener("keydown", (event) => { if (event.key === "Enter") event.target.click(); }); // browsers take the space bar only
   $(id).addEventListener("change", (event) => { take(opened([...event.target.files])); event.target.value = ""; });
 }
 for (const name of ["dragover", "dragleave", "drop"]) {
@@ -176,6 +177,7 @@ for (const name of ["review", "tune"]) $(name).addEventListener("change", () => 
 $("previous").addEventListener("click", () => step(-1));
 $("next").addEventListener("click", () => step(1));
 $("remove").addEventListener("click", remove);
+$("worst").addEventListener("click", () => session.show(session.worstFirst()[0]));
 $("clear").addEventListener("click", () => session.clear());
 $("side-toggle").addEventListener("click", () => {
   const open = document.body.classList.toggle("side-open");

@@ -14,7 +14,7 @@ export function annotate(strip, verdict, pixels, defects, session, reasons) {
   const { width, height } = pixels, { point, mm } = session;
   const lines = verdict.classes.map(({ name, index, probability, present, area: found }) => ({
     index, text: `${name}: ${percent(probability)}, ${present ? area(found, mm) : t("class_absent")} — ${t("legend_thresholds", {
-      name, class_threshold: point.class_threshold[index], threshold: point.threshold[index], min_area: point.min_area[index] })}`,
+      class_threshold: point.class_threshold[index], threshold: point.threshold[index], min_area: point.min_area[index] })}`,
   }));
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(LEAST_WIDTH, width) + 2 * MARGIN;
@@ -31,11 +31,11 @@ export function annotate(strip, verdict, pixels, defects, session, reasons) {
   };
   write(`${t(verdict.name)}  ${strip.name}`, { bold: true, colour: TONES[verdict.name] });
   for (const reason of reasons) write(reason);
-  const top = y - 10;
+  const top = y - 8;
   drawFrame(context, pixels, verdict, top);
   for (const one of defects) {
     const [left, upper, across, down] = one.bbox;
-    drawBox(context, [MARGIN + left - 2, top + upper - 2, across + 4, down + 4], one, false, MARGIN + width);
+    drawBox(context, [MARGIN + left - 2, top + upper - 2, across + 4, down + 4], one, false, MARGIN + width, top);
   }
   y = top + height + LINE;
   for (const { index, text } of lines) {

@@ -4,8 +4,9 @@ const TOOLS = { "+": "in", "=": "in", "-": "out", 0: "fit", 1: "one", b: "boxes"
 
 /** Listens to keys that nothing else uses. `commands`: move, first, last, remove, mode, search; `tools` of the picture. */
 export function listenToKeys(commands, tools) {
+  const typing = "input:not([type=checkbox], [type=file], [type=radio], [type=range]), select, textarea", moving = "[type=radio], [type=range]";
   const ignored = (event) => event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]") ||
-    event.target.closest("input:not([type=checkbox]), select, textarea, [role=tablist]");
+    event.target.closest(typing) || (event.target.closest(moving) && event.key.length > 1);
   document.addEventListener("keydown", (event) => {
     if (ignored(event)) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -150,13 +150,13 @@ export class List {
     drawThumbnail(row.lastChild, strip.small, verdict.classes);
   }
 
-  /** Marks the row of the strip that is shown and brings it into sight. */
-  mark() {
+  /** Marks the row of the strip that is shown, and brings it into sight if it is newly shown. */
+  mark(newly = false) {
     const row = this.#rows.get(this.session.shown);
     for (const one of this.list.querySelectorAll("[aria-selected=true]")) if (one !== row) one.setAttribute("aria-selected", "false");
     if (!row?.isConnected) return this.list.removeAttribute("aria-activedescendant");
     row.setAttribute("aria-selected", "true");
     this.list.setAttribute("aria-activedescendant", row.id);
-    row.scrollIntoView({ block: "nearest" });
+    if (newly) row.scrollIntoView({ block: "nearest" });
   }
 }

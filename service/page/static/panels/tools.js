@@ -4,6 +4,7 @@ import { css } from "../rules/colours.js";
 import { percent, t } from "../words/words.js";
 import { element, roving } from "./elements.js";
 
+const SEEN = 13; // 5 %: fainter ones cannot be seen
 const CONTRASTS = [1, 1.5, 2.5, 4], OPACITIES = [0.3, 0.6, 1, 0];
 
 export class Tools {
@@ -52,7 +53,7 @@ export class Tools {
 
   /** The scale of the probability map: a bar from 0 to 100 % for each class that is seen, marked at its threshold. */
   showScale(layers, point) {
-    this.scale.replaceChildren(element("span", "", t("scale")), ...layers.filter(({ map }) => map.tally).map(({ index, name }) => {
+    this.scale.replaceChildren(element("span", "", t("scale")), ...layers.filter(({ map }) => map.tally?.[SEEN]).map(({ index, name }) => {
       const bar = element("span", "scale");
       bar.style.setProperty("--colour", css(index));
       bar.style.setProperty("--mark", point.threshold[index]);

@@ -34,8 +34,7 @@ export class Tune {
   make() {
     const { model } = this.session;
     this.profile.replaceChildren(...model.profiles.map(({ name }) => new Option(name, name)));
-    // The model computes no masks below its gate, which is the lowest class threshold of any profile.
-    this.lowest = model.classes.map((_, index) => model.gate?.[index] ?? Math.min(...model.profiles.map((one) => one.class_threshold[index])));
+    this.lowest = model.gate ?? model.classes.map(() => 0); // below its gate the model computes no masks
     const most = Math.max(6000, Math.round(model.width * model.height / 50 / 50) * 50);
     this.fields.replaceChildren(...model.classes.map(({ name }, index) => {
       const group = element("fieldset", "");

@@ -35,10 +35,18 @@ export class VerdictPanel {
       if (index !== null) line.style.setProperty("--colour", css(index));
       return line;
     }));
-    const detail = strip.refusal?.detail ?? (name === "not_inspected" ? strip.image.reason : "");
-    this.detail.textContent = detail && verdict ? `${t("nothing_known")} ${t("service_says", { detail })}` : strip.masksOnly ? t("masks_only") : "";
+    this.detail.textContent = this.#detailOf(strip, verdict);
     this.retry.hidden = strip.state !== "refused";
     if (verdict) this.#announce([strip.name, t(name), ...reasons.map((one) => one.text)].join(", "));
+  }
+
+  /** What more there is to know. The service's words help where a person can act on them: a size, a limit. */
+  #detailOf({ refusal, image, masksOnly }, verdict) {
+    if (!verdict) return "";
+    if (verdict.name !== "not_inspected") return masksOnly ? t("masks_only") : "";
+    const helps = refusal && ["picture", "large", "other"].includes(refusal.kind);
+    const detail = refusal ? helps && refusal.detail : image.reason;
+    return [t("nothing_known"), detail && t("service_says", { detail })].filter(Boolean).join(" ");
   }
 
   #pending() {

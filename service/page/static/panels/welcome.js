@@ -19,7 +19,7 @@ export class Welcome {
     const { width, height, classes, strips } = this.examples;
     const fitting = model.width === width && model.height === height && model.classes.every(({ name }) => classes[name]);
     const find = (id) => this.panel.querySelector(id);
-    find("#welcome-size").textContent = t("welcome_size", model);
+    find("#welcome-size").textContent = t(model.pad ? "welcome_any" : "welcome_size", model);
     find("#examples-part").hidden = !fitting;
     find("#examples").textContent = t("welcome_try", { n: strips.length });
     find("#examples-drawn").hidden = !fitting;

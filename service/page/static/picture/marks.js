@@ -16,8 +16,8 @@ export function drawBoxes(canvas, view, defects, chosen) {
 
 const placeOf = ([left, top, width, height], { scale, x, y }) => [x + left * scale - 2, y + top * scale - 2, width * scale + 4, height * scale + 4];
 
-/** Draws one box with its label; `place` is [x, y, width, height] on the canvas, `most` the canvas' width. */
-export function drawBox(context, [x, y, width, height], { label, index }, chosen, most, size = 12) {
+/** Draws one box with its label; `place` is [x, y, width, height], `most` the right end and `top` the upper end of the picture. */
+export function drawBox(context, [x, y, width, height], { label, index }, chosen, most, top = 0, size = 12) {
   context.lineWidth = chosen ? 4 : 2;
   context.strokeStyle = "#000";
   context.strokeRect(x - 1, y - 1, width + 2, height + 2);
@@ -25,9 +25,9 @@ export function drawBox(context, [x, y, width, height], { label, index }, chosen
   context.strokeRect(x, y, width, height);
   context.font = `600 ${size}px system-ui, sans-serif`;
   const long = context.measureText(label).width + 8, high = size + 6;
-  const left = Math.max(0, Math.min(x - 1, most - long)), top = y >= high ? y - high : y + height;
+  const left = Math.max(0, Math.min(x - 1, most - long)), upper = y - high >= top ? y - high : Math.max(y, top);
   context.fillStyle = "#000c";
-  context.fillRect(left, top, long, high);
+  context.fillRect(left, upper, long, high);
   context.fillStyle = "#fff";
-  context.fillText(label, left + 4, top + size + 1);
+  context.fillText(label, left + 4, upper + size + 1);
 }

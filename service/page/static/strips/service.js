@@ -35,17 +35,17 @@ export class Service extends EventTarget {
 
   /**
    * Answer for one file with the pixels that the model gets, and with probability maps. Where these are too large, the
-   * masks at the thresholds in use come instead.
+   * masks at the thresholds of `query` come instead, at the service's own if it is empty.
    */
-  async predict(name, blob, point) {
+  async predict(name, blob, query) {
     const body = new FormData();
     body.append("file", blob, name);
     const ask = (query) => this.#ask(`predict?${new URLSearchParams({ ...query, strip: "true" })}`, { method: "POST", body });
     try {
-      return await ask({ profile: point.profile.name, mask_format: "none", maps: "true" });
+      return await ask({ mask_format: "none", maps: "true" });
     } catch (error) {
       if (error.kind !== "large") throw error;
-      return ask({ ...point.query, mask_format: "rle", instances: "true" });
+      return ask({ ...query, mask_format: "rle", instances: "true" });
     }
   }
 

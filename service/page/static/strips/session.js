@@ -19,6 +19,7 @@ export class Session extends EventTarget {
   #number = 0;
   #loading = null;
   #resending = 0;
+  #usual = false; // whether the profile is the one that the service uses
 
   constructor(service) {
     super();
@@ -51,6 +52,7 @@ export class Session extends EventTarget {
     this.#loading ??= this.service.model().then((model) => {
       this.model = model;
       this.#setPoint(new OperatingPoint(model.profiles[0]));
+      this.#usual = false;
       this.#emit("model");
       for (const strip of this.strips) if (strip.model && strip.model.sha256 !== model.sha256) strip.reset();
     }).finally(() => { this.#loading = null; });
@@ -146,11 +148,17 @@ export class Session extends EventTarget {
 
   async #ask(strip) {
     const blob = await strip.open().catch((error) => { throw error.kind ? error : new Refusal("unreadable"); });
-    const asked = JSON.stringify(this.point.query);
-    const answer = await this.service.predict(strip.name, blob, this.point);
+    // Until an answer has said which profile the line uses, the service is left to choose it.
+    const query = this.#usual || this.point.changed ? this.point.query : {};
+    const answer = await this.service.predict(strip.name, blob, query);
     if (answer.model.sha256 !== this.model.sha256) await this.loadModel();
+    if (!this.#usual) {
+      this.#usual = true;
+      if (answer.profile.name !== this.point.profile.name && !this.point.changed) this.useProfile(answer.profile.name);
+    }
     const packed = await strip.take(answer);
-    if (strip.masksOnly && asked !== JSON.stringify(this.point.query)) strip.reset(); // the sender sends it again
+    const stale = query.profile && JSON.stringify(query) !== JSON.stringify(this.point.query);
+    if (strip.masksOnly && stale) strip.reset(); // the sender sends it again
     return packed;
   }
 }
