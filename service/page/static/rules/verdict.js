@@ -6,10 +6,10 @@ import { leastByte } from "./masks.js";
 export const URGENCY = { ok: 0, not_inspected: 1, suspect: 2, defect: 3 };
 
 /**
- * Judges an answered strip: {name, classes, reasons, severity}.
+ * Judges an answered strip: {name, classes, reasons, unsure, severity}.
  *
  * `reasons` are the classes that decide, each with `why`: defect, band (its probability decides nothing) or small (its
- * mask is too small). `severity` orders strips of one verdict: share of the picture that is defective, else probability.
+ * mask is too small); `unsure` are, on a defective strip, those that would make it suspect. `severity` orders strips of one verdict: share of the picture that is defective, else probability.
  */
 export function judge(strip, point, bands) {
   const { image, tallies } = strip;
@@ -25,7 +25,8 @@ export function judge(strip, point, bands) {
   const defects = reasons.filter((found) => found.why === "defect");
   const likeliest = Math.max(...classes.map((found) => found.probability));
   const area = defects.reduce((sum, found) => sum + found.area, 0);
-  if (defects.length) return { name: "defect", classes, reasons: defects, severity: area / size };
+  const unsure = reasons.filter((found) => found.why !== "defect");
+  if (defects.length) return { name: "defect", classes, reasons: defects, unsure, severity: area / size };
   const unseen = image.health?.fault && !classes.some((found) => found.present);
   const name = unseen ? "not_inspected" : reasons.length ? "suspect" : "ok";
   return { name, classes, reasons, severity: likeliest };

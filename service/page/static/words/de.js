@@ -18,6 +18,7 @@ export default {
   reason_defect: { one: "{name}: {n} Fehler, {largest}, {percent:%}", other: "{name}: {n} Fehler, der größte {largest}, {percent:%}" },
   reason_area: "{name}: {area}, {percent:%}",
   reason_band: "{name} {percent:%}: zwischen {low:%} und {high:%} kann das Modell nicht entscheiden, bitte selbst ansehen",
+  reason_unsure: "Nicht sicher: {names}",
   reason_small: "{name} {percent:%}, aber die Fläche ist kleiner als {area}: bitte selbst ansehen",
   fault_black: "Auf dem Bild ist kein Stahl. Kamera ansehen.",
   fault_dark: "Das Bild ist zu dunkel. Licht ansehen.",

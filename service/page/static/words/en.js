@@ -18,6 +18,7 @@ export default {
   reason_defect: { one: "{name}: {n} defect, {largest}, {percent:%}", other: "{name}: {n} defects, largest {largest}, {percent:%}" },
   reason_area: "{name}: {area}, {percent:%}",
   reason_band: "{name} {percent:%}: from {low:%} to {high:%} the model cannot decide, look yourself",
+  reason_unsure: "Not sure: {names}",
   reason_small: "{name} {percent:%}, but its mark is smaller than {area}: look yourself",
   fault_black: "The picture shows no steel. Look at the camera.",
   fault_dark: "The picture is too dark. Look at the light.",

@@ -17,7 +17,9 @@ export function reasonsOf(strip, verdict, defects, mm) {
     const likeliest = verdict.classes.reduce((a, b) => (b.probability > a.probability ? b : a));
     return [{ text: t("reason_ok", { name: likeliest.name, percent: likeliest.probability }), index: null }];
   }
-  return verdict.reasons.map(({ why, name, index, probability, area: pixels, low, high, fewest }) => {
+  const unsure = (verdict.unsure ?? []).map(({ name, probability }) => t("named_percent", { name, percent: probability }));
+  const also = unsure.length ? [{ text: t("reason_unsure", { names: unsure.join(", ") }), index: null }] : [];
+  return [...verdict.reasons.map(({ why, name, index, probability, area: pixels, low, high, fewest }) => {
     const own = defects?.filter((one) => one.index === index) ?? [];
     if (why === "defect" && own.length) {
       const largest = area(own[0].area, mm);
@@ -26,7 +28,7 @@ export function reasonsOf(strip, verdict, defects, mm) {
     if (why === "defect") return { text: t("reason_area", { name, area: area(pixels, mm), percent: probability }), index };
     if (why === "band") return { text: t("reason_band", { name, percent: probability, low, high }), index };
     return { text: t("reason_small", { name, percent: probability, area: area(fewest, mm) }), index };
-  });
+  }), ...also];
 }
 
 /** What went wrong and what helps, in words. */
