@@ -2,7 +2,7 @@
 
 import { unpack } from "./strip.js";
 
-const MOST_BYTES = 96e6;
+const MOST_BYTES = 32e6;
 const MOST_OPEN = 3;
 
 export class Shelf {
