@@ -39,6 +39,7 @@ def test_thresholds_act_at_once_on_every_row_and_without_the_service(page: Page,
     (tmp_path / "b.png").write_bytes(png(rectangle(40, value=140)))
     choose(page, tmp_path / "a.png", tmp_path / "b.png")
     page.keyboard.press("t")
+    expect(slider(page, 0)).to_be_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     assert rows(page) == ["a.png, DEFECT, kind 1 78%", "b.png, DEFECT, kind 1 55%"]

@@ -61,7 +61,7 @@ def test_the_operators_page_and_its_link_work(browser: Browser, front: str, stri
     page.locator("#files").set_input_files(strip)
     expect(page.locator("#badge")).to_have_text("DEFECT")
     page.locator("#about-button").click()
-    assert f"{front}/predict?" in page.locator("#command").inner_text()
+    expect(page.locator("#command")).to_contain_text(f"{front}/predict?")
     page.locator("#api a").click()
     page.get_by_text("Find defects", exact=True).wait_for()
     page.close()

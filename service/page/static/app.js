@@ -134,7 +134,6 @@ async function take(found) {
 }
 
 for (const id of ["files", "folder"]) {
-  $(id).addEventListener("keydown", (event) => { if (event.key === "Enter") event.target.click(); }); // browsers take the space bar only
   $(id).addEventListener("change", (event) => { take(opened([...event.target.files])); event.target.value = ""; });
 }
 for (const name of ["dragover", "dragleave", "drop"]) {
