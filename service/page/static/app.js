@@ -17,7 +17,7 @@ import { Session } from "./strips/session.js";
 import { factsOf } from "./words/reasons.js";
 import { t, useLanguage } from "./words/words.js";
 
-const REST_MS = 250, ARRANGE_MS = 100;
+const REST_MS = 250, ARRANGE_MS = 400;
 const $ = (id) => document.getElementById(id);
 
 await useLanguage();

@@ -64,8 +64,6 @@ export class List {
     this.#order.forEach((strip, at) => {
       const row = this.#rows.get(strip);
       if (this.list.children[at] !== row) this.list.insertBefore(row, this.list.children[at] ?? null);
-      row.setAttribute("aria-posinset", at + 1);
-      row.setAttribute("aria-setsize", this.#order.length);
     });
     while (this.list.children.length > this.#order.length) this.list.lastChild.remove();
     this.list.scrollTop = kept;
@@ -104,10 +102,10 @@ export class List {
     }
     for (const label of this.filters.children) {
       const name = label.firstChild.value;
-      label.querySelector(".words").textContent = t(name === "all" ? "all" : `filter_${name}`);
-      label.lastChild.textContent = counts[name] ?? 0;
+      write(label.querySelector(".words"), t(name === "all" ? "all" : `filter_${name}`));
+      write(label.lastChild, String(counts[name] ?? 0));
     }
-    this.totals.textContent = done < counts.all ? t("progress", { done, n: counts.all }) : t("total", { n: counts.all });
+    write(this.totals, done < counts.all ? t("progress", { done, n: counts.all }) : t("total", { n: counts.all }));
     this.totals.style.setProperty("--done", counts.all ? done / counts.all : 1);
   }
 
@@ -159,4 +157,9 @@ export class List {
     this.list.setAttribute("aria-activedescendant", row.id);
     if (newly) row.scrollIntoView({ block: "nearest" });
   }
+}
+
+/** Changes a text only where it differs: what is written many times a second leaves garbage. */
+function write(target, text) {
+  if (target.textContent !== text) target.textContent = text;
 }

@@ -3,7 +3,6 @@
 import { css } from "../rules/colours.js";
 import { t } from "../words/words.js";
 import { drawMaps, drawMasks, greyOf } from "./draw.js";
-import { showLoupe } from "./loupe.js";
 import { drawBoxes } from "./marks.js";
 import { View } from "./view.js";
 
@@ -140,7 +139,9 @@ export class Picture {
     });
     this.stage.addEventListener("pointermove", (event) => {
       const [x, y] = at(event);
-      if (this.look.loupe && event.pointerType === "mouse") showLoupe(this.loupe, this.picture, this.view, x, y);
+      if (this.look.loupe && event.pointerType === "mouse") {
+        import("./loupe.js").then(({ showLoupe }) => { if (this.look.loupe) showLoupe(this.loupe, this.picture, this.view, x, y); });
+      }
       this.#point(x, y);
       const before = pointers.get(event.pointerId);
       if (!before) return;

@@ -30,17 +30,20 @@ export class Service extends EventTarget {
   }
 
   model() {
-    return this.#ask("model");
+    return this.#ask("model").then((response) => response.json());
   }
 
   /**
-   * Answer for one file with the pixels that the model gets, and with probability maps. Where these are too large, the
-   * masks at the thresholds of `query` come instead, at the service's own if it is empty.
+   * Bytes of the answer, a list of buffers, for one file with the pixels that the model gets, and with probability maps.
+   * Where these are too large, masks at the thresholds of `query` come instead, at the service's own if it is empty.
    */
   async predict(name, blob, query) {
     const body = new FormData();
     body.append("file", blob, name);
-    const ask = (query) => this.#ask(`predict?${new URLSearchParams({ ...query, strip: "true" })}`, { method: "POST", body });
+    const ask = async (query) => {
+      const response = await this.#ask(`predict?${new URLSearchParams({ ...query, strip: "true" })}`, { method: "POST", body });
+      return chunksOf(response.body.getReader()).catch(() => { throw new Refusal("gone"); });
+    };
     try {
       return await ask({ mask_format: "none", maps: "true" });
     } catch (error) {
@@ -54,7 +57,7 @@ export class Service extends EventTarget {
     try {
       response = await fetch(path, { ...options, headers: this.key ? { "X-API-Key": this.key } : {} });
       this.#note(true);
-      if (response.ok) return await response.json();
+      if (response.ok) return response;
     } catch {
       this.#note(false);
       throw new Refusal("gone");
@@ -78,4 +81,11 @@ export class Service extends EventTarget {
   async check() {
     await fetch("health/live").then(() => this.#note(true), () => this.#note(false));
   }
+}
+
+/** What comes, piece by piece: a body that is read at once is kept by browsers for longer than it is used. */
+async function chunksOf(reader) {
+  const chunks = [];
+  for (let part = await reader.read(); !part.done; part = await reader.read()) chunks.push(part.value.buffer);
+  return chunks;
 }

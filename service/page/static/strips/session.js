@@ -2,6 +2,7 @@
 
 import { OperatingPoint } from "../rules/operating_point.js";
 import { judge, URGENCY } from "../rules/verdict.js";
+import { Reader } from "./reader.js";
 import { Sender } from "./sender.js";
 import { Refusal } from "./service.js";
 import { Shelf } from "./shelf.js";
@@ -24,6 +25,7 @@ export class Session extends EventTarget {
   constructor(service) {
     super();
     this.service = service;
+    this.reader = new Reader();
     this.shelf = new Shelf((strip) => this.#ask(strip));
     this.sender = new Sender(() => this.strips, (strip) => this.#send(strip), (strip) => this.#changed(strip));
   }
@@ -150,15 +152,15 @@ export class Session extends EventTarget {
     const blob = await strip.open().catch((error) => { throw error.kind ? error : new Refusal("unreadable"); });
     // Until an answer has said which profile the line uses, the service is left to choose it.
     const query = this.#usual || this.point.changed ? this.point.query : {};
-    const answer = await this.service.predict(strip.name, blob, query);
+    const read = await this.reader.read(await this.service.predict(strip.name, blob, query)), { answer } = read;
     if (answer.model.sha256 !== this.model.sha256) await this.loadModel();
     if (!this.#usual) {
       this.#usual = true;
       if (answer.profile.name !== this.point.profile.name && !this.point.changed) this.useProfile(answer.profile.name);
     }
-    const packed = await strip.take(answer);
+    strip.take(read);
     const stale = query.profile && JSON.stringify(query) !== JSON.stringify(this.point.query);
     if (strip.masksOnly && stale) strip.reset(); // the sender sends it again
-    return packed;
+    return read.packed;
   }
 }

@@ -1,8 +1,8 @@
 // Compressed pictures of answered strips, as many as fit; an older one is asked for again when it is looked at.
 
-import { unpack } from "./strip.js";
+import { unpack } from "./answer.js";
 
-const MOST_BYTES = 32e6;
+const MOST_BYTES = 24e6;
 const MOST_OPEN = 3;
 
 export class Shelf {
