@@ -58,6 +58,7 @@ def test_a_service_that_is_gone_is_noticed_and_strips_wait_for_it(
         expect(page.locator("#reasons")).to_have_text(
             "The service cannot be reached. The strip is sent as soon as it is back."
         )
+        expect(page.get_by_text("No defects are marked.")).to_be_hidden()
         assert "fetch" not in page.locator("body").inner_text().lower()
     with real_server(graded_model, port=port):
         page.locator("#reconnect").dispatch_event("click")  # the page may have tried by itself already
