@@ -108,6 +108,12 @@ def test_pages_that_are_not_there_are_not_named(tiny_model: Path) -> None:
         process.communicate()
 
 
+def take_terminal() -> None:
+    """Make standard input the terminal of this process, as a login does, with no signal ignored."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def on_a_terminal(command: str, model: Path, log: Path, port: int) -> Iterator[tuple[psutil.Process, int]]:
     """Run a command in a shell on a terminal; yield the service's process and the terminal's other end."""
@@ -120,7 +126,7 @@ def on_a_terminal(command: str, model: Path, log: Path, port: int) -> Iterator[t
         stdout=end,
         stderr=end,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=take_terminal,
     )
     os.close(end)
     service = None

@@ -17,7 +17,7 @@ def outcome(data: bytes) -> str:
     """Decode a picture of any size; say whether both decoders agree, or who refuses it.
 
     Returns:
-        "agrees", "differs by N", "both refuse", "OpenCV refuses" or "refused: REASON".
+        "agrees", "differs by N", "differs in size", "both refuse", "OpenCV refuses" or "refused: REASON".
     """
     theirs = by_opencv(data)
     try:
@@ -26,6 +26,8 @@ def outcome(data: bytes) -> str:
         return "both refuse" if theirs is None else f"refused: {error}"
     if theirs is None:
         return "OpenCV refuses"
+    if ours.shape != theirs.shape:
+        return "differs in size"
     difference = int(np.abs(ours.astype(np.int16) - theirs).max())
     return "agrees" if difference <= 1 else f"differs by {difference}"  # 1: rounding
 

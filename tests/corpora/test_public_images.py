@@ -96,7 +96,7 @@ PILLOW_EXCEPTIONS = {
     "separate_planar_extra_samples.tiff": f"{_PIXELS}TIFF with pixels of type 'signed or floating-point",
     # OpenCV turns TIFFs; pixels are inspected as they are stored
     "g4_orientation_[234].tif": "differs by 255",
-    "g4_orientation_[5678].tif": "refused: expected an image of 590x88 pixels, got a TIFF of 88x590; an EXIF",
+    "g4_orientation_[5678].tif": "differs in size",
     # rarer than what a camera writes
     "bmp/b/badheadersize.bmp": f"{_UNREADABLE}header type",
     "bmp/g/rgb32bf.bmp": f"{_UNREADABLE}bitfields layout",

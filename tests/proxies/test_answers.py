@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.settings import Settings
 from tests.clients.java import post_with_java
 from tests.support.images import png
 from tests.support.proxies import PROXIES, Proxy
@@ -73,7 +74,7 @@ def test_strips_are_answered_however_they_are_sent(client: httpx.Client) -> None
 
 
 def test_refusals_arrive(client: httpx.Client, proxy: Proxy) -> None:
-    large = bytes(5_000_000)
+    large = bytes(Settings.model_fields["max_file_bytes"].default + 1)
     for status, answer in (
         (415, client.post("/predict", content=b"no image")),
         (422, client.post("/predict", content=STRIP[:200])),
